@@ -1,0 +1,62 @@
+# One front door. Needs Python 3.11+ with venv and pip; everything else comes from the package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .uv/bin/uv
+READY := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench browser test-all docs lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: $(READY)  ## the main job: an agent conversation on real data, files in ./handiwork-demo
+	@$(BIN)/handiwork demo $(ARGS)
+
+test: $(READY)  ## unit, contract, integration and house tests (ARGS="-k name" passes through)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)  ## format, lint, types, import contracts, dependencies, unit and contract tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry src
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/test_house.py
+
+fix: $(READY)  ## format and safe lint fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## timings as ratios in one run
+	@$(BIN)/python bench/first_chart.py
+
+browser: $(READY)  ## the pages, in a browser (none yet)
+	@echo "There are no pages yet: the gallery comes with the server."
+
+test-all: check  ## everything: also security, faults and documentation; nothing may be skipped
+	@$(BIN)/python -m pytest --run-all $(ARGS)
+
+docs: $(READY)  ## run every example of the documentation
+	@$(BIN)/python -m pytest tests/docs
+
+lock: $(UV)  ## resolve requirements.lock again
+	@$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
+	    --python-version 3.11 --upgrade --extra runtime --group dev pyproject.toml -o requirements.lock
+
+clean:  ## remove what the commands made
+	rm -rf $(VENV) .uv dist handiwork-demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(READY): requirements.lock pyproject.toml | $(UV)
+	@echo "Setting up .venv ..."
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)

@@ -1,0 +1,33 @@
+"""Handiwork, the artifact engine for AI agents. Names are loaded when they are first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from handiwork.errors import HandiworkError
+    from handiwork.model import Artifact, Execution, Limits
+    from handiwork.portal import open_sync
+    from handiwork.settings import Settings
+    from handiwork.wiring import open
+
+__all__ = ["Artifact", "Execution", "HandiworkError", "Limits", "Settings", "open", "open_sync"]
+
+_HOMES = {
+    "Artifact": "model",
+    "Execution": "model",
+    "HandiworkError": "errors",
+    "Limits": "model",
+    "Settings": "settings",
+    "open": "wiring",
+    "open_sync": "portal",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'handiwork' has no attribute {name!r}")
+    return getattr(import_module(f"handiwork.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Running programs and keeping what they make."""

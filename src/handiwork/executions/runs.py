@@ -1,0 +1,142 @@
+"""A run from code to stored artifacts: inputs found, limits admitted, program run, files kept.
+
+How a program is confined is the sandbox's; how artifacts are stored is `versions`'.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from handiwork.errors import ContentTooLarge, InputNotFound, InvalidName
+from handiwork.executions.limits import LimitPolicy
+from handiwork.ids import ExecutionId
+from handiwork.media.detection import detect
+from handiwork.model import MIB, Artifact, Execution, Limits, Principal, Provenance, Refused, Scope
+from handiwork.sandbox.sandbox import PROGRAM_NAME, Input, Job, Output, Run, Sandbox
+from handiwork.store.blobs import Blobs
+from handiwork.store.reading import read_verified
+from handiwork.store.records import Filed, Records
+from handiwork.types.artifact_type import ArtifactType
+from handiwork.versions.content import HostFile
+from handiwork.versions.creation import Clock, Creation, Draft
+
+LONGEST_CODE_BYTES = 4 * MIB
+MOST_INPUTS = 100
+
+InputReference = str | Path | Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a caller asks to be run. An input is a path, or the id or handle of an artifact of the session."""
+
+    code: str
+    inputs: Sequence[InputReference] = ()
+    limits: Limits | None = None
+    is_checked: bool = True
+    name: str = PROGRAM_NAME
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """Carries out orders in one sandbox and one store."""
+
+    sandbox: Sandbox
+    records: Records
+    blobs: Blobs
+    creation: Creation
+    limits: LimitPolicy
+    type: ArtifactType
+    clock: Clock
+    new_id: Callable[[], ExecutionId]
+
+    async def carry_out(self, scope: Scope, principal: Principal, order: Order) -> Execution:
+        """Run the program and store what it made, all or none, with the record of the run.
+
+        Raises:
+            ContentTooLarge, InputNotFound, InvalidLimit, LimitExceeded: nothing was run.
+            IsolationUnavailable, SandboxBroken: nothing was stored.
+            StorageFull, StorageFailed: the run is lost; none of its files was stored.
+        """
+        limits = self.limits.admit(order.limits)
+        code_bytes = len(order.code.encode("utf-8", "surrogatepass"))
+        if code_bytes > LONGEST_CODE_BYTES:
+            raise ContentTooLarge(order.name, size=code_bytes, limit=LONGEST_CODE_BYTES)
+        given = await self._inputs(scope, order.inputs)
+        began = self.clock()
+        job = Job(
+            code=order.code,
+            name=order.name,
+            limits=limits,
+            inputs=tuple(each for each, _reference in given),
+            is_checked=order.is_checked,
+        )
+        async with self.sandbox.run(job) as run:
+            execution = Execution(id=self.new_id(), scope=scope, created_at=began, outcome=run.outcome)
+            provenance = Provenance(
+                principal=principal,
+                execution_id=execution.id,
+                request_id=order.request_id,
+                inputs=tuple(reference for _each, reference in given),
+            )
+            return await self._keep(execution, run, provenance)
+
+    async def _keep(self, execution: Execution, run: Run, provenance: Provenance) -> Execution:
+        drafts: list[Draft] = []
+        refused = list(run.outcome.refused)
+        for output, name in _named(run.outputs):
+            found = detect(name, output)
+            if not found.delivered:
+                refused.append(Refused(name=output.path, reason="unsupported_format", hint=found.hint))
+                continue
+            metadata = {} if name == output.path else {"path": output.path}
+            drafts.append(Draft(type=self.type, name=name, content=output, provenance=provenance, metadata=metadata))
+        execution = replace(execution, outcome=replace(run.outcome, refused=tuple(refused)))
+        made = await self.creation.file(execution.scope, drafts, execution=execution)
+        return replace(execution, artifacts=made)
+
+    async def _inputs(self, scope: Scope, references: Sequence[InputReference]) -> list[tuple[Input, str]]:
+        if len(references) > MOST_INPUTS:
+            raise InputNotFound(f"{len(references)} inputs", f"a run takes at most {MOST_INPUTS}")
+        found: list[tuple[Input, str]] = []
+        names: set[str] = set()
+        for reference in references:
+            given, origin = await self._input(scope, reference)
+            if given.name in names:
+                raise InvalidName("input name", given.name, expected="a different name for each input")
+            names.add(given.name)
+            found.append((given, origin))
+        return found
+
+    async def _input(self, scope: Scope, reference: InputReference) -> tuple[Input, str]:
+        if isinstance(reference, Path):
+            file = HostFile.at(reference)
+            return Input(name=reference.name, chunks=file.chunks), f"file:{reference.name}"
+        filed = await self.records.get(scope, reference.id if isinstance(reference, Artifact) else reference)
+        version = filed.artifact.version
+
+        def chunks() -> AsyncIterator[bytes]:
+            return read_verified(self.blobs, filed.blob_key, size=version.size, sha256=version.sha256)
+
+        return Input(name=version.name, chunks=chunks), _origin(filed)
+
+
+def _origin(filed: Filed) -> str:
+    return f"{filed.artifact.id}@{filed.artifact.version.number}"
+
+
+def _named(outputs: Sequence[Output]) -> list[tuple[Output, str]]:
+    """Give each file its own name, or where two folders hold the same name, the folder before it."""
+    taken: set[str] = set()
+    named: list[tuple[Output, str]] = []
+    for output in outputs:
+        name = PurePosixPath(output.path).name
+        if name.casefold() in taken:
+            name = output.path.replace("/", "-")[-200:]
+        number = 2
+        while name.casefold() in taken:
+            name, number = f"{number}-{output.name}"[:255], number + 1
+        taken.add(name.casefold())
+        named.append((output, name))
+    return named

@@ -1,0 +1,41 @@
+"""Identifiers: how they are made and how they look.
+
+Nothing here knows what an identifier stands for, and none of them is a secret: scope is always checked.
+"""
+
+import secrets
+import string
+from collections.abc import Callable
+from typing import NewType
+
+ArtifactId = NewType("ArtifactId", str)
+ExecutionId = NewType("ExecutionId", str)
+Handle = NewType("Handle", str)
+
+RandomBelow = Callable[[int], int]
+
+BASE62 = string.digits + string.ascii_letters
+BASE36 = string.digits + string.ascii_lowercase
+ARTIFACT_PREFIX = "art_"
+EXECUTION_PREFIX = "exc_"
+STEM_LENGTH = 12
+
+
+def nanoid(length: int = 22, *, alphabet: str = BASE62, below: RandomBelow = secrets.randbelow) -> str:
+    """Return `length` random characters of `alphabet`; 22 of base62 carry 131 bits."""
+    return "".join(alphabet[below(len(alphabet))] for _ in range(length))
+
+
+def new_artifact_id(*, prefix: str = ARTIFACT_PREFIX, below: RandomBelow = secrets.randbelow) -> ArtifactId:
+    return ArtifactId(prefix + nanoid(below=below))
+
+
+def new_execution_id(*, below: RandomBelow = secrets.randbelow) -> ExecutionId:
+    return ExecutionId(EXECUTION_PREFIX + nanoid(below=below))
+
+
+def new_handle(name: str, *, below: RandomBelow = secrets.randbelow) -> Handle:
+    """Return a short name that models copy without error, such as `chart_k3x9` for `chart.png`."""
+    stem = name.rsplit("/", 1)[-1].partition(".")[0].lower()
+    kept = "".join(c for c in stem if c in BASE36)[:STEM_LENGTH] or "file"
+    return Handle(f"{kept}_{nanoid(4, alphabet=BASE36, below=below)}")

@@ -1,0 +1,219 @@
+"""The nouns of Handiwork as frozen values. Nothing here reads, writes or decides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from handiwork.ids import ArtifactId, ExecutionId, Handle
+
+KIB = 1024
+MIB = 1024 * KIB
+
+PrincipalKind = Literal["user", "agent", "system"]
+Level = Literal["full", "unprivileged", "none"]
+MemoryBy = Literal["cgroup", "watch"]
+Category = Literal["text", "document", "spreadsheet", "image", "data", "archive"]
+Disposition = Literal["inline", "attachment"]
+Status = Literal[
+    "queued",
+    "running",
+    "succeeded",
+    "failed",
+    "rejected",
+    "timed_out",
+    "out_of_memory",
+    "output_too_large",
+    "killed",
+    "cancelled",
+    "lost",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose it is: tenant, user and session (a conversation). Part of every query."""
+
+    tenant: str = "default"
+    user: str = "local"
+    session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is calling."""
+
+    kind: PrincipalKind = "user"
+    id: str = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one execution may use."""
+
+    wall_seconds: float = 30.0
+    memory_bytes: int = 512 * MIB
+    output_bytes: int = 10 * MIB
+    file_bytes: int = 10 * MIB
+    processes: int = 64
+    stdout_bytes: int = 1 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a version comes from."""
+
+    principal: Principal = field(default_factory=Principal)
+    execution_id: ExecutionId | None = None
+    tool_call_id: str | None = None
+    request_id: str | None = None
+    inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One immutable revision of an artifact; `sha256` is of the content, `size` in bytes."""
+
+    artifact_id: ArtifactId
+    number: int
+    name: str
+    media_type: str
+    category: Category
+    size: int
+    sha256: str
+    created_at: datetime
+    summary: str = ""
+    language: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A named, typed identity in a scope. `version` is the head, or the version that was asked for."""
+
+    id: ArtifactId
+    handle: Handle
+    scope: Scope
+    type: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    version: Version
+    state: str | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.version.name
+
+    @property
+    def media_type(self) -> str:
+        return self.version.media_type
+
+    @property
+    def category(self) -> Category:
+        return self.version.category
+
+    @property
+    def size(self) -> int:
+        return self.version.size
+
+    @property
+    def sha256(self) -> str:
+        return self.version.sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One thing that the check refuses: line from 1, column from 0."""
+
+    line: int
+    column: int
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramError:
+    """How the user's program failed, as far as its own words tell."""
+
+    type: str
+    message: str
+    line: int | None = None
+    traceback: str = ""
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A file of the run that was not kept, and why."""
+
+    name: str
+    reason: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """The walls that stood around one execution."""
+
+    level: Level
+    memory_by: MemoryBy
+    walls: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one program in the sandbox, measured from outside it.
+
+    `exit_code` is None when the program was stopped by a signal or never began. `peak_memory_bytes`
+    is what the job added to the preloaded interpreter.
+    """
+
+    status: Status
+    exit_code: int | None
+    signal: str | None
+    stdout: str
+    stderr: str
+    stdout_truncated: bool
+    stderr_truncated: bool
+    error: ProgramError | None
+    violations: tuple[Violation, ...]
+    duration_ms: float
+    cpu_ms: float
+    peak_memory_bytes: int
+    isolation: Isolation
+    refused: tuple[Refused, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One run of a program, with what it made."""
+
+    id: ExecutionId
+    scope: Scope
+    created_at: datetime
+    outcome: Outcome
+    artifacts: tuple[Artifact, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        return self.outcome.status
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome.status == "succeeded"
+
+    @property
+    def stdout(self) -> str:
+        return self.outcome.stdout
+
+    @property
+    def stderr(self) -> str:
+        return self.outcome.stderr
+
+    @property
+    def error(self) -> ProgramError | None:
+        return self.outcome.error

@@ -1,0 +1,84 @@
+"""The engine without `await`: every call is handed to an event loop in a thread of its own.
+
+A thin wrapper, never a twin: what the verbs do is said and done in `engine`.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from handiwork import wiring
+from handiwork.engine import Engine, Session
+from handiwork.executions.runs import InputReference
+from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind
+from handiwork.sandbox.sandbox import PROGRAM_NAME
+from handiwork.settings import Settings
+from handiwork.store.records import Page
+
+
+@contextlib.contextmanager
+def open_sync(
+    data: str | os.PathLike[str] | None = None, *, settings: Settings | None = None
+) -> Iterator["SyncEngine"]:
+    """`handiwork.open` for programs without an event loop."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(wiring.open(data, settings=settings)) as engine,
+    ):
+        yield SyncEngine(engine, portal)
+
+
+class SyncEngine:
+    """`Engine`, call by call."""
+
+    def __init__(self, engine: Engine, portal: BlockingPortal) -> None:
+        self._engine, self._portal = engine, portal
+
+    def session(
+        self, name: str, *, user: str = "local", tenant: str = "default", principal: PrincipalKind = "user"
+    ) -> "SyncSession":
+        return SyncSession(self._engine.session(name, user=user, tenant=tenant, principal=principal), self._portal)
+
+    def sessions(self, *, user: str = "local", tenant: str = "default") -> tuple[str, ...]:
+        return self._portal.call(lambda: self._engine.sessions(user=user, tenant=tenant))
+
+    def isolation(self) -> Isolation:
+        return self._portal.call(self._engine.isolation)
+
+
+class SyncSession:
+    """`Session`, verb by verb."""
+
+    def __init__(self, session: Session, portal: BlockingPortal) -> None:
+        self._session, self._portal = session, portal
+
+    def run(
+        self,
+        code: str,
+        *,
+        inputs: Sequence[InputReference] = (),
+        limits: Limits | None = None,
+        check: bool = True,
+        name: str = PROGRAM_NAME,
+    ) -> Execution:
+        return self._portal.call(lambda: self._session.run(code, inputs=inputs, limits=limits, check=check, name=name))
+
+    def create(
+        self, type: str, *, content: bytes | str | Path, name: str | None = None, title: str | None = None
+    ) -> Artifact:
+        return self._portal.call(lambda: self._session.create(type, content=content, name=name, title=title))
+
+    def get(self, reference: str, *, version: int | None = None) -> Artifact:
+        return self._portal.call(lambda: self._session.get(reference, version=version))
+
+    def read(self, reference: str, *, version: int | None = None) -> bytes:
+        return self._portal.call(lambda: self._session.read(reference, version=version))
+
+    def list(self, *, type: str | None = None, limit: int = 100, cursor: str | None = None) -> Page:
+        return self._portal.call(lambda: self._session.list(type=type, limit=limit, cursor=cursor))
+
+    def remove(self, reference: str) -> None:
+        self._portal.call(lambda: self._session.remove(reference))

@@ -1,0 +1,1 @@
+"""Untrusted code in a jail: the walls, the warm interpreter, the harvest."""

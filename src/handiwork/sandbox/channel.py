@@ -1,0 +1,122 @@
+"""The supervisor's end of the wire to an interpreter or a child, on the event loop.
+
+Frames are defined in `frames`; what they mean is for the callers. Also reads a job's output, with a bound.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from handiwork.sandbox import frames
+
+_ANCILLARY = socket.CMSG_SPACE(16 * 4) + socket.CMSG_SPACE(12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One message with its descriptors and the host's process id of its sender."""
+
+    message: dict[str, Any]
+    descriptors: tuple[int, ...]
+    pid: int
+
+
+class Channel:
+    """One connected Unix socket. Closing it is how the other side learns that nobody waits any more."""
+
+    def __init__(self, own: socket.socket) -> None:
+        own.setblocking(False)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._socket = own
+
+    async def receive(self) -> Received | None:
+        """Wait for one message; None when the other side has gone."""
+        reader = frames.Reader()
+        descriptors: list[int] = []
+        pid = 0
+        while True:
+            try:
+                data, ancillary, _flags, _address = self._socket.recvmsg(reader.wanted, _ANCILLARY)
+            except BlockingIOError:
+                await readable(self._socket.fileno())
+                continue
+            except ConnectionResetError:
+                return None
+            descriptors += frames.descriptors_in(ancillary)
+            pid = _sender(ancillary) or pid
+            if not data:
+                return None
+            if (message := reader.feed(data)) is not None:
+                return Received(message=message, descriptors=tuple(descriptors), pid=pid)
+
+    async def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+        data = frames.encode(message)
+        sent = socket.send_fds(self._socket, [data], descriptors) if descriptors else 0
+        await asyncio.get_running_loop().sock_sendall(self._socket, data[sent:])
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Tail:
+    """Reads a pipe to its end and keeps the first `limit` bytes; a flood is drained, not stored."""
+
+    def __init__(self, descriptor: int, *, limit: int) -> None:
+        os.set_blocking(descriptor, False)
+        self._descriptor, self._limit = descriptor, limit
+        self._kept = bytearray()
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self.is_truncated = False
+        self._loop.add_reader(descriptor, self._drain)
+
+    async def text(self, *, within: float) -> str:
+        """Wait at most `within` seconds for the end and return what was kept."""
+        await asyncio.wait([self._ended], timeout=within)
+        return bytes(self._kept).decode("utf-8", "replace")
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _drain(self) -> None:
+        try:
+            data = os.read(self._descriptor, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            self.close()
+            return
+        room = self._limit - len(self._kept)
+        self._kept += data[:room]
+        self.is_truncated = self.is_truncated or len(data) > room
+
+
+async def readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def notice() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(descriptor, notice)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
+
+
+def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            pid, _uid, _gid = struct.unpack("iII", data[:12])
+            return pid
+    return 0

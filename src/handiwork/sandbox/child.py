@@ -1,0 +1,152 @@
+"""One jailed child as the supervisor sees it: awaited, given its order, watched, ended.
+
+It judges nothing: what a verdict means is decided in `outcome`.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handiwork.errors import SandboxBroken
+from handiwork.model import Level
+from handiwork.sandbox import walls
+from handiwork.sandbox.channel import Channel, Received, Tail, readable
+from handiwork.sandbox.interpreter import WarmInterpreter
+
+READY_SECONDS = 20.0
+END_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the keeper measured, and the child's own words about a failure, which prove nothing."""
+
+    wait_status: int
+    began: bool
+    cpu_seconds: float
+    peak_bytes: int
+    words: str
+
+
+class Child:
+    """A job's processes. Made by `fork`, used for one order, always ended."""
+
+    def __init__(self, channel: Channel, stdout: Tail, stderr: Tail, *, level: Level) -> None:
+        self._channel = channel
+        self.stdout, self.stderr = stdout, stderr
+        self._level: Level = level
+        self._keeper = -1  # a descriptor of the process, which unlike its number is never reused
+        self.folder = -1
+        self.pid = 0
+        self.keeper_pid = 0
+        self.walls: Mapping[str, bool] = {}
+
+    @classmethod
+    async def fork(cls, interpreter: WarmInterpreter, plan: dict[str, Any], *, stdout_bytes: int) -> "Child":
+        """Have a child forked and wait until all its walls are proved to stand."""
+        ours, theirs = socket.socketpair()
+        out, err = os.pipe(), os.pipe()
+        try:
+            await interpreter.fork(plan, [theirs.fileno(), out[1], err[1]])
+        except BaseException:
+            ours.close()
+            os.close(out[0])
+            os.close(err[0])
+            raise
+        finally:
+            theirs.close()
+            os.close(out[1])
+            os.close(err[1])
+        tails = Tail(out[0], limit=stdout_bytes), Tail(err[0], limit=stdout_bytes)
+        child = cls(Channel(ours), *tails, level=plan["level"])
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await child._become_ready()
+        except TimeoutError as late:
+            await child.discard()
+            raise SandboxBroken(f"a child was not ready within {READY_SECONDS:g} s") from late
+        except BaseException:
+            await child.discard()
+            raise
+        return child
+
+    async def _become_ready(self) -> None:
+        work = await self._expect("work")
+        self.folder = work.descriptors[0]
+        keeper = await self._expect("keeper")
+        self.keeper_pid = keeper.pid
+        self._keeper = os.pidfd_open(keeper.pid)
+        ready = await self._expect("ready")
+        self.pid = ready.pid
+        self.walls = walls.prove(ready.pid, self._level, ready.message["walls"])
+
+    async def _expect(self, what: str) -> Received:
+        received = await self._channel.receive()
+        if received is None:
+            raise SandboxBroken(f"a child died before it was ready (`{what}` did not come)")
+        if "failed" in received.message:
+            wall, why = str(received.message["failed"]), str(received.message["why"])
+            raise walls.unavailable(self._level, wall, why) if wall != "set-up" else SandboxBroken(why)
+        if what not in received.message:
+            raise SandboxBroken(f"a child said {received.message} instead of `{what}`")
+        return received
+
+    async def order(self, order: dict[str, Any]) -> None:
+        """Hand over the job; from here its own code runs."""
+        with contextlib.suppress(ConnectionError):  # a child that is gone has no verdict either
+            await self._channel.send(order)
+
+    async def verdict(self) -> Verdict | None:
+        """Wait for the end of the job; None when the keeper itself was ended."""
+        received = await self._channel.receive()
+        if received is None:
+            return None
+        facts = received.message
+        return Verdict(
+            wait_status=int(facts["status"]),
+            began=bool(facts["began"]),
+            cpu_seconds=float(facts["cpu_seconds"]),
+            peak_bytes=int(facts["peak_bytes"]),
+            words=str(facts["report"]),
+        )
+
+    async def end(self) -> None:
+        """End every process of the job and wait until they are gone. The folder stays open for the harvest."""
+        self._channel.close()
+        if self._keeper >= 0:
+            if self._level == "full":  # the kernel ends the whole namespace with its pid 1
+                self._kill()
+            await self._gone()
+            os.close(self._keeper)
+            self._keeper = -1
+
+    async def discard(self) -> None:
+        await self.end()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the folder and the output."""
+        self.stdout.close()
+        self.stderr.close()
+        if self.folder >= 0:
+            os.close(self.folder)
+            self.folder = -1
+
+    async def _gone(self) -> None:
+        for _attempt in range(2):
+            try:
+                async with asyncio.timeout(END_SECONDS):
+                    await readable(self._keeper)
+                    return
+            except TimeoutError:
+                self._kill()
+        raise SandboxBroken(f"process {self.keeper_pid} does not end")
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._keeper, signal.SIGKILL)

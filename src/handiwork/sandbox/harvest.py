@@ -1,0 +1,239 @@
+"""Collecting what a job left behind, through a folder descriptor, after every process of it is dead.
+
+Nothing here follows a link, opens anything but a regular file, or reads a file whole.
+"""
+
+import errno
+import os
+import stat
+import unicodedata
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from handiwork.model import Limits, Refused
+from handiwork.sandbox.capture import PLOTLY_PLACE
+
+CHUNK_BYTES = 1024 * 1024
+MOST_FILES = 1_000
+MOST_REFUSALS = 100
+DEEPEST = 32
+LONGEST_NAME_BYTES = 255
+# Pages for which the library is put in; more would let a small job make gigabytes.
+MOST_PAGES = 10
+
+_NOT_FILES = ((stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "fifo"), (stat.S_ISSOCK, "socket"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One regular file that the job left, at `path` below its folder. Readable while the harvest is open."""
+
+    path: str
+    size: int
+    _folder: int
+    _inode: int
+    _inserted: tuple[int, bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        with _opened(self._folder, self.path, self._inode) as file:
+            return _spliced(file, self._inserted, offset, length)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for offset in range(0, self.size, CHUNK_BYTES):
+            yield self.read_at(offset, CHUNK_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harvest:
+    """The files that are kept, those that are not, and how many bytes all of them came to."""
+
+    outputs: tuple[Output, ...]
+    refused: tuple[Refused, ...]
+    total_bytes: int
+    is_too_large: bool
+
+
+def harvest(folder: int, *, limits: Limits, given: frozenset[str], plotly: bytes | None) -> Harvest:
+    """List the files below the descriptor `folder`. `given` are the names that the supervisor put there itself."""
+    outputs: list[Output] = []
+    refused: list[Refused] = []
+    total = pages = 0
+    for path, found in _walk(folder, given):
+        if isinstance(found, str):
+            refused.append(Refused(name=escaped(path), reason=found))
+            continue
+        total += found.st_size
+        output = Output(path=path, size=found.st_size, _folder=folder, _inode=found.st_ino)
+        if len(outputs) >= MOST_FILES:
+            refused.append(Refused(name=escaped(path), reason="too_many_files", hint=f"At most {MOST_FILES} a run."))
+        elif found.st_size > limits.file_bytes:
+            hint = f"{found.st_size:,} bytes; the limit for one file is {limits.file_bytes:,} bytes."
+            refused.append(Refused(name=escaped(path), reason="too_large", hint=hint))
+        else:
+            completed = _completed(output, plotly) if plotly is not None and pages < MOST_PAGES else output
+            pages += completed is not output
+            outputs.append(completed)
+    is_too_large = total > limits.output_bytes
+    return Harvest(
+        outputs=() if is_too_large else tuple(outputs),
+        refused=_shortened(refused),
+        total_bytes=total,
+        is_too_large=is_too_large,
+    )
+
+
+def escaped(path: str) -> str:
+    """Return a name that can be shown anywhere: no control, direction or undecodable characters."""
+    return "".join(c if _is_plain(c) else c.encode("unicode_escape", "backslashreplace").decode() for c in path)[:300]
+
+
+def is_good_name(name: str) -> bool:
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(encoded) <= LONGEST_NAME_BYTES and all(map(_is_plain, name)) and name.strip(" .") != ""
+
+
+def _is_plain(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and character != "\\"
+
+
+def _walk(folder: int, given: frozenset[str]) -> Iterator[tuple[str, os.stat_result | str]]:
+    """Yield every entry that is no folder, with its status or why it is refused; sorted within a folder."""
+    waiting = [""]
+    while waiting:
+        base = waiting.pop()
+        try:
+            descriptor = _open_folder(folder, base)
+        except OSError:
+            yield base, "unreadable"
+            continue
+        try:
+            names = sorted(os.listdir(descriptor))
+            for name in names:
+                path = f"{base}{name}"
+                if not base and name in given:
+                    continue
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode) and is_good_name(name):
+                    if path.count("/") < DEEPEST:
+                        waiting.append(f"{path}/")
+                    else:
+                        yield path, "too_deep"
+                else:
+                    yield path, _refusal(name, status) or status
+        finally:
+            os.close(descriptor)
+
+
+def _refusal(name: str, status: os.stat_result) -> str | None:
+    for matches, reason in _NOT_FILES:
+        if matches(status.st_mode):
+            return reason
+    if not is_good_name(name):
+        return "bad_name"
+    if not stat.S_ISREG(status.st_mode):
+        return "device"
+    return "hard_link" if status.st_nlink > 1 else None
+
+
+def _open_folder(root: int, path: str) -> int:
+    """Open a folder below `root` one step at a time, so that no link is followed at any depth."""
+    descriptor = os.dup(root)
+    for part in [p for p in path.split("/") if p]:
+        try:
+            following = _enter(descriptor, part)
+        finally:
+            os.close(descriptor)
+        descriptor = following
+    return descriptor
+
+
+def _enter(parent: int, name: str) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        # The job may have taken its own rights away; the folder still belongs to us or to a user of ours.
+        os.chmod(name, 0o700, dir_fd=parent)  # by descriptor
+        return os.open(name, flags, dir_fd=parent)
+
+
+class _opened:  # noqa: N801  # reads as the verb it is
+    """A regular file below a folder, opened without following anything and proved to be the one that was listed."""
+
+    def __init__(self, folder: int, path: str, inode: int) -> None:
+        self._folder, self._path, self._inode = folder, path, inode
+        self._file = -1
+
+    def __enter__(self) -> int:
+        base, _, name = self._path.rpartition("/")
+        parent = _open_folder(self._folder, base)
+        try:
+            self._file = _open_file(parent, name)
+        finally:
+            os.close(parent)
+        status = os.fstat(self._file)
+        if status.st_ino != self._inode or not stat.S_ISREG(status.st_mode):
+            os.close(self._file)
+            raise OSError(errno.ESTALE, f"{escaped(self._path)} changed during the harvest")
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+def _open_file(parent: int, name: str) -> int:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        os.chmod(name, 0o600, dir_fd=parent)  # by descriptor; listed as a regular file
+        return os.open(name, flags, dir_fd=parent)
+
+
+def _completed(output: Output, plotly: bytes | None) -> Output:
+    """Give a page that `fig.show()` wrote its copy of the library, which does not count against the limit."""
+    if plotly is None or not output.path.endswith(".html"):
+        return output
+    place = PLOTLY_PLACE.encode()
+    at = output.read_at(0, 4096).find(place)
+    if at < 0:
+        return output
+    # The place itself stays, as the comment that it is, in front of the library.
+    return Output(
+        path=output.path,
+        size=output.size + len(plotly),
+        _folder=output._folder,
+        _inode=output._inode,
+        _inserted=(at + len(place), plotly),
+    )
+
+
+def _spliced(file: int, inserted: tuple[int, bytes] | None, offset: int, length: int) -> bytes:
+    if inserted is None:
+        return os.pread(file, length, offset)
+    at, extra = inserted
+    parts: list[bytes] = []
+    if offset < at:
+        parts.append(os.pread(file, min(length, at - offset), offset))
+    start, end = max(offset, at), min(offset + length, at + len(extra))
+    if start < end:
+        parts.append(extra[start - at : end - at])
+    tail = max(offset, at + len(extra))
+    if tail < offset + length:
+        parts.append(os.pread(file, offset + length - tail, tail - len(extra)))
+    return b"".join(parts)
+
+
+def _shortened(refused: list[Refused]) -> tuple[Refused, ...]:
+    if len(refused) <= MOST_REFUSALS:
+        return tuple(refused)
+    rest = len(refused) - MOST_REFUSALS
+    return (*refused[:MOST_REFUSALS], Refused(name=f"… and {rest:,} more", reason=refused[-1].reason))

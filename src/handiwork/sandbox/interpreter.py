@@ -1,0 +1,127 @@
+"""The warm interpreter as the supervisor sees it: started, asked for children, started again when it dies.
+
+What a child does once it is there is in `child`.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any
+
+from handiwork.errors import RuntimeMissing, SandboxBroken
+from handiwork.sandbox.channel import Channel
+
+START_SECONDS = 60.0
+ONE_THREAD = MappingProxyType({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR")})
+_LAST_WORDS = 2_000
+
+
+class WarmInterpreter:
+    """One process that has imported the libraries and forks jailed children. Not shared between event loops."""
+
+    def __init__(self, *, fonts: Sequence[Path], cache: Path, python: str = sys.executable) -> None:
+        self._fonts, self._cache, self._python = fonts, cache, python
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._errors: IO[bytes] | None = None
+        self._starting = asyncio.Lock()
+        self.module_paths: tuple[str, ...] = ()
+        self.library_folders: tuple[str, ...] = ()
+        self.loaded: tuple[str, ...] = ()
+
+    async def start(self) -> None:
+        """Start it, or start it again when it has died. Raises `SandboxBroken` when it does not come up."""
+        async with self._starting:
+            if self._process is not None and self._process.poll() is None:
+                return
+            await self._stop()
+            await self._launch()
+
+    async def fork(self, plan: dict[str, Any], descriptors: list[int]) -> None:
+        """Ask for a child; `descriptors` are its channel, standard output and standard error."""
+        await self.start()
+        assert self._channel is not None
+        try:
+            await self._channel.send(plan, descriptors)
+        except OSError as gone:
+            raise SandboxBroken(f"the warm interpreter has died ({self._last_words() or gone})") from gone
+
+    async def aclose(self) -> None:
+        async with self._starting:
+            await self._stop()
+
+    async def _launch(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()
+        script = Path(__file__).with_name("zygote.py")
+        await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
+        with theirs:
+            # An empty environment: /proc/self/environ shows for ever what a process was started with.
+            self._process = await asyncio.to_thread(
+                subprocess.Popen,
+                [self._python, "-I", "-B", str(script), str(theirs.fileno()), *map(str, self._fonts)],
+                env={
+                    "LANG": "C.UTF-8",
+                    "TZ": "UTC",
+                    "MPLBACKEND": "Agg",
+                    "MPLCONFIGDIR": str(self._cache),
+                    **ONE_THREAD,
+                },
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        self._channel = Channel(ours)
+        await self._hear(self._channel)
+
+    async def _hear(self, channel: Channel) -> None:
+        hello = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                hello = await channel.receive()
+        if hello is None:
+            words = self._last_words()
+            await self._stop()
+            raise SandboxBroken(f"the warm interpreter did not start ({words or 'no reason given'})")
+        facts = hello.message
+        if facts["threads"] != 1:
+            await self._stop()
+            raise SandboxBroken(f"a library started {facts['threads'] - 1} threads in the warm interpreter")
+        self.loaded = tuple(facts["loaded"])
+        if "numpy" not in self.loaded:
+            await self._stop()
+            raise RuntimeMissing(["numpy", "pandas", "matplotlib"])
+        self.module_paths = tuple(facts["paths"])
+        self.library_folders = tuple(facts["libraries"])
+
+    async def _stop(self) -> None:
+        if self._channel is not None:
+            self._channel.close()  # the interpreter leaves when nobody can ask it any more
+            self._channel = None
+        if self._process is not None:
+            process, self._process = self._process, None
+            try:
+                await asyncio.to_thread(process.wait, 5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _last_words(self) -> str:
+        if self._errors is None:
+            return ""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - _LAST_WORDS))
+        return self._errors.read().decode("utf-8", "replace").strip()

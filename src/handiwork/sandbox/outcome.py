@@ -1,0 +1,180 @@
+"""Judging a run: what the keeper and the kernel measured becomes a status; the child's words only describe it.
+
+Pure; the measuring is done in `local`.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from handiwork.model import Limits, ProgramError, Status, Violation
+from handiwork.sandbox import hints
+from handiwork.sandbox.child import Verdict
+
+Stop = Literal["timed_out", "out_of_memory", "output_too_large", "cancelled"]
+_MOST_VIOLATIONS = 200
+_LONGEST = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    status: Status
+    exit_code: int | None
+    signal: str | None
+    error: ProgramError | None
+    violations: tuple[Violation, ...]
+
+
+def judge(
+    verdict: Verdict | None, *, stop: Stop | None, was_oom_killed: bool, surroundings: hints.Surroundings
+) -> Judgement:
+    """Return what came of a run. `stop` says why the supervisor ended it, if it did."""
+    exit_code = name = None
+    words: Mapping[str, Any] = {}
+    if verdict is not None:
+        words = _words(verdict.words)
+        exit_code, name = _ending(verdict.wait_status)
+    failure = _failure(words) if exit_code != 0 else None
+    rejected = verdict is not None and not verdict.began and bool(words.get("violations"))
+    status = _status(exit_code, name, stop=stop, rejected=rejected, out_of_memory=was_oom_killed or _is_memory(failure))
+    if stop is not None and exit_code is None and name is None:
+        name = "SIGKILL"
+    return Judgement(
+        status=status,
+        exit_code=None if rejected else exit_code,
+        signal=name,
+        error=_error(status, failure, words, name, surroundings),
+        violations=_violations(words) if rejected else (),
+    )
+
+
+def _ending(wait_status: int) -> tuple[int | None, str | None]:
+    code = os.waitstatus_to_exitcode(wait_status)
+    if code >= 0:
+        return code, None
+    try:
+        return None, signal.Signals(-code).name
+    except ValueError:
+        return None, f"signal {-code}"
+
+
+def _status(
+    exit_code: int | None, name: str | None, *, stop: Stop | None, rejected: bool, out_of_memory: bool
+) -> Status:
+    if stop is not None:
+        return stop
+    if rejected:
+        return "rejected"
+    if exit_code == 0:
+        return "succeeded"
+    if out_of_memory:
+        return "out_of_memory"
+    if name == "SIGXCPU":
+        return "timed_out"
+    return "killed" if exit_code is None else "failed"
+
+
+def _words(text: str) -> Mapping[str, Any]:
+    """Parse what the child wrote; the job may have overwritten it with anything."""
+    if not text:
+        return {}
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", parsed) if isinstance(parsed, dict) else {}
+
+
+def _failure(words: Mapping[str, Any]) -> hints.Failure | None:
+    error = words.get("error")
+    if not isinstance(error, dict):
+        return None
+    facts = cast("dict[str, Any]", error)
+    return hints.Failure(
+        type=_text(facts.get("type")) or "Exception",
+        message=_text(facts.get("message")) or "",
+        traceback=_text(facts.get("traceback")) or "",
+        missing_module=_text(facts.get("missing")),
+        path=_text(facts.get("path")),
+        errno=_number(facts.get("errno")),
+    )
+
+
+def _is_memory(failure: hints.Failure | None) -> bool:
+    return failure is not None and (failure.type == "MemoryError" or failure.type.endswith("._ArrayMemoryError"))
+
+
+def _error(
+    status: Status,
+    failure: hints.Failure | None,
+    words: Mapping[str, Any],
+    name: str | None,
+    surroundings: hints.Surroundings,
+) -> ProgramError | None:
+    if status in ("succeeded", "rejected", "cancelled"):
+        return None
+    hint = hints.for_status(status, surroundings.limits)
+    if failure is not None:
+        error = cast("dict[str, Any]", words["error"])
+        return ProgramError(
+            type=failure.type,
+            message=failure.message,
+            line=_number(error.get("line")),
+            traceback=failure.traceback,
+            hint=hint or hints.for_failure(failure, surroundings),
+        )
+    if status in _NAMES:
+        return ProgramError(type=_NAMES[status][0], message=_NAMES[status][1], hint=hint)
+    if name is not None:
+        message = f"The program was ended by {name}."
+        return ProgramError(type=name, message=message, hint=_SIGNAL_HINTS.get(name))
+    return ProgramError(type="SystemExit", message="The program ended with an exit code other than 0.")
+
+
+_NAMES = {
+    "timed_out": ("TimeoutError", "The program did not end in time and was stopped."),
+    "out_of_memory": ("MemoryError", "The program needed more memory than it may have and was stopped."),
+    "output_too_large": ("OutputTooLarge", "The files of the run are too large together; none was kept."),
+}
+_SIGNAL_HINTS = {
+    "SIGSEGV": "The interpreter crashed, often by very deep recursion or by a library given unusual input.",
+    "SIGABRT": "A library gave up; its last words are in `stderr`.",
+}
+
+
+def too_large(judged: Judgement, limits: Limits, total_bytes: int) -> Judgement:
+    """Return the judgement of a run whose files are over the limit."""
+    kind, message = _NAMES["output_too_large"]
+    error = ProgramError(
+        type=kind,
+        message=f"{message} They have {total_bytes:,} bytes.",
+        hint=hints.for_status("output_too_large", limits),
+    )
+    return Judgement(
+        status="output_too_large", exit_code=judged.exit_code, signal=judged.signal, error=error, violations=()
+    )
+
+
+def _violations(words: Mapping[str, Any]) -> tuple[Violation, ...]:
+    listed = words.get("violations")
+    entries = cast("list[Any]", listed)[:_MOST_VIOLATIONS] if isinstance(listed, list) else []
+    return tuple(
+        Violation(
+            line=_number(entry.get("line")) or 1,
+            column=_number(entry.get("column")) or 0,
+            rule=_text(entry.get("rule")) or "",
+            message=_text(entry.get("message")) or "",
+        )
+        for entry in (cast("dict[str, Any]", e) for e in entries if isinstance(e, dict))
+    )
+
+
+def _text(value: object) -> str | None:
+    return value[:_LONGEST] if isinstance(value, str) else None
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53 else None

@@ -1,0 +1,222 @@
+"""The user's program inside its child: parsed, checked, limited, run, and its failure put into words.
+
+Whatever is said here about a failure is description; status, files and figures are measured outside.
+Runs inside the warm interpreter, so it imports the standard library only.
+"""
+
+import ast
+import atexit
+import contextlib
+import gc
+import json
+import linecache
+import mmap
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+import types
+from typing import Any, NoReturn
+
+from handiwork.sandbox import capture, check, kernel
+
+REFUSED_EXIT = 65
+_MESSAGE_CHARACTERS = 4_000
+_TRACEBACK_CHARACTERS = 16_000
+_CHAIN = 3
+
+
+def limit_fixed() -> None:
+    """Set the limits that are the same for every job."""
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 64 * 1024),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NICE, 0),
+        (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_SIGPENDING, 1024),
+    ):
+        _lower(kind, value)
+    _lower(resource.RLIMIT_NOFILE, 1024)
+
+
+def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: int) -> NoReturn:
+    """Run the program of `order` and leave the process with its exit code."""
+    _limit(order["limits"], base)
+    _settle(order)
+    source: str = order["code"]
+    name: str = order["name"]
+    words: dict[str, Any] = {}
+    tree, violations = _read(source, frozenset(order["allowed_imports"]), checked=order["check"])
+    if violations:
+        words["violations"] = violations
+        _leave(REFUSED_EXIT, words, report)
+    lines = source.splitlines(keepends=True)
+    linecache.cache[name] = (len(source), None, lines, name)
+    main = types.ModuleType("__main__")
+    main.__file__ = name
+    main.__builtins__ = __builtins__  # type: ignore[attr-defined]  # what `exec` would set
+    try:
+        code = compile(tree, name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as failure:
+        words["error"] = _describe(failure, name)
+        _leave(1, words, report)
+    del tree, source, lines, order
+    sys.modules["__main__"] = main
+    for module in [m for m in sys.modules if m.partition(".")[0] == "handiwork"]:
+        del sys.modules[module]
+    os.write(beginning, b"S")
+    os.close(beginning)
+    _leave(_execute(code, main, words, name), words, report)
+
+
+def _execute(code: types.CodeType, main: types.ModuleType, words: "dict[str, Any]", name: str) -> int:
+    exit_code = 0
+    try:
+        exec(code, main.__dict__)  # noqa: S102  # this is the product
+    except SystemExit as leaving:
+        exit_code = _exit_code(leaving)
+    except BaseException as failure:  # noqa: BLE001  # whatever the program raises is its result
+        exit_code = 1
+        _fail(failure, words, name)
+    try:
+        if exit_code == 0:
+            capture.save_open_figures()
+        threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does at its end
+        atexit._run_exitfuncs()
+        # Files that the program left open are written when their objects go.
+        main.__dict__.clear()
+        gc.collect()
+    except BaseException as failure:  # noqa: BLE001
+        exit_code = exit_code or 1
+        _fail(failure, words, name)
+    return exit_code
+
+
+def _fail(failure: BaseException, words: "dict[str, Any]", name: str) -> None:
+    if "error" in words:
+        return
+    with contextlib.suppress(BaseException):  # a hostile exception may fail at everything
+        words["error"] = _describe(failure, name)
+        sys.stderr.write(words["error"]["traceback"])
+
+
+def _exit_code(leaving: SystemExit) -> int:
+    if leaving.code is None:
+        return 0
+    if isinstance(leaving.code, int):
+        return leaving.code & 0xFF
+    with contextlib.suppress(BaseException):
+        sys.stderr.write(f"{leaving.code}\n")
+    return 1
+
+
+def _leave(exit_code: int, words: "dict[str, Any]", report: mmap.mmap) -> NoReturn:
+    with contextlib.suppress(BaseException):
+        data = json.dumps(words).encode()[: len(report) - 4]
+        report[4 : 4 + len(data)] = data
+        report[:4] = len(data).to_bytes(4, "big")
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+    os._exit(exit_code)
+
+
+def _read(source: str, allowed: "frozenset[str]", *, checked: bool) -> "tuple[ast.Module | str, list[dict[str, Any]]]":
+    if not checked:
+        return source, []
+    try:
+        tree = check.parse(source)
+    except check.UNPARSABLE as failure:
+        return source, [check.syntax_violation(failure, source)]
+    return tree, check.check_tree(tree, source, allowed_imports=allowed)
+
+
+def _limit(limits: "dict[str, Any]", base: int) -> None:
+    _lower(resource.RLIMIT_DATA, base + int(limits["memory_bytes"]))
+    _lower(resource.RLIMIT_FSIZE, int(limits["work_bytes"]))
+    _lower(resource.RLIMIT_CPU, int(limits["cpu_seconds"]))
+    if limits["processes"] is not None:
+        _lower(resource.RLIMIT_NPROC, int(limits["processes"]))
+
+
+def _lower(kind: int, value: int) -> None:
+    _soft, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _settle(order: "dict[str, Any]") -> None:
+    """Make the child a place of its own: folder, names of inputs, environment, randomness."""
+    os.chdir(order["folder"])
+    for name in order["inputs"]:
+        os.symlink(f"inputs/{name}", name)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    for folder in (order["environment"]["TMPDIR"], order["environment"]["MPLCONFIGDIR"]):
+        os.makedirs(folder, exist_ok=True)
+    sys.argv = [order["name"]]
+    sys.path.insert(0, order["folder"])
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1) if order["watched"] else None
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    capture.install()
+
+
+def _describe(failure: BaseException, name: str) -> "dict[str, object]":
+    kind = type(failure)
+    label = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    only = traceback.format_exception_only(kind, failure)
+    message = only[-1].strip().partition(": ")[2]
+    return {
+        "type": label[:200],
+        "message": _cut(message, _MESSAGE_CHARACTERS),
+        "line": _line(failure, name),
+        "traceback": _cut("".join(_story(failure, name)), _TRACEBACK_CHARACTERS),
+        "missing": getattr(failure, "name", None) if isinstance(failure, ImportError) else None,
+        "errno": failure.errno if isinstance(failure, OSError) else None,
+        "path": str(failure.filename)[:500] if isinstance(failure, OSError) and failure.filename else None,
+    }
+
+
+def _story(failure: "BaseException | None", name: str) -> "list[str]":
+    """The traceback with the program's own lines only, causes first, at most three of a chain."""
+    chain: list[tuple[BaseException, str]] = []
+    link = ""
+    while failure is not None and len(chain) < _CHAIN and all(failure is not known for known, _ in chain):
+        chain.append((failure, link))
+        if failure.__cause__ is not None:
+            failure, link = failure.__cause__, "\nThe above exception was the direct cause of the following:\n\n"
+        elif failure.__context__ is not None and not failure.__suppress_context__:
+            failure, link = failure.__context__, "\nDuring its handling another exception occurred:\n\n"
+        else:
+            failure = None
+    told: list[str] = []
+    for each, after in reversed(chain):
+        frames = _own_frames(each, name)
+        told += ["Traceback (most recent call last):\n", *frames] if frames else []
+        told += [*traceback.format_exception_only(type(each), each), after]
+    return told
+
+
+def _own_frames(failure: BaseException, name: str) -> "list[str]":
+    """The frames of the program and of modules that it wrote itself."""
+    own = sys.path[0] + "/"
+    frames = traceback.extract_tb(failure.__traceback__, limit=-200)
+    return traceback.format_list([f for f in frames if f.filename == name or f.filename.startswith(own)][-20:])
+
+
+def _line(failure: BaseException, name: str) -> "int | None":
+    if isinstance(failure, SyntaxError) and failure.filename == name:
+        return failure.lineno
+    lines = [number for frame, number in traceback.walk_tb(failure.__traceback__) if frame.f_code.co_filename == name]
+    return lines[-1] if lines else None
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}\n[cut: {len(text):,} characters in all]\n"

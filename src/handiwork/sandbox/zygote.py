@@ -1,0 +1,190 @@
+"""The warm interpreter: imports the libraries once and forks a jailed child for each job.
+
+Started by path with `-I` and an empty environment; it never sees a job, a secret or a request, and imports
+nothing of Handiwork but its own neighbours in this folder.
+"""
+
+import contextlib
+import gc
+import mmap
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import types
+from typing import Any, NoReturn
+
+
+def _neighbours_only() -> None:
+    """Let `handiwork.sandbox` mean this folder alone: no other module of Handiwork can be imported here."""
+    package, room = types.ModuleType("handiwork"), types.ModuleType("handiwork.sandbox")
+    package.__path__ = []
+    room.__path__ = [os.path.dirname(os.path.abspath(__file__))]
+    sys.modules |= {"handiwork": package, "handiwork.sandbox": room}
+
+
+if __name__ == "__main__":
+    _neighbours_only()
+
+from handiwork.sandbox import frames, jail, keeper, kernel, preload, program  # noqa: E402
+
+_KEEP_PATHS = ("site-packages", "dist-packages")
+
+
+def main() -> None:
+    supervisor = socket.socket(fileno=int(sys.argv[1]))
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+    standard = os.path.dirname(os.__file__)
+    sys.path[:] = [p for p in sys.path if p.startswith(standard) or os.path.basename(p) in _KEEP_PATHS]
+    sys.dont_write_bytecode = True
+    loaded = preload.warm_up(fonts=sys.argv[2:])
+    gc.collect()
+    gc.freeze()
+    frames.send(
+        supervisor,
+        {"loaded": loaded, "paths": sys.path, "libraries": _mapped(), "threads": len(os.listdir("/proc/self/task"))},
+    )
+    _serve(supervisor)
+
+
+def _serve(supervisor: socket.socket) -> None:
+    """Fork a child for every request until the supervisor goes; the children then end by themselves."""
+    wake, woken = os.pipe()
+    os.set_blocking(wake, False)
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's to answer
+    poll = select.poll()
+    poll.register(supervisor, select.POLLIN)
+    poll.register(wake, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _events in poll.poll()}
+        if wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 4096)
+            _reap()
+        if supervisor.fileno() in ready:
+            request = frames.receive(supervisor)
+            if request is None:
+                return
+            _fork(*request, aside={supervisor.fileno(), wake, woken})
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _fork(plan: "dict[str, Any]", descriptors: "list[int]", *, aside: "set[int]") -> None:
+    channel, stdout, stderr = descriptors
+    try:
+        pid = os.fork()
+    except OSError as refused:
+        with socket.socket(fileno=channel) as gone:
+            frames.send(gone, {"failed": "fork", "number": refused.errno, "why": str(refused)})
+        os.close(stdout)
+        os.close(stderr)
+        return
+    if pid:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in aside:
+            os.close(descriptor)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for source, target in ((null, 0), (stdout, 1), (stderr, 2)):
+            os.dup2(source, target)
+        kernel.close_all_but({channel})
+        _child(plan, socket.socket(fileno=channel))
+    finally:
+        os._exit(70)
+
+
+def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
+    """Build the walls and become the keeper of a job; every failure is told and ends the child."""
+    walls = jail.Walls(plan["failpoint"])
+    try:
+        # What the preloaded interpreter maps already does not count against the job.
+        base = _data_bytes()
+        if plan["level"] == "full":
+            jail.enclose(plan, walls)
+            work = os.open(jail.WORK, os.O_RDONLY | os.O_DIRECTORY)
+            frames.send(channel, {"work": True}, [work])
+            os.close(work)
+            if os.fork():
+                os._exit(0)
+            jail.disarm(walls)
+            jail.restrict(jail.rules_of_root(), walls, alone=None)
+        else:
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            work = os.open(plan["work"], os.O_RDONLY | os.O_DIRECTORY)
+            frames.send(channel, {"work": True}, [work])
+            os.close(work)
+        frames.send(channel, {"keeper": True})
+        began, beginning = os.pipe()
+        report = mmap.mmap(-1, keeper.REPORT_BYTES)
+        job = os.fork()
+        if job:
+            os.close(beginning)
+            keeper.keep(channel, job, started=began, report=report, level=plan["level"])
+        os.close(began)
+        _job(plan, walls, channel, beginning=beginning, report=report, base=base)
+    except jail.WallFailed as failed:
+        frames.send(channel, {"failed": failed.wall, "number": failed.number, "why": failed.why})
+    except (OSError, ValueError) as failed:
+        frames.send(channel, {"failed": "set-up", "number": 0, "why": str(failed)})
+    os._exit(70)
+
+
+def _job(
+    plan: "dict[str, Any]", walls: jail.Walls, channel: socket.socket, *, beginning: int, report: mmap.mmap, base: int
+) -> NoReturn:
+    os.setsid()
+    with walls.build("cleanDescriptors"):
+        kernel.close_all_but({channel.fileno(), beginning})
+    if plan["level"] != "full":
+        _walls_in_place(plan, walls)
+    with walls.build("limits"):
+        program.limit_fixed()
+    frames.send(channel, {"ready": True, "walls": walls.standing})
+    order = frames.receive(channel)
+    channel.close()
+    if order is None:
+        os._exit(70)
+    program.run(order[0], report=report, beginning=beginning, base=base)
+
+
+def _walls_in_place(plan: "dict[str, Any]", walls: jail.Walls) -> None:
+    """The walls of the lower levels, where the job stays in the host's namespaces."""
+    os.chdir(plan["work"])
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if plan["level"] == "none":
+        return
+    if plan["job_uid"] is not None:
+        jail.become(plan["job_uid"], walls)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it
+    jail.disarm(walls)
+    jail.restrict(jail.rules_of_host(plan), walls, alone=os.getpid())
+
+
+def _data_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as counts:
+        return int(counts.read().split()[5]) * resource.getpagesize()
+
+
+def _mapped() -> "list[str]":
+    """The folders of every shared library that is loaded, for the read-only view of the child."""
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/" in line}
+    return sorted({os.path.dirname(path) for path in paths if ".so" in os.path.basename(path)})
+
+
+if __name__ == "__main__":
+    main()

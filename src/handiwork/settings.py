@@ -1,0 +1,212 @@
+"""Configuration as one frozen value, and the only place that reads the environment and YAML.
+
+Precedence: `handiwork.yaml`, then environment (`HANDIWORK_ARTIFACTS__MAX_FILE_SIZE`), then what the caller
+passes. What the settings lead to is built in `wiring`.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from handiwork.errors import InvalidLimit, InvalidSetting
+from handiwork.model import MIB, Level, Limits
+from handiwork.quantities import seconds, size
+
+FILE_NAME = "handiwork.yaml"
+PREFIX = "HANDIWORK_"
+
+
+def _seconds(value: object) -> object:
+    return _parsed(seconds, value)
+
+
+def _size(value: object) -> object:
+    return _parsed(size, value)
+
+
+def _retention(value: object) -> object:
+    return timedelta(seconds=_parsed(seconds, value)) if isinstance(value, (str, int, float)) else value
+
+
+def _parsed(parse: Any, value: object) -> Any:
+    try:
+        return parse(value)
+    except InvalidLimit as wrong:
+        raise ValueError(f"expected {wrong.expected}, got {value!r}") from wrong
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+Retention = Annotated[timedelta, BeforeValidator(_retention), Field(gt=timedelta(0))]
+
+
+class Part(BaseModel):
+    """One block of the configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AllowedImports(Part):
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class Maximum(Part):
+    """What a caller may ask for at most."""
+
+    execution_timeout: Seconds = 120.0
+    memory_limit: Bytes = 2048 * MIB
+    output_size_limit: Bytes = 50 * MIB
+
+
+class Storage(Part):
+    type: Literal["local"] = "local"
+    path: Path = Path(".handiwork")
+
+
+class Artifacts(Part):
+    max_file_size: Bytes = 10 * MIB
+    execution_timeout: Seconds = 30.0
+    memory_limit: Bytes = 512 * MIB
+    output_size_limit: Bytes = 10 * MIB
+    process_limit: Annotated[int, Field(ge=1)] = 64
+    stdout_limit: Bytes = 1 * MIB
+    maximum: Maximum = Maximum()
+    allowed_imports: AllowedImports = AllowedImports()
+    artifact_retention: Retention = timedelta(days=7)
+    id_prefix: Annotated[str, Field(pattern=r"^[a-z]{1,8}_$")] = "art_"
+    isolation: Level | Literal["auto"] = "auto"
+    fonts: tuple[Path, ...] = ()
+    storage: Storage = Storage()
+
+    @model_validator(mode="after")
+    def _within_maximum(self) -> Self:
+        for key in ("execution_timeout", "memory_limit", "output_size_limit"):
+            if getattr(self, key) > getattr(self.maximum, key):
+                raise ValueError(f"`{key}` is over `maximum.{key}`")
+        return self
+
+
+class Settings(Part):
+    """Everything that a deployment can decide."""
+
+    artifacts: Artifacts = Artifacts()
+    cache: Path = Field(default_factory=lambda: _cache_folder(os.environ))
+
+    def limits(self) -> Limits:
+        """The limits of a run for which the caller asks nothing."""
+        own = self.artifacts
+        return Limits(
+            wall_seconds=own.execution_timeout,
+            memory_bytes=own.memory_limit,
+            output_bytes=own.output_size_limit,
+            file_bytes=own.max_file_size,
+            processes=own.process_limit,
+            stdout_bytes=own.stdout_limit,
+        )
+
+    def most(self) -> Limits:
+        """The limits that no caller can pass."""
+        own = self.artifacts
+        return Limits(
+            wall_seconds=own.maximum.execution_timeout,
+            memory_bytes=own.maximum.memory_limit,
+            output_bytes=own.maximum.output_size_limit,
+            file_bytes=max(own.max_file_size, own.maximum.output_size_limit),
+            processes=own.process_limit,
+            stdout_bytes=own.stdout_limit,
+        )
+
+
+def load(file: Path | None = None, *, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration: `file`, else `handiwork.yaml` in the current folder if there is one, and environment.
+
+    Raises:
+        InvalidSetting: a key is unknown or its value cannot be used; it names the dotted key and the line.
+    """
+    path = file or (Path(FILE_NAME) if Path(FILE_NAME).is_file() else None)
+    values, lines = _from_yaml(path) if path is not None else ({}, {})
+    told = _from_environment(os.environ if environment is None else environment)
+    try:
+        return Settings.model_validate(_merged(values, told))
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+        where = str(path) + (f", line {lines[key]}" if key in lines else "")
+        in_environment = _at(told, key.split(".")) is not None
+        raise InvalidSetting(
+            key or "configuration",
+            problem=_problem(first["type"], first["msg"]),
+            where=f"{PREFIX}{key.replace('.', '__').upper()}" if in_environment else where,
+        ) from wrong
+
+
+def _problem(kind: str, message: str) -> str:
+    return "this key is not known" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
+
+
+def _cache_folder(environment: Mapping[str, str]) -> Path:
+    base = environment.get("XDG_CACHE_HOME") or (Path(home) / ".cache" if (home := environment.get("HOME")) else "")
+    return Path(base or "/tmp") / "handiwork"  # noqa: S108  # a machine without HOME has no better place
+
+
+def _from_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+        values: object = yaml.load(text, Loader=yaml.CSafeLoader)  # the safe loader, in C
+    except OSError as refused:
+        raise InvalidSetting("configuration", problem=refused.strerror or "unreadable", where=str(path)) from refused
+    except (yaml.YAMLError, UnicodeDecodeError) as wrong:
+        raise InvalidSetting("configuration", problem=f"not valid YAML: {wrong}", where=str(path)) from wrong
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict):
+        raise InvalidSetting("configuration", problem="expected keys and values", where=str(path))
+    lines: dict[str, int] = {}
+    _note_lines(node, "", lines)
+    return cast("dict[str, Any]", values), lines
+
+
+def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int]) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in cast("list[tuple[yaml.ScalarNode, yaml.Node]]", node.value):
+        dotted = f"{prefix}{key.value}"
+        lines[dotted] = key.start_mark.line + 1
+        _note_lines(value, f"{dotted}.", lines)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Turn `HANDIWORK_ARTIFACTS__ISOLATION=full` into nested keys; lists and maps are written as YAML."""
+    told: dict[str, Any] = {}
+    for name, value in environment.items():
+        parts = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or parts[0] not in Settings.model_fields:
+            continue
+        block = told
+        for part in parts[:-1]:
+            block = block.setdefault(part, {})
+        block[parts[-1]] = yaml.load(value, Loader=yaml.CSafeLoader) if value[:1] in "[{" else value
+    return told
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merged(cast("dict[str, Any]", below), value) if both else value
+    return merged
+
+
+def _at(values: dict[str, Any], path: list[str]) -> object:
+    found: object = values
+    for part in path:
+        found = cast("dict[str, Any]", found).get(part) if isinstance(found, dict) else None
+    return found

@@ -1,0 +1,84 @@
+"""The first tables: artifacts, their versions, and executions."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from handiwork.store.tables import UtcTime
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "artifacts",
+        sa.Column("id", sa.String(64), nullable=False),
+        *_scope(),
+        sa.Column("handle", sa.String(64), nullable=False),
+        sa.Column("type", sa.String(64), nullable=False),
+        sa.Column("title", sa.Text, nullable=False),
+        sa.Column("state", sa.String(64)),
+        sa.Column("labels", sa.JSON, nullable=False),
+        sa.Column("head", sa.Integer, nullable=False),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.Column("ordinal", sa.Integer, nullable=False),
+        sa.Column("updated_at", UtcTime, nullable=False),
+        sa.Column("expires_at", UtcTime),
+        sa.PrimaryKeyConstraint("id", name="pk_artifacts"),
+        sa.UniqueConstraint("tenant", "user", "session", "handle", name="uq_artifacts_tenant_user_session_handle"),
+        sa.CheckConstraint("head >= 1", name=op.f("ck_artifacts_head")),
+    )
+    op.create_index(
+        "ix_artifacts_tenant_user_session_created_at_ordinal_id",
+        "artifacts",
+        ["tenant", "user", "session", "created_at", "ordinal", "id"],
+    )
+    op.create_index("ix_artifacts_expires_at", "artifacts", ["expires_at"])
+    op.create_table(
+        "versions",
+        sa.Column("artifact_id", sa.String(64), nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("media_type", sa.Text, nullable=False),
+        sa.Column("category", sa.String(32), nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("blob_key", sa.Text, nullable=False),
+        sa.Column("summary", sa.Text, nullable=False),
+        sa.Column("language", sa.Text),
+        sa.Column("metadata", sa.JSON, nullable=False),
+        sa.Column("provenance", sa.JSON, nullable=False),
+        sa.Column("execution_id", sa.String(64)),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.PrimaryKeyConstraint("artifact_id", "number", name="pk_versions"),
+        sa.ForeignKeyConstraint(
+            ["artifact_id"], ["artifacts.id"], name="fk_versions_artifact_id_artifacts", ondelete="CASCADE"
+        ),
+        sa.CheckConstraint("number >= 1", name=op.f("ck_versions_number")),
+        sa.CheckConstraint("size >= 0", name=op.f("ck_versions_size")),
+    )
+    op.create_index("ix_versions_execution_id", "versions", ["execution_id"])
+    op.create_table(
+        "executions",
+        sa.Column("id", sa.String(64), nullable=False),
+        *_scope(),
+        sa.Column("status", sa.String(32), nullable=False),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.Column("finished_at", UtcTime),
+        sa.Column("outcome", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_executions"),
+    )
+    op.create_index(
+        "ix_executions_tenant_user_session_created_at_id",
+        "executions",
+        ["tenant", "user", "session", "created_at", "id"],
+    )
+
+
+def downgrade() -> None:
+    for table in ("versions", "artifacts", "executions"):
+        op.drop_table(table)
+
+
+def _scope() -> tuple[sa.Column[str], ...]:
+    return tuple(sa.Column(name, sa.Text, nullable=False) for name in ("tenant", "user", "session"))

@@ -1,0 +1,119 @@
+"""How the nouns of the model become rows, and rows become nouns. No query is made here."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from functools import cache
+
+from pydantic import TypeAdapter
+from sqlalchemy import RowMapping, Table
+
+from handiwork.model import Artifact, Execution, Outcome, Scope
+from handiwork.store import tables
+from handiwork.store.keys import BlobKey
+from handiwork.store.records import Filed
+
+Row = dict[str, object]
+
+
+def artifact_row(artifact: Artifact, *, ordinal: int) -> Row:
+    return {
+        "id": artifact.id,
+        **scope_row(artifact.scope),
+        "handle": artifact.handle,
+        "type": artifact.type,
+        "title": artifact.title,
+        "state": artifact.state,
+        "labels": list(artifact.labels),
+        "head": artifact.version.number,
+        "created_at": artifact.created_at,
+        "ordinal": ordinal,
+        "updated_at": artifact.updated_at,
+        "expires_at": artifact.expires_at,
+    }
+
+
+def version_row(filed: Filed) -> Row:
+    version = filed.artifact.version
+    return {
+        "artifact_id": version.artifact_id,
+        "number": version.number,
+        "name": version.name,
+        "media_type": version.media_type,
+        "category": version.category,
+        "size": version.size,
+        "sha256": version.sha256,
+        "blob_key": filed.blob_key,
+        "summary": version.summary,
+        "language": version.language,
+        "metadata": _plain(version.metadata),
+        "provenance": _plain(version.provenance),
+        "execution_id": version.provenance.execution_id,
+        "created_at": version.created_at,
+    }
+
+
+def execution_row(execution: Execution, *, finished_at: datetime | None) -> Row:
+    return {
+        "id": execution.id,
+        **scope_row(execution.scope),
+        "status": execution.status,
+        "created_at": execution.created_at,
+        "finished_at": finished_at,
+        "outcome": _plain(execution.outcome),
+    }
+
+
+def scope_row(scope: Scope) -> Row:
+    return {"tenant": scope.tenant, "user": scope.user, "session": scope.session}
+
+
+def filed_of(row: RowMapping) -> Filed:
+    """Read a row that joins an artifact and one of its versions."""
+    facts = _facts(row, tables.artifacts)
+    version = _facts(row, tables.versions)
+    artifact = _artifacts().validate_python({**facts, "scope": facts, "version": version})
+    return Filed(artifact=artifact, blob_key=BlobKey(row[tables.versions.c.blob_key]))
+
+
+def execution_of(row: RowMapping, artifacts: tuple[Artifact, ...]) -> Execution:
+    facts = _facts(row, tables.executions)
+    return Execution(
+        id=row[tables.executions.c.id],
+        scope=Scope(
+            tenant=row[tables.executions.c.tenant],
+            user=row[tables.executions.c.user],
+            session=row[tables.executions.c.session],
+        ),
+        created_at=row[tables.executions.c.created_at],
+        outcome=_outcomes().validate_python(facts["outcome"]),
+        artifacts=artifacts,
+    )
+
+
+def _facts(row: RowMapping, table: Table) -> Row:
+    return {column.name: row[column] for column in table.columns}
+
+
+def _plain(value: object) -> object:
+    """Return `value` as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any mapping is taken
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any sequence is taken
+    if isinstance(value, str):
+        # What a program prints may hold half a surrogate pair, which no database takes.
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+@cache
+def _artifacts() -> TypeAdapter[Artifact]:
+    return TypeAdapter(Artifact)
+
+
+@cache
+def _outcomes() -> TypeAdapter[Outcome]:
+    return TypeAdapter(Outcome)

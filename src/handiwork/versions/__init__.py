@@ -1,0 +1,1 @@
+"""How artifacts and their versions come to be."""

@@ -1,0 +1,282 @@
+import asyncio
+import errno
+import os
+import threading
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from handiwork.errors import BlobExists, BlobNotFound, HandiworkError, StorageFailed, StorageFull
+from handiwork.ids import ArtifactId
+from handiwork.model import Scope
+from handiwork.store.file_operations import OperatingSystem
+from handiwork.store.keys import artifact_prefix, blob_key, session_prefix
+from handiwork.store.local_blobs import DRAFTS, LocalBlobs
+
+SCOPE = Scope(session="s")
+KEY = blob_key(SCOPE, ArtifactId("art_1"), 1, "a.bin")
+CONTENT = b"0123456789"
+
+
+async def stream(*chunks: bytes) -> AsyncGenerator[bytes, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def read(blobs: LocalBlobs) -> bytes:
+    return b"".join([chunk async for chunk in blobs.open(KEY)])
+
+
+def files_below(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if not path.is_dir()]
+
+
+class Watched:
+    """The real calls, noted down, with room for a fault before each."""
+
+    def __init__(self) -> None:
+        self._real = OperatingSystem()
+        self.calls: list[tuple[str, Path]] = []
+
+    def before(self, call: str, path: Path) -> None:
+        self.calls.append((call, path))
+
+    def create(self, path: Path) -> int:
+        self.before("create", path)
+        return self._real.create(path)
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        self.before("write", _path_of(descriptor))
+        return self._real.write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        self.before("sync", _path_of(descriptor))
+        self._real.sync(descriptor)
+
+    def publish(self, draft: Path, target: Path) -> None:
+        self.before("publish", target)
+        self._real.publish(draft, target)
+
+    def make_folder(self, path: Path) -> None:
+        self.before("make_folder", path)
+        self._real.make_folder(path)
+
+
+class FailsOnce(Watched):
+    """Fails the n-th call, as SQLite's own tests do."""
+
+    def __init__(self, n: int, code: int) -> None:
+        super().__init__()
+        self._n, self._code = n, code
+
+    def before(self, call: str, path: Path) -> None:
+        super().before(call, path)
+        if len(self.calls) == self._n:
+            raise OSError(self._code, os.strerror(self._code))
+
+    @property
+    def has_failed(self) -> bool:
+        return len(self.calls) >= self._n
+
+
+class WritesLittle(OperatingSystem):
+    def write(self, descriptor: int, data: memoryview) -> int:
+        return super().write(descriptor, data[:1])
+
+
+class LosesFolderOnce(OperatingSystem):
+    """Another process removes the folder just before the file gets its name."""
+
+    lost = False
+
+    def publish(self, draft: Path, target: Path) -> None:
+        if not self.lost:
+            self.lost = True
+            target.parent.rmdir()
+        super().publish(draft, target)
+
+
+class HasNoHardLinks(OperatingSystem):
+    def publish(self, draft: Path, target: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "link", _refuse)
+            super().publish(draft, target)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EPERM, "no hard links here")
+
+
+def _path_of(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(errno.EIO, StorageFailed), (errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull)],
+)
+async def test_whichever_call_fails_nothing_is_left_and_the_next_put_succeeds(
+    tmp_path: Path, code: int, expected: type[HandiworkError]
+) -> None:
+    n = 0
+    while True:
+        n += 1
+        root = tmp_path / str(n)
+        files = FailsOnce(n, code)
+        blobs = LocalBlobs(root, files=files)
+        try:
+            await blobs.put(KEY, stream(CONTENT[:5], CONTENT[5:]))
+        except expected:
+            assert files.has_failed
+            assert files_below(root) == []
+            with pytest.raises(BlobNotFound):
+                await read(blobs)
+            await blobs.put(KEY, stream(CONTENT))
+            assert await read(blobs) == CONTENT
+        else:
+            break
+    assert not files.has_failed
+    assert {call for call, _ in files.calls} == {"create", "write", "sync", "publish", "make_folder"}
+
+
+async def test_the_bytes_are_synced_before_they_get_their_name_and_the_folders_after(tmp_path: Path) -> None:
+    files = Watched()
+    root = tmp_path / "data" / "blobs"
+
+    await LocalBlobs(root, files=files).put(KEY, stream(CONTENT))
+
+    published = files.calls.index(("publish", root / KEY))
+    before, after = files.calls[:published], files.calls[published + 1 :]
+    last_write = max(at for at, (call, _) in enumerate(before) if call == "write")
+    assert ("sync", before[last_write][1]) in before[last_write:]
+    assert [path for call, path in after if call == "sync"] == [
+        folder for folder in (root / KEY).parents if folder.is_relative_to(root)
+    ]
+    made = [path for call, path in files.calls if call == "make_folder"]
+    assert all(("sync", folder.parent) in files.calls[files.calls.index(("make_folder", folder)) :] for folder in made)
+
+
+async def test_folders_that_were_there_before_are_synced_too(tmp_path: Path) -> None:
+    await LocalBlobs(tmp_path).put(KEY, stream(CONTENT))
+    files = Watched()
+
+    await LocalBlobs(tmp_path, files=files).put(blob_key(SCOPE, ArtifactId("art_1"), 2, "a.bin"), stream(CONTENT))
+
+    synced = {path for call, path in files.calls if call == "sync"}
+    assert {tmp_path, tmp_path / "default", tmp_path / "default" / "local"} <= synced
+
+
+async def test_a_write_that_takes_little_is_continued(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path, files=WritesLittle())
+
+    stored = await blobs.put(KEY, stream(CONTENT))
+
+    assert stored.size == len(CONTENT)
+    assert await read(blobs) == CONTENT
+
+
+async def test_a_folder_that_vanishes_under_a_writer_is_made_again(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path, files=LosesFolderOnce())
+
+    await blobs.put(KEY, stream(CONTENT))
+
+    assert await read(blobs) == CONTENT
+
+
+async def test_a_file_system_without_hard_links_will_do(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path, files=HasNoHardLinks())
+
+    await blobs.put(KEY, stream(CONTENT))
+
+    with pytest.raises(BlobExists):
+        await blobs.put(KEY, stream(b"other"))
+    assert await read(blobs) == CONTENT
+    assert files_below(tmp_path / DRAFTS) == []
+
+
+async def test_of_many_writers_of_one_key_one_wins_and_its_content_stays(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+
+    results = await asyncio.gather(
+        *(blobs.put(KEY, stream(bytes([n]) * 1000)) for n in range(8)), return_exceptions=True
+    )
+
+    won = [n for n, result in enumerate(results) if not isinstance(result, BaseException)]
+    assert len(won) == 1
+    assert [type(result) for n, result in enumerate(results) if n != won[0]] == [BlobExists] * 7
+    assert await read(blobs) == bytes(won) * 1000
+    assert files_below(tmp_path / DRAFTS) == []
+
+
+async def test_a_cancelled_put_waits_for_its_thread_and_leaves_nothing(tmp_path: Path) -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    class Held(Watched):
+        def before(self, call: str, path: Path) -> None:
+            if call == "write":
+                entered.set()
+                assert released.wait(5)
+
+    putting = asyncio.ensure_future(LocalBlobs(tmp_path, files=Held()).put(KEY, stream(CONTENT)))
+    assert await asyncio.to_thread(entered.wait, 5)
+
+    putting.cancel()
+    await asyncio.wait([putting], timeout=0.01)
+    assert not putting.done()
+    released.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(putting, 5)
+    assert files_below(tmp_path) == []
+
+
+async def test_files_and_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
+    root = tmp_path / "blobs"
+    before = os.umask(0)
+    try:
+        await LocalBlobs(root).put(KEY, stream(CONTENT))
+    finally:
+        os.umask(before)
+
+    modes = {path.stat().st_mode & 0o777 for path in [root, *root.rglob("*")] if path.is_dir()}
+    assert modes == {0o700}
+    assert (root / KEY).stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_draft_is_no_tenant(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    scope = Scope(tenant=DRAFTS, user=".", session="..")
+
+    await blobs.put(blob_key(scope, ArtifactId("art_1"), 1, ".."), stream(CONTENT))
+
+    assert [path.relative_to(tmp_path).parts[0] for path in files_below(tmp_path)] == ["%2Etmp"]
+
+
+async def test_a_prefix_that_became_a_symlink_is_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_bytes(CONTENT)
+    root = tmp_path / "blobs"
+    folder = root / session_prefix(SCOPE)
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to(outside)
+
+    with pytest.raises(StorageFailed):
+        await LocalBlobs(root).delete_prefix(session_prefix(SCOPE))
+
+    assert (outside / "precious").read_bytes() == CONTENT
+
+
+async def test_a_deletion_is_synced_also_when_it_is_repeated(tmp_path: Path) -> None:
+    await LocalBlobs(tmp_path).put(KEY, stream(CONTENT))
+
+    for _ in range(2):
+        files = Watched()
+        await LocalBlobs(tmp_path, files=files).delete(KEY)
+        assert "sync" in {call for call, _ in files.calls}
+    for _ in range(2):
+        files = Watched()
+        await LocalBlobs(tmp_path, files=files).delete_prefix(artifact_prefix(SCOPE, ArtifactId("art_1")))
+        assert ("sync", tmp_path / session_prefix(SCOPE)) in files.calls
+    assert not (tmp_path / artifact_prefix(SCOPE, ArtifactId("art_1"))).exists()
