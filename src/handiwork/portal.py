@@ -5,7 +5,7 @@ A thin wrapper, never a twin: what the verbs do is said and done in `engine`.
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -22,7 +22,7 @@ from handiwork.store.records import Page
 @contextlib.contextmanager
 def open_sync(
     data: str | os.PathLike[str] | None = None, *, settings: Settings | None = None
-) -> Iterator["SyncEngine"]:
+) -> Generator["SyncEngine"]:
     """`handiwork.open` for programs without an event loop."""
     with (
         start_blocking_portal() as portal,

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,7 +32,7 @@ BLOB_FOLDER = "artifacts"
 @contextlib.asynccontextmanager
 async def open(  # `handiwork.open` is the name that users know
     data: str | os.PathLike[str] | None = None, *, settings: Settings | None = None, clock: Clock = utc_now
-) -> AsyncIterator[Engine]:
+) -> AsyncGenerator[Engine]:
     """Open the store in the folder `data`, made when it is missing, with a sandbox beside it.
 
     Without `data` the configuration decides (`./.handiwork` by default). The sandbox starts with the first run.
@@ -50,7 +50,7 @@ async def open(  # `handiwork.open` is the name that users know
 
 
 @contextlib.asynccontextmanager
-async def open_throwaway(*, settings: Settings | None = None) -> AsyncIterator[Engine]:
+async def open_throwaway(*, settings: Settings | None = None) -> AsyncGenerator[Engine]:
     """Open a store that is gone when the context ends."""
     with tempfile.TemporaryDirectory(prefix="handiwork-store-") as folder:
         async with open(folder, settings=settings) as engine:

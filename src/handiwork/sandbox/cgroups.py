@@ -14,7 +14,7 @@ from handiwork.ids import BASE36, nanoid
 from handiwork.model import MIB, Limits
 
 PREFIX = "handiwork-"
-# What a job copies of the preloaded interpreter is not its own, and the process limit, which names the line, comes first.
+# What a job copies of the preloaded interpreter is not its own; and rlimits, which name the line, come first.
 COPIES_BYTES = 32 * MIB
 _PERIOD_MICROSECONDS = 100_000
 _UNLIMITED_ROOT = Path("/sys/fs/cgroup")

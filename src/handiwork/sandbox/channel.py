@@ -12,8 +12,6 @@ from typing import Any
 
 from handiwork.sandbox import frames
 
-_ANCILLARY = socket.CMSG_SPACE(16 * 4) + socket.CMSG_SPACE(12)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
@@ -31,6 +29,7 @@ class Channel:
         own.setblocking(False)
         own.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket = own
+        self._ancillary = socket.CMSG_SPACE(16 * 4) + socket.CMSG_SPACE(12)
 
     async def receive(self) -> Received | None:
         """Wait for one message; None when the other side has gone."""
@@ -39,7 +38,7 @@ class Channel:
         pid = 0
         while True:
             try:
-                data, ancillary, _flags, _address = self._socket.recvmsg(reader.wanted, _ANCILLARY)
+                data, ancillary, _flags, _address = self._socket.recvmsg(reader.wanted, self._ancillary)
             except BlockingIOError:
                 await readable(self._socket.fileno())
                 continue

@@ -32,6 +32,7 @@ class WarmInterpreter:
         self._channel: Channel | None = None
         self._errors: IO[bytes] | None = None
         self._starting = asyncio.Lock()
+        self._asking = asyncio.Lock()
         self.module_paths: tuple[str, ...] = ()
         self.library_folders: tuple[str, ...] = ()
         self.loaded: tuple[str, ...] = ()
@@ -49,7 +50,8 @@ class WarmInterpreter:
         await self.start()
         assert self._channel is not None
         try:
-            await self._channel.send(plan, descriptors)
+            async with self._asking:  # two requests must not be mixed on the wire
+                await self._channel.send(plan, descriptors)
         except OSError as gone:
             raise SandboxBroken(f"the warm interpreter has died ({self._last_words() or gone})") from gone
 
@@ -59,7 +61,7 @@ class WarmInterpreter:
 
     async def _launch(self) -> None:
         ours, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         script = Path(__file__).with_name("zygote.py")
         await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         with theirs:

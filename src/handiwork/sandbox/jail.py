@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from handiwork.sandbox import filters, kernel
@@ -35,10 +35,10 @@ class Walls:
         self._failpoint = failpoint
 
     @contextlib.contextmanager
-    def build(self, name: str) -> Iterator[None]:
+    def build(self, name: str) -> Generator[None]:
         try:
             if name == self._failpoint:
-                raise OSError(errno.EPERM, "failpoint")
+                raise OSError(errno.EPERM, "failpoint")  # noqa: TRY301  # fails as the wall itself would
             yield
         except (OSError, ValueError) as refused:
             number = refused.errno if isinstance(refused, OSError) else 0
@@ -92,6 +92,7 @@ def disarm(walls: Walls) -> None:
     """Drop every capability, for good."""
     with walls.build("capabilities"):
         kernel.drop_capabilities()
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # or the supervisor, as an ordinary user, cannot see its memory
     with walls.build("noNewPrivileges"):
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 

@@ -24,7 +24,7 @@ def keep(channel: socket.socket, job: int, *, started: int, report: mmap.mmap, l
     os.set_blocking(woken, False)
     os.set_blocking(started, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, _noticed)
+    signal.signal(signal.SIGCHLD, noticed)
     poll = select.poll()
     poll.register(channel, select.POLLRDHUP | select.POLLHUP)
     poll.register(wake, select.POLLIN)
@@ -42,7 +42,7 @@ def keep(channel: socket.socket, job: int, *, started: int, report: mmap.mmap, l
     os._exit(0)
 
 
-def _noticed(_number: int, _frame: object) -> None:
+def noticed(_number: int, _frame: object) -> None:
     """A handler must exist, or pid 1 never hears of its children."""
 
 

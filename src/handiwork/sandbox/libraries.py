@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from handiwork.sandbox.check import DEFAULT_ALLOWED, RUNTIME_IMPORTS
+from handiwork.sandbox.imports import DEFAULT_ALLOWED, RUNTIME_IMPORTS
 
 
 @functools.cache

@@ -20,7 +20,7 @@ import traceback
 import types
 from typing import Any, NoReturn
 
-from handiwork.sandbox import capture, check, kernel
+from handiwork.sandbox import capture, check
 
 REFUSED_EXIT = 65
 _MESSAGE_CHARACTERS = 4_000
@@ -48,11 +48,9 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: int
     _settle(order)
     source: str = order["code"]
     name: str = order["name"]
-    words: dict[str, Any] = {}
     tree, violations = _read(source, frozenset(order["allowed_imports"]), checked=order["check"])
     if violations:
-        words["violations"] = violations
-        _leave(REFUSED_EXIT, words, report)
+        _leave(REFUSED_EXIT, {"violations": violations}, report)
     lines = source.splitlines(keepends=True)
     linecache.cache[name] = (len(source), None, lines, name)
     main = types.ModuleType("__main__")
@@ -60,15 +58,17 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: int
     main.__builtins__ = __builtins__  # type: ignore[attr-defined]  # what `exec` would set
     try:
         code = compile(tree, name, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as failure:
-        words["error"] = _describe(failure, name)
-        _leave(1, words, report)
+    except check.UNPARSABLE as failure:
+        if order["check"]:
+            _leave(REFUSED_EXIT, {"violations": [check.syntax_violation(failure, source)]}, report)
+        _leave(1, {"error": _describe(failure, name)}, report)
     del tree, source, lines, order
     sys.modules["__main__"] = main
     for module in [m for m in sys.modules if m.partition(".")[0] == "handiwork"]:
         del sys.modules[module]
     os.write(beginning, b"S")
     os.close(beginning)
+    words: dict[str, Any] = {}
     _leave(_execute(code, main, words, name), words, report)
 
 
@@ -161,12 +161,11 @@ def _settle(order: "dict[str, Any]") -> None:
     sys.path.insert(0, order["folder"])
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()
-    kernel.prctl(kernel.PR_SET_DUMPABLE, 1) if order["watched"] else None
     signal.signal(signal.SIGINT, signal.default_int_handler)
     capture.install()
 
 
-def _describe(failure: BaseException, name: str) -> "dict[str, object]":
+def _describe(failure: BaseException, name: str) -> "dict[str, Any]":
     kind = type(failure)
     label = (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"

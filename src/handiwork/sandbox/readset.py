@@ -43,6 +43,7 @@ def _font_places(fonts: Sequence[Path]) -> Iterable[tuple[Path, str]]:
 def _resolve(path: str, links: dict[str, str]) -> str:
     """Follow the symbolic links of `path` one by one, keeping each in `links`, to where it really lies."""
     seen = 0
+    rest: list[str]
     done, rest = "/", [part for part in os.path.abspath(path).split("/") if part]  # noqa: PTH100  # keeps links
     while rest:
         done = os.path.join(done, rest.pop(0))  # noqa: PTH118

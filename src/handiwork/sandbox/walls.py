@@ -35,12 +35,17 @@ ALL = (*REQUIRED["full"], "unprivilegedUser")
 
 _NAMESPACE_FIX = (
     "Allow unprivileged user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu also "
-    "`kernel.apparmor_restrict_unprivileged_userns=0`), or start the container with the profile in docs/guides/containers.md."
+    "`kernel.apparmor_restrict_unprivileged_userns=0`), or start the container with the profile in "
+    "docs/guides/containers.md."
 )
 _FIXES = MappingProxyType(
     {
-        "privateRoot": "Allow mounts in a user namespace, or start the container with the profile in docs/guides/containers.md.",
-        "landlock": "Use Linux 5.13 or newer with `landlock` among the `lsm=` modules, and allow its calls in the container.",
+        "privateRoot": (
+            "Allow mounts in a user namespace, or start the container with the profile in docs/guides/containers.md."
+        ),
+        "landlock": (
+            "Use Linux 5.13 or newer with `landlock` among the `lsm=` modules, and allow its calls in the container."
+        ),
         "seccomp": "Use an x86-64 or aarch64 kernel with CONFIG_SECCOMP_FILTER.",
         "fork": "Free memory or raise the process limit of the server.",
         "platform": "Run this on Linux, or point to a worker on Linux.",

@@ -3,14 +3,54 @@
 Measures and reports; ending the job is the caller's.
 """
 
+import asyncio
 import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 SECONDS = 0.05
 _MOST_PROCESSES = 4096
+
+
+@dataclass(slots=True, kw_only=True)
+class Watcher:
+    """Looks at one job until it passes a limit; None as limit means that it need not be looked at."""
+
+    pid: int
+    folder: int
+    memory_bytes: int | None
+    folder_bytes: int | None
+    most_files: int
+    peak_bytes: int = 0
+    _base_bytes: int = 0
+
+    async def begin(self) -> None:
+        """Measure the preloaded interpreter; call it before the job gets its order."""
+        if self.memory_bytes is not None:
+            self._base_bytes = await asyncio.to_thread(memory_bytes, self.pid)
+
+    async def look(self) -> Literal["out_of_memory", "output_too_large"]:
+        """Return the limit that was passed; with nothing to look at, wait for ever."""
+        if self.memory_bytes is None and self.folder_bytes is None:
+            await asyncio.get_running_loop().create_future()
+        while True:
+            await asyncio.sleep(SECONDS)
+            if self.memory_bytes is not None and await self._used_bytes() > self.memory_bytes:
+                return "out_of_memory"
+            if self.folder_bytes is not None:
+                size, entries = await asyncio.to_thread(folder_bytes, self.folder, most_files=self.most_files)
+                if size > self.folder_bytes or entries > self.most_files:
+                    return "output_too_large"
+
+    async def _used_bytes(self) -> int:
+        files = filesystem_bytes(self.folder) if self.folder_bytes is None else 0
+        used = await asyncio.to_thread(memory_bytes, self.pid) - self._base_bytes + files
+        self.peak_bytes = max(self.peak_bytes, used)
+        return used
 
 
 def memory_bytes(pid: int) -> int:
@@ -25,7 +65,7 @@ def folder_bytes(folder: int, *, most_files: int) -> tuple[int, int]:
     while waiting:
         descriptor = waiting.pop()
         with contextlib.suppress(OSError):
-            for name in os.listdir(descriptor):
+            for name in os.listdir(descriptor):  # noqa: PTH208  # by descriptor
                 entries += 1
                 if entries > most_files:
                     break

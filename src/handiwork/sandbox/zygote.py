@@ -55,7 +55,7 @@ def _serve(supervisor: socket.socket) -> None:
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, keeper.noticed)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is the supervisor's to answer
     poll = select.poll()
     poll.register(supervisor, select.POLLIN)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from handiwork.sandbox.check import DEFAULT_ALLOWED, RUNTIME_IMPORTS, check
+from handiwork.sandbox.check import check
+from handiwork.sandbox.imports import DEFAULT_ALLOWED, RUNTIME_IMPORTS
 
 ALLOWED = DEFAULT_ALLOWED.union(*RUNTIME_IMPORTS.values())
 

@@ -1,0 +1,109 @@
+"""What is told to a child: the plan by which its walls are built, and the order that it carries out.
+
+Both are plain data for the wire; nothing is done here.
+"""
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handiwork.model import MIB, Level, Limits
+from handiwork.sandbox.interpreter import ONE_THREAD
+from handiwork.sandbox.readset import ReadSet
+from handiwork.sandbox.sandbox import Job
+from handiwork.sandbox.workspace import Place
+
+WORK = "/job"
+WORK_FILES = 20_000
+TMP_BYTES = 64 * MIB
+JOB_UID = 2_000_000_000
+_JOB_UIDS = 1_000_000
+_NOBODY = 65534
+_IN_THE_JAIL = {"HOME": "/tmp", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/.matplotlib"}  # noqa: S108  # its own /tmp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all children of one sandbox have in common. `failpoint` names a wall that must fail."""
+
+    level: Level
+    root: Path
+    readable: ReadSet
+    failpoint: str | None = None
+
+
+def work_bytes(limits: Limits) -> int:
+    """How large the working folder is: room for files that the program deletes again."""
+    return max(64 * MIB, 4 * limits.output_bytes)
+
+
+def plan(ground: Ground, limits: Limits, place: Place) -> dict[str, Any]:
+    """Return the plan of a child. As root it names an ordinary user of the host for the job, a new one each time."""
+    uid = _job_uid(ground)
+    if uid is not None and ground.level != "full":
+        os.chown(place.work, uid, uid)
+    return {
+        "level": ground.level,
+        "root": str(ground.root),
+        "binds": ground.readable.binds,
+        "links": ground.readable.links,
+        "inputs": str(place.inputs),
+        "work": str(place.work),
+        "work_bytes": work_bytes(limits),
+        "work_files": WORK_FILES,
+        "tmp_bytes": TMP_BYTES,
+        "job_uid": uid,
+        "failpoint": ground.failpoint,
+    }
+
+
+def order(job: Job, level: Level, place: Place, *, allowed_imports: Sequence[str]) -> dict[str, Any]:
+    """Return the order for a child that is ready."""
+    folder = WORK if level == "full" else str(place.work)
+    in_place = {"HOME": folder, "TMPDIR": f"{folder}/.tmp", "MPLCONFIGDIR": f"{folder}/.tmp/matplotlib"}
+    environment = {"LANG": "C.UTF-8", "TZ": "UTC", "MPLBACKEND": "Agg", "PATH": "", **ONE_THREAD}
+    return {
+        "code": job.code,
+        "name": job.name,
+        "check": job.is_checked,
+        "allowed_imports": allowed_imports,
+        "folder": folder,
+        "inputs": [given.name for given in job.inputs],
+        "environment": environment | (_IN_THE_JAIL if level == "full" else in_place),
+        "limits": {
+            "memory_bytes": job.limits.memory_bytes,
+            "work_bytes": work_bytes(job.limits),
+            "cpu_seconds": int(job.limits.wall_seconds) + 2,
+            # Counted for the namespace alone only at `full`; elsewhere it would count the user's other processes.
+            "processes": job.limits.processes + 1 if level == "full" else None,
+        },
+    }
+
+
+def given_names(job: Job) -> frozenset[str]:
+    """The names in the working folder that the supervisor put there, and scratch space that is no output."""
+    return frozenset({"inputs", ".tmp", *(given.name for given in job.inputs)})
+
+
+def _job_uid(ground: Ground) -> int | None:
+    if os.geteuid() != 0 or ground.level == "none":
+        return None
+    if ground.level == "unprivileged" and not all(_is_open_to_all(Path(s)) for s, _place in ground.readable.binds):
+        return None
+    return _mapped_uid(JOB_UID + secrets.randbelow(_JOB_UIDS))
+
+
+def _mapped_uid(wanted: int) -> int | None:
+    lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
+    ranges = [tuple(map(int, line.split())) for line in lines]
+    for uid in (wanted, _NOBODY):
+        if any(first <= uid < first + count for first, _outside, count in ranges):
+            return uid
+    return None
+
+
+def _is_open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents) if folder.is_dir())
