@@ -57,6 +57,6 @@ $(UV):
 $(READY): requirements.lock pyproject.toml | $(UV)
 	@echo "Setting up .venv ..."
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)

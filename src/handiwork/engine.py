@@ -1,6 +1,6 @@
 """The engine and its sessions: the verbs of Handiwork in Python. How each is done lies in the rooms below."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,16 +116,18 @@ class Session:
         """Return the content, its hash checked. For large content use `stream`."""
         return b"".join([chunk async for chunk in self.stream(reference, version=version)])
 
-    async def stream(self, reference: str, *, version: int | None = None) -> AsyncIterator[bytes]:
+    async def stream(self, reference: str, *, version: int | None = None) -> AsyncGenerator[bytes]:
         """Yield the content in chunks; damaged content raises `ContentDamaged` before its end."""
         filed = await self.engine.records.get(self.scope, reference, version=version)
         head = filed.artifact.version
         async for chunk in read_verified(self.engine.blobs, filed.blob_key, size=head.size, sha256=head.sha256):
             yield chunk
 
-    async def list(self, *, type: str | None = None, limit: int = 100, cursor: str | None = None) -> Page:
+    async def list(
+        self, *, type: str | None = None, state: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page:
         """Return artifacts of the session, newest first."""
-        return await self.engine.records.page(self.scope, type=type, limit=limit, cursor=cursor)
+        return await self.engine.records.page(self.scope, type=type, state=state, limit=limit, cursor=cursor)
 
     async def remove(self, reference: str) -> None:
         """Let an artifact expire now and delete its bytes."""

@@ -77,8 +77,10 @@ class SyncSession:
     def read(self, reference: str, *, version: int | None = None) -> bytes:
         return self._portal.call(lambda: self._session.read(reference, version=version))
 
-    def list(self, *, type: str | None = None, limit: int = 100, cursor: str | None = None) -> Page:
-        return self._portal.call(lambda: self._session.list(type=type, limit=limit, cursor=cursor))
+    def list(
+        self, *, type: str | None = None, state: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page:
+        return self._portal.call(lambda: self._session.list(type=type, state=state, limit=limit, cursor=cursor))
 
     def remove(self, reference: str) -> None:
         self._portal.call(lambda: self._session.remove(reference))

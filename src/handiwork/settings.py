@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from handiwork.errors import InvalidLimit, InvalidSetting
 from handiwork.model import MIB, Level, Limits
@@ -43,6 +43,17 @@ def _parsed(parse: Any, value: object) -> Any:
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 Retention = Annotated[timedelta, BeforeValidator(_retention), Field(gt=timedelta(0))]
+
+
+def _folder(value: Path) -> Path:
+    # Relative to the process that reads the settings; the warm interpreter lives elsewhere.
+    resolved = value.expanduser().resolve()
+    if not resolved.is_dir():
+        raise ValueError(f"`{value}` is not a folder")
+    return resolved
+
+
+Folder = Annotated[Path, AfterValidator(_folder)]
 
 
 class Part(BaseModel):
@@ -81,7 +92,7 @@ class Artifacts(Part):
     artifact_retention: Retention = timedelta(days=7)
     id_prefix: Annotated[str, Field(pattern=r"^[a-z]{1,8}_$")] = "art_"
     isolation: Level | Literal["auto"] = "auto"
-    fonts: tuple[Path, ...] = ()
+    fonts: tuple[Folder, ...] = ()
     storage: Storage = Storage()
 
     @model_validator(mode="after")
@@ -200,13 +211,14 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
         below = merged.get(key)
-        both = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = _merged(cast("dict[str, Any]", below), value) if both else value
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = _merged(cast("dict[str, Any]", below), cast("dict[str, Any]", value))
+        else:
+            merged[key] = value
     return merged
 
 
-def _at(values: dict[str, Any], path: list[str]) -> object:
-    found: object = values
-    for part in path:
-        found = cast("dict[str, Any]", found).get(part) if isinstance(found, dict) else None
-    return found
+def _at(values: object, path: list[str]) -> object:
+    if not path or not isinstance(values, dict):
+        return None if path else values
+    return _at(cast("dict[str, Any]", values).get(path[0]), path[1:])

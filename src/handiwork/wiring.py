@@ -1,4 +1,7 @@
-"""Puts an engine together: the only module that names concrete back ends."""
+"""Puts an engine together: the only module that names concrete back ends.
+
+What they are chosen by is decided in `settings`.
+"""
 
 import asyncio
 import contextlib
@@ -57,6 +60,11 @@ async def open_throwaway(*, settings: Settings | None = None) -> AsyncGenerator[
             yield engine
 
 
+def types(settings: Settings) -> Registry:
+    """Return the artifact types with the caps of the settings."""
+    return Registry([file_type(cap_bytes=settings.most().file_bytes)])
+
+
 def sandbox(settings: Settings) -> LocalSandbox:
     """Return the sandbox of this machine as the settings ask for it."""
     own = settings.artifacts
@@ -77,7 +85,7 @@ def with_isolation(settings: Settings, level: str) -> Settings:
 
 def _engine(settings: Settings, records: SqlRecords, blob_folder: Path, box: LocalSandbox, clock: Clock) -> Engine:
     blobs = LocalBlobs(blob_folder)
-    types = Registry([file_type(cap_bytes=max(settings.artifacts.max_file_size, settings.most().file_bytes))])
+    known = types(settings)
     creation = Creation(
         records=records,
         blobs=blobs,
@@ -92,8 +100,8 @@ def _engine(settings: Settings, records: SqlRecords, blob_folder: Path, box: Loc
         blobs=blobs,
         creation=creation,
         limits=LimitPolicy(default=settings.limits(), maximum=settings.most()),
-        type=types.named("file"),
+        type=known.named("file"),
         clock=clock,
         new_id=new_execution_id,
     )
-    return Engine(records=records, blobs=blobs, creation=creation, runs=runs, types=types, sandbox=box)
+    return Engine(records=records, blobs=blobs, creation=creation, runs=runs, types=known, sandbox=box)

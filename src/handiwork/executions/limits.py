@@ -1,4 +1,7 @@
-"""Which limits a run gets: the deployment's defaults, what the caller asks for, never more than the maximum."""
+"""Which limits a run gets: the deployment's defaults, what the caller asks for, never more than the maximum.
+
+They are applied in the sandbox.
+"""
 
 import math
 from dataclasses import dataclass, field, fields

@@ -3,9 +3,10 @@
 How a program is confined is the sandbox's; how artifacts are stored is `versions`'.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from handiwork.errors import ContentTooLarge, InputNotFound, InvalidName
 from handiwork.executions.limits import LimitPolicy
@@ -22,6 +23,7 @@ from handiwork.versions.creation import Clock, Creation, Draft
 
 LONGEST_CODE_BYTES = 4 * MIB
 MOST_INPUTS = 100
+_LONGEST_JOINED = 200
 
 InputReference = str | Path | Artifact
 
@@ -127,16 +129,16 @@ def _origin(filed: Filed) -> str:
 
 
 def _named(outputs: Sequence[Output]) -> list[tuple[Output, str]]:
-    """Give each file its own name, or where two folders hold the same name, the folder before it."""
+    """Give each file its own name: where several have the same, those in folders get their folders before it."""
+    count = Counter(output.name.casefold() for output in outputs)
     taken: set[str] = set()
     named: list[tuple[Output, str]] = []
     for output in outputs:
-        name = PurePosixPath(output.path).name
-        if name.casefold() in taken:
-            name = output.path.replace("/", "-")[-200:]
-        number = 2
+        is_alone = count[output.name.casefold()] == 1
+        wanted = output.name if is_alone else output.path.replace("/", "-")[-_LONGEST_JOINED:]
+        name, number = wanted, 2
         while name.casefold() in taken:
-            name, number = f"{number}-{output.name}"[:255], number + 1
+            name, number = f"{number}-{wanted}", number + 1
         taken.add(name.casefold())
         named.append((output, name))
     return named

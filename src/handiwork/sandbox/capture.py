@@ -4,16 +4,16 @@ Patches the libraries of this child alone. Runs inside the warm interpreter, so 
 library only, and each library only once the program itself has.
 """
 
+import contextlib
+import gc
 import importlib.abc
 import importlib.machinery
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
-
-# Stands in a Plotly page where the library belongs; the harvest puts it in.
-PLOTLY_PLACE = "/*handiwork:plotly.js*/"
 
 
 def install() -> None:
@@ -21,7 +21,8 @@ def install() -> None:
     waiting: dict[str, Callable[[ModuleType], None]] = {
         "matplotlib.pyplot": _patch_pyplot,
         "PIL.Image": _patch_pillow,
-        "plotly.basedatatypes": _patch_plotly,
+        "plotly.io._renderers": _patch_plotly,
+        "plotly.offline.offline": _patch_plotly_offline,
     }
     for name in list(waiting):
         if name in sys.modules:
@@ -36,9 +37,21 @@ def save_open_figures() -> None:
         return
     for number in pyplot.get_fignums():
         figure = pyplot.figure(number)
-        if not getattr(figure, "_handiwork_saved", False) and figure.get_children()[1:]:
-            _save(figure)
+        _save_unless_saved(figure)
     pyplot.close("all")
+
+
+def flush_open_files() -> None:
+    """Write out the files that the program left open.
+
+    The garbage collector alone would lose what files in a cycle hold back: it may close the innermost layer first.
+    """
+    files = [found for found in gc.get_objects() if issubclass(type(found), io.IOBase)]
+    for layer in (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom):
+        for file in files:
+            if type(file) is layer:
+                with contextlib.suppress(OSError, ValueError):
+                    file.flush()
 
 
 def free_name(stem: str, suffix: str) -> str:
@@ -48,43 +61,59 @@ def free_name(stem: str, suffix: str) -> str:
     return name
 
 
-def _save(figure: Any) -> None:
-    figure.savefig(free_name("figure", ".png"), bbox_inches="tight")
+def _save_unless_saved(figure: Any) -> None:
+    """Save a figure that has something on it and has changed since it was saved last, if it was."""
+    is_saved = getattr(figure, "_handiwork_saved", False) and not figure.stale
+    if not is_saved and figure.get_children()[1:]:
+        figure.savefig(free_name("figure", ".png"), bbox_inches="tight")
 
 
-def _patch_pyplot(pyplot: ModuleType) -> None:
+def _patch_pyplot(pyplot: Any) -> None:
     figure_class = pyplot.Figure
     savefig = figure_class.savefig
 
     def saved(self: Any, *arguments: Any, **options: Any) -> Any:
         result = savefig(self, *arguments, **options)
         self._handiwork_saved = True
+        # Every later change of the figure or of anything on it makes it stale again.
+        self.stale = False
         return result
 
     def show_one(self: Any, *_arguments: Any, **_options: Any) -> None:
-        _save(self)
+        _save_unless_saved(self)
 
     figure_class.savefig = saved
     figure_class.show = show_one
-    pyplot.show = lambda *_arguments, **_options: save_open_figures()
+
+    def show(*_arguments: Any, **_options: Any) -> None:
+        save_open_figures()
+
+    pyplot.show = show
 
 
-def _patch_pillow(image: ModuleType) -> None:
+def _patch_pillow(image: Any) -> None:
     def show(self: Any, *_arguments: Any, **_options: Any) -> None:
         picture = self if self.mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16") else self.convert("RGB")
         picture.save(free_name("image", ".png"))
 
-    image.Image.show = show  # type: ignore[attr-defined]
+    image.Image.show = show
 
 
-def _patch_plotly(datatypes: ModuleType) -> None:
-    def show(self: Any, *_arguments: Any, **options: Any) -> None:
-        page = self.to_html(include_plotlyjs=False, full_html=True, config=options.get("config"))
-        library = f'<head><script type="text/javascript">{PLOTLY_PLACE}</script>'
+def _patch_plotly(renderers: Any) -> None:
+    def show(fig: Any, *_arguments: Any, config: Any = None, **_options: Any) -> None:
+        to_html = sys.modules["plotly.io"].to_html
         with open(free_name("figure", ".html"), "w", encoding="utf-8") as file:
-            file.write(page.replace("<head>", library, 1))
+            # The harvest puts the library where the page refers to it.
+            file.write(to_html(fig, include_plotlyjs="cdn", config=config))
 
-    datatypes.BaseFigure.show = show  # type: ignore[attr-defined]
+    renderers.show = show
+
+
+def _patch_plotly_offline(offline: Any) -> None:
+    def iplot(figure_or_data: Any, *_arguments: Any, **_options: Any) -> None:
+        sys.modules["plotly.io"].show(figure_or_data)
+
+    offline.iplot = iplot  # the original demands a notebook
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):

@@ -50,6 +50,7 @@ class Child:
     async def fork(cls, interpreter: WarmInterpreter, plan: dict[str, Any], *, stdout_bytes: int) -> "Child":
         """Have a child forked and wait until all its walls are proved to stand."""
         ours, theirs = socket.socketpair()
+        channel = Channel(ours)  # asks for the senders' process ids before anything can be sent
         out, err = os.pipe(), os.pipe()
         try:
             await interpreter.fork(plan, [theirs.fileno(), out[1], err[1]])
@@ -63,7 +64,7 @@ class Child:
             os.close(out[1])
             os.close(err[1])
         tails = Tail(out[0], limit=stdout_bytes), Tail(err[0], limit=stdout_bytes)
-        child = cls(Channel(ours), *tails, level=plan["level"])
+        child = cls(channel, *tails, level=plan["level"])
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await child._become_ready()

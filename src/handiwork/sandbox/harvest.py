@@ -3,16 +3,17 @@
 Nothing here follows a link, opens anything but a regular file, or reads a file whole.
 """
 
+import asyncio
 import errno
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from handiwork.model import Limits, Refused
-from handiwork.sandbox.capture import PLOTLY_PLACE
 
 CHUNK_BYTES = 1024 * 1024
 MOST_FILES = 1_000
@@ -21,6 +22,13 @@ DEEPEST = 32
 LONGEST_NAME_BYTES = 255
 # Pages for which the library is put in; more would let a small job make gigabytes.
 MOST_PAGES = 10
+
+# How Plotly itself writes a reference to its library; another version of it is left alone.
+_REFERENCE = re.compile(
+    rb'<script[^>]{0,200}src="https://cdn\.plot\.ly/plotly-([0-9.]{1,20})\.min\.js"[^>]{0,200}></script>'
+)
+_LONGEST_REFERENCE = 500
+_VERSION = re.compile(rb"plotly\.js v([0-9.]+)")
 
 _NOT_FILES = ((stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "fifo"), (stat.S_ISSOCK, "socket"))
 
@@ -33,7 +41,7 @@ class Output:
     size: int
     _folder: int
     _inode: int
-    _inserted: tuple[int, bytes] | None = None
+    _replaced: "_Replaced | None" = None
 
     @property
     def name(self) -> str:
@@ -41,11 +49,11 @@ class Output:
 
     def read_at(self, offset: int, length: int) -> bytes:
         with _opened(self._folder, self.path, self._inode) as file:
-            return _spliced(file, self._inserted, offset, length)
+            return _spliced(file, self._replaced, offset, length)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for offset in range(0, self.size, CHUNK_BYTES):
-            yield self.read_at(offset, CHUNK_BYTES)
+            yield await asyncio.to_thread(self.read_at, offset, CHUNK_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +113,7 @@ def _is_plain(character: str) -> bool:
 
 
 def _walk(folder: int, given: frozenset[str]) -> Iterator[tuple[str, os.stat_result | str]]:
-    """Yield every entry that is no folder, with its status or why it is refused; sorted within a folder."""
+    """Yield every entry that is no folder, with its status or why it is refused: in order, a folder after its files."""
     waiting = [""]
     while waiting:
         base = waiting.pop()
@@ -115,19 +123,20 @@ def _walk(folder: int, given: frozenset[str]) -> Iterator[tuple[str, os.stat_res
             yield base, "unreadable"
             continue
         try:
-            names = sorted(os.listdir(descriptor))
-            for name in names:
+            folders: list[str] = []
+            for name in sorted(os.listdir(descriptor)):  # noqa: PTH208  # by descriptor
                 path = f"{base}{name}"
                 if not base and name in given:
                     continue
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode) and is_good_name(name):
                     if path.count("/") < DEEPEST:
-                        waiting.append(f"{path}/")
+                        folders.append(f"{path}/")
                     else:
                         yield path, "too_deep"
                 else:
                     yield path, _refusal(name, status) or status
+            waiting += reversed(folders)
         finally:
             os.close(descriptor)
 
@@ -198,37 +207,49 @@ def _open_file(parent: int, name: str) -> int:
         return os.open(name, flags, dir_fd=parent)
 
 
-def _completed(output: Output, plotly: bytes | None) -> Output:
-    """Give a page that `fig.show()` wrote its copy of the library, which does not count against the limit."""
-    if plotly is None or not output.path.endswith(".html"):
-        return output
-    place = PLOTLY_PLACE.encode()
-    at = output.read_at(0, 4096).find(place)
-    if at < 0:
-        return output
-    # The place itself stays, as the comment that it is, in front of the library.
-    return Output(
-        path=output.path,
-        size=output.size + len(plotly),
-        _folder=output._folder,
-        _inode=output._inode,
-        _inserted=(at + len(place), plotly),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Replaced:
+    """Bytes that stand for `length` bytes of the file from `start`."""
+
+    start: int
+    length: int
+    extra: bytes
 
 
-def _spliced(file: int, inserted: tuple[int, bytes] | None, offset: int, length: int) -> bytes:
-    if inserted is None:
+def _completed(output: Output, plotly: bytes) -> Output:
+    """Give a page that refers to Plotly elsewhere its own copy, which does not count against the limit."""
+    version = _VERSION.search(plotly, 0, 400)
+    if version is None or not output.path.lower().endswith((".html", ".htm")):
+        return output
+    found = _reference(output, version[1])
+    if found is None:
+        return output
+    start, length = found
+    extra = b'<script charset="utf-8">' + plotly + b"</script>"
+    replaced = _Replaced(start=start, length=length, extra=extra)
+    return replace(output, size=output.size - length + len(extra), _replaced=replaced)
+
+
+def _reference(output: Output, version: bytes) -> tuple[int, int] | None:
+    for offset in range(0, output.size, CHUNK_BYTES):
+        window = output.read_at(offset, CHUNK_BYTES + _LONGEST_REFERENCE)
+        for found in _REFERENCE.finditer(window):
+            if found[1] == version:
+                return offset + found.start(), found.end() - found.start()
+    return None
+
+
+def _spliced(file: int, replaced: _Replaced | None, offset: int, length: int) -> bytes:
+    if replaced is None:
         return os.pread(file, length, offset)
-    at, extra = inserted
+    start, end = replaced.start, replaced.start + len(replaced.extra)
     parts: list[bytes] = []
-    if offset < at:
-        parts.append(os.pread(file, min(length, at - offset), offset))
-    start, end = max(offset, at), min(offset + length, at + len(extra))
-    if start < end:
-        parts.append(extra[start - at : end - at])
-    tail = max(offset, at + len(extra))
+    if offset < start:
+        parts.append(os.pread(file, min(length, start - offset), offset))
+    parts.append(replaced.extra[max(0, offset - start) : max(0, offset + length - start)])
+    tail = max(offset, end)
     if tail < offset + length:
-        parts.append(os.pread(file, offset + length - tail, tail - len(extra)))
+        parts.append(os.pread(file, offset + length - tail, tail - len(replaced.extra) + replaced.length))
     return b"".join(parts)
 
 

@@ -4,10 +4,13 @@ Works on the facts of a failure only; the failure itself is put into words insid
 """
 
 import difflib
+import errno
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from handiwork.model import Limits, Status
+from handiwork.sandbox.imports import IMPORT_NAMES, REMEDIES, RUNTIME_IMPORTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +37,17 @@ class Surroundings:
 def for_status(status: Status, limits: Limits) -> str | None:
     """A hint that follows from the status alone."""
     return {
-        "timed_out": f"The limit is {limits.wall_seconds:g} s of wall time: do less work, or ask for a longer `timeout`.",
+        "timed_out": (
+            f"The limit is {limits.wall_seconds:g} s of wall time: do less work, or ask for a longer `timeout`."
+        ),
         "out_of_memory": (
             f"The limit is {limits.memory_bytes // 1024**2} MB: read in chunks, load fewer columns, "
             "or ask for more `memory`."
         ),
         "output_too_large": (
             f"All files of a run together may have {limits.output_bytes:,} bytes: write fewer or smaller files, "
-            "compress them, delete what is not needed, or split the work over several runs."
+            "compress them, delete what is not needed, or split the work over several runs. A Plotly page written "
+            'with `include_plotlyjs="cdn"` counts without the library, which is put in later.'
         ),
     }.get(status)
 
@@ -55,11 +61,36 @@ def for_failure(failure: Failure, surroundings: Surroundings) -> str | None:
 
 
 def _missing_module(failure: Failure, surroundings: Surroundings) -> str:
-    name = (failure.missing_module or "").partition(".")[0]
-    near = difflib.get_close_matches(name.lower(), [n.lower() for n in surroundings.libraries], n=3, cutoff=0.5)
-    closest = f" Closest: {', '.join(near)}." if near else ""
-    listed = ", ".join(f"{n} {v}" for n, v in surroundings.libraries.items())
-    return f"`{name}` is not installed and nothing can be installed during a run.{closest} Available: {listed}."
+    wanted = failure.missing_module or _named_in(failure.message)
+    top = wanted.partition(".")[0]
+    for library, version in surroundings.libraries.items():
+        if top in _imported_as(library) and wanted != top:
+            return f"{library} {version} has no module `{wanted}`."
+    remedy = f"{REMEDIES[top]} " if top in REMEDIES else _closest(top, surroundings)
+    listed = ", ".join(_listed(name, version) for name, version in surroundings.libraries.items())
+    return f"`{top}` is not installed and nothing can be installed during a run. {remedy}Available: {listed}."
+
+
+def _named_in(message: str) -> str:
+    """The library that another one misses, from its words; they name it in quotes."""
+    quoted = re.search(r"[`']+([A-Za-z_][\w.]*)", message)
+    return quoted[1] if quoted else "The library"
+
+
+def _closest(module: str, surroundings: Surroundings) -> str:
+    known = {name.lower(): name for library in surroundings.libraries for name in (*_imported_as(library), library)}
+    near = difflib.get_close_matches(module.lower(), known, n=3, cutoff=0.6)
+    names = dict.fromkeys(IMPORT_NAMES.get(name.replace("-", "_"), known[name]) for name in near)
+    return f"Did you mean {' or '.join(f'`{name}`' for name in names)}? " if names else ""
+
+
+def _imported_as(library: str) -> tuple[str, ...]:
+    return RUNTIME_IMPORTS.get(library, (library,))
+
+
+def _listed(library: str, version: str) -> str:
+    imported = _imported_as(library)[0]
+    return f"{library} {version}" if imported.lower() == library.lower() else f"{library} {version} (`{imported}`)"
 
 
 def _missing_file(failure: Failure, surroundings: Surroundings) -> str:
@@ -67,6 +98,10 @@ def _missing_file(failure: Failure, surroundings: Surroundings) -> str:
         return "The run has no inputs: give the file as an input, or create it in the program."
     names = ", ".join(f"`{name}`" for name in surroundings.inputs)
     return f"The inputs of this run are {names}, in the current folder and in `inputs/`."
+
+
+def _no_input(_failure: Failure, _surroundings: Surroundings) -> str:
+    return "Nobody can type here: set the value in the program, or give a file as an input and read that."
 
 
 def _read_only(_failure: Failure, _surroundings: Surroundings) -> str:
@@ -99,18 +134,48 @@ def _processes(_failure: Failure, surroundings: Surroundings) -> str:
     )
 
 
-_CANNOT_START = ("BlockingIOError", "RuntimeError")
+def _is_optional_library(failure: Failure) -> bool:
+    return failure.type == "ImportError" and ("optional dependency" in failure.message or "pip" in failure.message)
+
+
+def _is_network(failure: Failure) -> bool:
+    return (
+        failure.errno == errno.EAFNOSUPPORT
+        or "gaierror" in failure.type
+        or "name resolution" in failure.message
+        or "Address family not supported" in failure.message
+    )
+
+
+def _is_program(failure: Failure) -> bool:
+    # Files answer EACCES or EROFS; EPERM with a path, or beside one of these names, comes from starting a program.
+    words = ("subprocess", "Popen", "check_output", "check_call", "os.exec", "os.spawn", "posix_spawn", "shell")
+    return (
+        failure.type == "PermissionError"
+        and failure.errno == errno.EPERM
+        and "fork" not in failure.traceback
+        and (failure.path is not None or any(word in failure.traceback for word in words))
+    )
+
+
+def _is_process(failure: Failure) -> bool:
+    # A lock between processes is refused without a path where a job is one process.
+    return (failure.type == "PermissionError" and (failure.path is None or "fork" in failure.traceback)) or (
+        failure.type in ("BlockingIOError", "RuntimeError")
+        and any(word in failure.message for word in ("fork", "thread", "temporarily unavailable"))
+    )
+
+
 _Test = Callable[[Failure], bool]
 _Advice = Callable[[Failure, Surroundings], str]
 _ADVICE: tuple[tuple[_Test, _Advice], ...] = (
     (lambda f: "kaleido" in f.message.lower() or "write_image" in f.traceback, _plotly_image),
-    (lambda f: f.type == "ModuleNotFoundError", _missing_module),
+    (lambda f: f.type == "ModuleNotFoundError" or _is_optional_library(f), _missing_module),
     (lambda f: f.type == "FileNotFoundError", _missing_file),
-    (lambda f: f.errno in (28, 27) or "No space left" in f.message, _full_folder),
-    (lambda f: f.errno == 97 or "gaierror" in f.type or "Address family" in f.message, _network),
-    (lambda f: f.type == "PermissionError" and ("subprocess" in f.traceback or "os.exec" in f.traceback), _programs),
-    (lambda f: f.type == "PermissionError" and "fork" in f.traceback, _processes),
-    (lambda f: f.type in _CANNOT_START and ("fork" in f.message or "thread" in f.message), _processes),
-    (lambda f: f.type == "BlockingIOError", _processes),
-    (lambda f: f.errno in (30, 13) or "Read-only file system" in f.message, _read_only),
+    (lambda f: f.type == "EOFError" and "reading a line" in f.message, _no_input),
+    (lambda f: f.errno in (errno.ENOSPC, errno.EFBIG) or "No space left" in f.message, _full_folder),
+    (_is_network, _network),
+    (_is_program, _programs),
+    (_is_process, _processes),
+    (lambda f: f.errno in (errno.EROFS, errno.EACCES) or "Read-only file system" in f.message, _read_only),
 )

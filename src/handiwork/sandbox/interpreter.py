@@ -63,12 +63,13 @@ class WarmInterpreter:
         ours, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         script = Path(__file__).with_name("zygote.py")
-        await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # without it the fonts are looked up anew at each start
+            await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         with theirs:
             # An empty environment: /proc/self/environ shows for ever what a process was started with.
             self._process = await asyncio.to_thread(
                 subprocess.Popen,
-                [self._python, "-I", "-B", str(script), str(theirs.fileno()), *map(str, self._fonts)],
+                [self._python, "-I", str(script), str(theirs.fileno()), *map(str, self._fonts)],
                 env={
                     "LANG": "C.UTF-8",
                     "TZ": "UTC",

@@ -179,7 +179,11 @@ class LocalSandbox:
                 ground = await self._proved("full", self._workspace)
             except IsolationUnavailable as missing:
                 self.fell_back = missing
-                log.warning("isolation `full` is not to be had (%s); `unprivileged` is used", missing)
+                log.warning(
+                    "isolation `full` is not to be had (wall `%s`: %s); `unprivileged` is used",
+                    missing.wall,
+                    missing.why,
+                )
                 ground = await self._proved("unprivileged", self._workspace)
         return _Base(ground=ground, workspace=self._workspace, groups=groups)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from handiwork.errors import SandboxBroken
 from handiwork.model import Limits, ProgramError, Status, Violation
 from handiwork.sandbox import hints
 from handiwork.sandbox.child import Verdict
@@ -17,6 +18,8 @@ from handiwork.sandbox.child import Verdict
 Stop = Literal["timed_out", "out_of_memory", "output_too_large", "cancelled"]
 _MOST_VIOLATIONS = 200
 _LONGEST = 20_000
+# How a child leaves when it breaks itself; see `zygote`.
+_NEVER_BEGAN = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +34,18 @@ class Judgement:
 def judge(
     verdict: Verdict | None, *, stop: Stop | None, was_oom_killed: bool, surroundings: hints.Surroundings
 ) -> Judgement:
-    """Return what came of a run. `stop` says why the supervisor ended it, if it did."""
+    """Return what came of a run. `stop` says why the supervisor ended it, if it did.
+
+    Raises:
+        SandboxBroken: the child failed before the program began, and not because of the program.
+    """
     exit_code = name = None
     words: Mapping[str, Any] = {}
     if verdict is not None:
         words = _words(verdict.words)
         exit_code, name = _ending(verdict.wait_status)
+        if exit_code == _NEVER_BEGAN and not verdict.began and stop is None:
+            raise SandboxBroken("a child left before the program began")
     failure = _failure(words) if exit_code != 0 else None
     rejected = verdict is not None and not verdict.began and bool(words.get("violations"))
     status = _status(exit_code, name, stop=stop, rejected=rejected, out_of_memory=was_oom_killed or _is_memory(failure))
@@ -46,7 +55,7 @@ def judge(
         status=status,
         exit_code=None if rejected else exit_code,
         signal=name,
-        error=_error(status, failure, words, name, surroundings),
+        error=_error(status, failure, words, name or exit_code, surroundings),
         violations=_violations(words) if rejected else (),
     )
 
@@ -111,7 +120,7 @@ def _error(
     status: Status,
     failure: hints.Failure | None,
     words: Mapping[str, Any],
-    name: str | None,
+    ending: str | int | None,
     surroundings: hints.Surroundings,
 ) -> ProgramError | None:
     if status in ("succeeded", "rejected", "cancelled"):
@@ -128,10 +137,12 @@ def _error(
         )
     if status in _NAMES:
         return ProgramError(type=_NAMES[status][0], message=_NAMES[status][1], hint=hint)
-    if name is not None:
-        message = f"The program was ended by {name}."
-        return ProgramError(type=name, message=message, hint=_SIGNAL_HINTS.get(name))
-    return ProgramError(type="SystemExit", message="The program ended with an exit code other than 0.")
+    if isinstance(ending, str):
+        message = f"The program was ended by {ending}."
+        return ProgramError(type=ending, message=message, hint=_SIGNAL_HINTS.get(ending))
+    if ending is not None:
+        return ProgramError(type="SystemExit", message=f"The program ended itself with exit code {ending}.")
+    return ProgramError(type="Killed", message="The program was ended from outside.")
 
 
 _NAMES = {

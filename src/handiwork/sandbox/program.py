@@ -48,7 +48,8 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: int
     _settle(order)
     source: str = order["code"]
     name: str = order["name"]
-    tree, violations = _read(source, frozenset(order["allowed_imports"]), checked=order["check"])
+    allowed = _own_modules(order["inputs"]).union(order["allowed_imports"])
+    tree, violations = _read(source, allowed, checked=order["check"])
     if violations:
         _leave(REFUSED_EXIT, {"violations": violations}, report)
     lines = source.splitlines(keepends=True)
@@ -57,7 +58,7 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: int
     main.__file__ = name
     main.__builtins__ = __builtins__  # type: ignore[attr-defined]  # what `exec` would set
     try:
-        code = compile(tree, name, "exec", dont_inherit=True)
+        code = compile(_moved(tree, order["folder"]), name, "exec", dont_inherit=True)
     except check.UNPARSABLE as failure:
         if order["check"]:
             _leave(REFUSED_EXIT, {"violations": [check.syntax_violation(failure, source)]}, report)
@@ -86,7 +87,7 @@ def _execute(code: types.CodeType, main: types.ModuleType, words: "dict[str, Any
             capture.save_open_figures()
         threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does at its end
         atexit._run_exitfuncs()
-        # Files that the program left open are written when their objects go.
+        capture.flush_open_files()
         main.__dict__.clear()
         gc.collect()
     except BaseException as failure:  # noqa: BLE001
@@ -124,14 +125,37 @@ def _leave(exit_code: int, words: "dict[str, Any]", report: mmap.mmap) -> NoRetu
     os._exit(exit_code)
 
 
-def _read(source: str, allowed: "frozenset[str]", *, checked: bool) -> "tuple[ast.Module | str, list[dict[str, Any]]]":
+def _read(source: str, allowed: "set[str]", *, checked: bool) -> "tuple[ast.Module | str, list[dict[str, Any]]]":
     if not checked:
         return source, []
     try:
         tree = check.parse(source)
     except check.UNPARSABLE as failure:
         return source, [check.syntax_violation(failure, source)]
-    return tree, check.check_tree(tree, source, allowed_imports=allowed)
+    return tree, check.check_tree(
+        tree, source, allowed_imports=frozenset(allowed | _own_modules([text.value for text in _texts(tree)]))
+    )
+
+
+def _own_modules(paths: "list[str]") -> "set[str]":
+    """What can be imported from files that the program is given, or names because it writes them itself."""
+    parts = {part.removesuffix(".py") for path in paths if path.endswith(".py") for part in path.split("/")}
+    return {part for part in parts if part.isidentifier()} - check.REFUSED_IMPORTS.keys()
+
+
+def _moved(tree: "ast.Module | str", folder: str) -> "ast.Module | str":
+    """Let literal paths below `/mnt/data` mean the work folder, where no link of that name leads there."""
+    if os.path.realpath(check.WORK_FOLDER) == folder:
+        return tree
+    tree = check.parse(tree) if isinstance(tree, str) else tree
+    for text in _texts(tree):
+        if f"{text.value}/".startswith(f"{check.WORK_FOLDER}/"):
+            text.value = folder + text.value.removeprefix(check.WORK_FOLDER)
+    return tree
+
+
+def _texts(tree: ast.Module) -> "list[Any]":
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
 def _limit(limits: "dict[str, Any]", base: int) -> None:
@@ -151,12 +175,13 @@ def _lower(kind: int, value: int) -> None:
 def _settle(order: "dict[str, Any]") -> None:
     """Make the child a place of its own: folder, names of inputs, environment, randomness."""
     os.chdir(order["folder"])
-    for name in order["inputs"]:
-        os.symlink(f"inputs/{name}", name)
     os.environ.clear()
     os.environ.update(order["environment"])
     for folder in (order["environment"]["TMPDIR"], order["environment"]["MPLCONFIGDIR"]):
         os.makedirs(folder, exist_ok=True)
+    for name in order["inputs"]:
+        if not os.path.lexists(name):  # an input may be called `inputs`, and is found in there alone
+            os.symlink(f"inputs/{name}", name)
     sys.argv = [order["name"]]
     sys.path.insert(0, order["folder"])
     if (numpy := sys.modules.get("numpy")) is not None:

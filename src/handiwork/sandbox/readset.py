@@ -3,6 +3,7 @@
 Computes binds and links for the jail; mounts nothing.
 """
 
+import importlib.util
 import os
 import sysconfig
 from collections.abc import Iterable, Sequence
@@ -36,8 +37,17 @@ def _font_places(fonts: Sequence[Path]) -> Iterable[tuple[Path, str]]:
     host = Path(FONT_FOLDER)
     for entry in sorted(host.iterdir()) if host.is_dir() else []:
         yield entry.resolve(), f"{FONT_FOLDER}/{entry.name}"
-    for number, folder in enumerate(fonts):
+    for number, folder in enumerate([*_shipped_fonts(), *fonts]):
         yield folder.resolve(), f"{FONT_FOLDER}/handiwork-{number}"
+    for folder in fonts:  # where the warm interpreter, which lives outside, has found them
+        yield folder.resolve(), str(folder.resolve())
+
+
+def _shipped_fonts() -> Iterable[Path]:
+    """DejaVu as matplotlib ships it, so that `ImageFont.truetype("DejaVuSans.ttf")` works on a host without fonts."""
+    found = importlib.util.find_spec("matplotlib")
+    if found is not None and found.origin is not None:
+        yield Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def _resolve(path: str, links: dict[str, str]) -> str:
@@ -46,11 +56,11 @@ def _resolve(path: str, links: dict[str, str]) -> str:
     rest: list[str]
     done, rest = "/", [part for part in os.path.abspath(path).split("/") if part]  # noqa: PTH100  # keeps links
     while rest:
-        done = os.path.join(done, rest.pop(0))  # noqa: PTH118
+        done = os.path.join(done, rest.pop(0))  # noqa: PTH118  # as text, links kept
         if Path(done).is_symlink() and (seen := seen + 1) < 40:
             to = str(Path(done).readlink())
             links[done] = to
-            joined = os.path.normpath(os.path.join(os.path.dirname(done), to, *rest))  # noqa: PTH118, PTH120
+            joined = os.path.normpath(os.path.join(os.path.dirname(done), to, *rest))  # noqa: PTH118, PTH120  # as text, links kept
             done, rest = "/", [part for part in joined.split("/") if part]
     return done
 

@@ -107,4 +107,4 @@ def _status(pid: int) -> list[tuple[str, str]]:
 
 
 def _same_namespace(pid: int, name: str) -> bool:
-    return os.stat(f"/proc/{pid}/ns/{name}").st_ino == os.stat(f"/proc/self/ns/{name}").st_ino  # noqa: PTH116
+    return os.stat(f"/proc/{pid}/ns/{name}").st_ino == os.stat(f"/proc/self/ns/{name}").st_ino  # noqa: PTH116  # os.stat follows the namespace link

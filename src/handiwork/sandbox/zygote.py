@@ -28,7 +28,7 @@ def _neighbours_only() -> None:
 if __name__ == "__main__":
     _neighbours_only()
 
-from handiwork.sandbox import frames, jail, keeper, kernel, preload, program  # noqa: E402
+from handiwork.sandbox import frames, jail, keeper, kernel, preload, program  # noqa: E402  # once the path is settled
 
 _KEEP_PATHS = ("site-packages", "dist-packages")
 

@@ -1,4 +1,7 @@
-"""Blocking work, done in a thread. What the work is does not matter here."""
+"""Work that is seen to its end: blocking work in a thread, and what a cancellation must not cut in two.
+
+What the work is does not matter here.
+"""
 
 import asyncio
 import contextlib
@@ -11,11 +14,15 @@ Result = TypeVar("Result")
 
 
 async def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-    """Do `work` in a thread, and never leave it running: a cancelled caller is told so when the thread is done.
+    """Do `work` in a thread, and never leave it running.
 
     Without that, the clean-up after a cancellation would close a file that the thread is still writing.
     """
-    running = asyncio.get_running_loop().run_in_executor(None, partial(work, *args, **kwargs))
+    return await to_the_end(asyncio.get_running_loop().run_in_executor(None, partial(work, *args, **kwargs)))
+
+
+async def to_the_end(running: asyncio.Future[Result]) -> Result:
+    """Wait for work that must not be left half done: a cancelled caller is told so when it is through."""
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

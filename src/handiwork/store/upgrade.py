@@ -129,7 +129,7 @@ def _errors_as_ours(path: Path) -> Generator[None]:
     except (DBAPIError, sqlite3.Error) as error:
         raise database_failure(error) from error
     except OSError as error:
-        raise system_failure(error, where=path.name) from error
+        raise system_failure(error, where=str(path)) from error
 
 
 def _create(path: Path, history: History) -> None:

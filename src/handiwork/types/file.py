@@ -1,4 +1,7 @@
-"""The type `file`: any deliverable that a program made or a person uploaded."""
+"""The type `file`: any deliverable that a program made or a person uploaded.
+
+Which formats there are is known to `media`.
+"""
 
 from handiwork.media.formats import Format
 from handiwork.model import MIB

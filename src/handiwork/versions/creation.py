@@ -3,6 +3,7 @@
 Which bytes are wanted is decided by the callers; where they go is the store's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from handiwork.store.blobs import Blobs
 from handiwork.store.keys import BlobKey, blob_key
 from handiwork.store.projection import write_projection
 from handiwork.store.records import Filed, Records
+from handiwork.store.threads import to_the_end
 from handiwork.types.artifact_type import ArtifactType
 
 HANDLE_ATTEMPTS = 8
@@ -73,15 +75,23 @@ class Creation:
         stored: list[BlobKey] = []
         try:
             filed = [await self._put(scope, d, f, stored) for d, f in zip(drafts, formats, strict=True)]
-            filed = await self._commit(filed, execution)
         except BaseException:
-            for key in stored:
-                await self.blobs.delete(key)
+            await self._forget(stored)
+            raise
+        try:
+            # Cut in two, nobody could tell whether the commit took place and the bytes are needed.
+            filed = await to_the_end(asyncio.ensure_future(self._commit(filed, execution)))
+        except HandleTaken:
+            await self._forget(stored)
             raise
         if self.notes is not None:
             for each in filed:
                 await write_projection(self.notes, each.artifact)
         return tuple(each.artifact for each in filed)
+
+    async def _forget(self, stored: Sequence[BlobKey]) -> None:
+        for key in stored:
+            await self.blobs.delete(key)
 
     async def _put(self, scope: Scope, draft: Draft, format_: Format, stored: list[BlobKey]) -> Filed:
         artifact_id = self.new_id()
@@ -134,7 +144,12 @@ class Creation:
 
 
 def _admit(draft: Draft) -> Format:
-    if not 0 < len(draft.name) <= LONGEST_NAME or "/" in draft.name or not draft.name.isprintable():
+    if (
+        not 0 < len(draft.name) <= LONGEST_NAME
+        or "/" in draft.name
+        or draft.name in (".", "..")
+        or not draft.name.isprintable()
+    ):
         raise InvalidName("file name", draft.name, expected=f"1 to {LONGEST_NAME} printable characters without a slash")
     if draft.title is not None and len(draft.title) > LONGEST_TITLE:
         raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} characters")

@@ -1,0 +1,76 @@
+"""Errors on the command line: which exit code each has, and how it is told. What went wrong is known to the error."""
+
+from handiwork.cli.printing import notes, print_json, say
+from handiwork.errors import (
+    ArtifactExpired,
+    ArtifactNotFound,
+    ExecutionNotFound,
+    HandiworkError,
+    InvalidLimit,
+    InvalidSetting,
+    IsolationUnavailable,
+    VersionNotFound,
+)
+
+DONE = 0
+FAILED = 1
+WRONG_USAGE = 2
+NO_ISOLATION = 3
+NOT_FOUND = 4
+
+
+class ScriptUnusable(HandiworkError):
+    """What was named as a script is no readable Python source."""
+
+    code = "script_unusable"
+
+    def __init__(self, script: str, why: str) -> None:
+        super().__init__(f"`{script}` cannot be run: {why}.")
+        self.script, self.why = script, why
+        self.hint = "Give the path of a Python file, or `-` to read the program from standard input."
+
+
+class StoreNotFound(HandiworkError):
+    """The folder that was named holds no store."""
+
+    code = "store_not_found"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"There is no store in `{folder}`.")
+        self.folder = folder
+        self.hint = "`--data` names the folder of the store; `run` with `--data` or `--session` makes one."
+
+
+class TargetRefused(HandiworkError):
+    """A file cannot be written to where it was asked for."""
+
+    code = "target_refused"
+
+    def __init__(self, target: str, why: str) -> None:
+        super().__init__(f"`{target}` cannot be written: {why}.")
+        self.target, self.why = target, why
+        self.hint = "Name another file or folder with `--out`."
+
+
+def exit_code(error: HandiworkError) -> int:
+    match error:
+        case ArtifactNotFound() | VersionNotFound() | ArtifactExpired() | ExecutionNotFound() | StoreNotFound():
+            return NOT_FOUND
+        case IsolationUnavailable():
+            return NO_ISOLATION
+        case InvalidSetting() | InvalidLimit() | ScriptUnusable():
+            return WRONG_USAGE
+        case _:
+            return FAILED
+
+
+def tell(error: HandiworkError, *, as_json: bool) -> int:
+    """Say what went wrong and what to do next, and return the exit code."""
+    if as_json:
+        print_json({"error": {"code": error.code, "message": str(error), "hint": error.hint}})
+        return exit_code(error)
+    console = notes()
+    say(console, ("error: ", "bold red"), str(error))
+    if error.hint:
+        say(console, ("hint: ", "bold"), error.hint)
+    return exit_code(error)

@@ -1,0 +1,58 @@
+"""The examples, run as a user runs them; what they print is what they promise."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LONGEST = 60
+
+PRINTED = {
+    "quickstart.py": """\
+succeeded - total: 358
+sales.csv text/csv spreadsheet
+sales.png image/png image
+""",
+    "hand_on.py": """\
+# Best customers
+
+| customer   |   amount |
+|:-----------|---------:|
+| Bo         |     24.5 |
+| Ada        |     12.5 |
+| Cy         |      7   |
+
+report.md comes from totals.csv True
+""",
+    "repair.py": """\
+rejected: line 1: Import not allowed: subprocess. Other programs cannot be run here; do it in Python.
+rejected: line 1: Import not allowed: polars. Use pandas or openpyxl instead.
+failed: FileNotFoundError: [Errno 2] No such file or directory: 'data.csv'
+The run has no inputs: give the file as an input, or create it in the program.
+made numbers.csv
+""",
+}
+
+
+def test_every_example_is_run() -> None:
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted(PRINTED)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_is_short_and_says_what_it_shows(name: str) -> None:
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST
+    assert ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.linux
+@pytest.mark.parametrize(("name", "printed"), PRINTED.items())
+def test_an_example_prints_what_it_promises(name: str, printed: str, tmp_path: Path) -> None:
+    outcome = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout == printed
