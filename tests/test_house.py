@@ -41,16 +41,9 @@ TESTED_ELSEWHERE = {
     "__init__": "test_house.py",
     "__main__": "integration/test_cli_help.py",
     "engine": "integration/test_session.py",
-    "errors": "test_house.py",
-    "executions": "integration/test_limits.py",
-    "ids": "integration/test_session.py",
     "model": "contract/test_records_contract.py",
     "portal": "docs/test_examples.py",
-    "quantities": "integration/test_cli_run.py",
-    "settings": "test_house.py",
-    "shapes": "integration/test_cli_run.py",
     "types": "integration/test_session.py",
-    "versions": "integration/test_session.py",
     "wiring": "integration/test_session.py",
 }
 NOT_NOUNS = {"common", "helpers", "manager", "misc", "util", "utils"}

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from handiwork.errors import InvalidLimit, InvalidSetting
-from handiwork.model import MIB, Level, Limits
+from handiwork.model import MIB, Limits
 from handiwork.quantities import seconds, size
 
 FILE_NAME = "handiwork.yaml"
@@ -91,7 +92,8 @@ class Artifacts(Part):
     allowed_imports: AllowedImports = AllowedImports()
     artifact_retention: Retention = timedelta(days=7)
     id_prefix: Annotated[str, Field(pattern=r"^[a-z]{1,8}_$")] = "art_"
-    isolation: Level | Literal["auto"] = "auto"
+    # A union of `Level` and `auto` would put the type into the key of an error.
+    isolation: Literal["auto", "full", "unprivileged", "none"] = "auto"
     fonts: tuple[Folder, ...] = ()
     storage: Storage = Storage()
 
@@ -99,7 +101,7 @@ class Artifacts(Part):
     def _within_maximum(self) -> Self:
         for key in ("execution_timeout", "memory_limit", "output_size_limit"):
             if getattr(self, key) > getattr(self.maximum, key):
-                raise ValueError(f"`{key}` is over `maximum.{key}`")
+                raise PydanticCustomError("over_maximum", "it is over `maximum.{key}`", {"key": key})
         return self
 
 
@@ -147,7 +149,8 @@ def load(file: Path | None = None, *, environment: Mapping[str, str] | None = No
         return Settings.model_validate(_merged(values, told))
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+        loc = (*first["loc"], first.get("ctx", {}).get("key", 0))
+        key = ".".join(str(part) for part in loc if not isinstance(part, int))
         where = str(path) + (f", line {lines[key]}" if key in lines else "")
         in_environment = _at(told, key.split(".")) is not None
         raise InvalidSetting(
@@ -196,15 +199,26 @@ def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int]) -> N
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """Turn `HANDIWORK_ARTIFACTS__ISOLATION=full` into nested keys; lists and maps are written as YAML."""
     told: dict[str, Any] = {}
-    for name, value in environment.items():
+    for name, value in sorted(environment.items()):
         parts = name.removeprefix(PREFIX).lower().split("__")
         if not name.startswith(PREFIX) or parts[0] not in Settings.model_fields:
             continue
         block = told
         for part in parts[:-1]:
-            block = block.setdefault(part, {})
-        block[parts[-1]] = yaml.load(value, Loader=yaml.CSafeLoader) if value[:1] in "[{" else value
+            below: object = block.setdefault(part, {})
+            if not isinstance(below, dict):
+                problem = "another variable sets the whole block"
+                raise InvalidSetting(".".join(parts), problem=problem, where=name)
+            block = cast("dict[str, Any]", below)
+        block[parts[-1]] = _structured(name, value) if value[:1] in ("[", "{") else value
     return told
+
+
+def _structured(name: str, value: str) -> object:
+    try:
+        return yaml.load(value, Loader=yaml.CSafeLoader)  # the safe loader, in C
+    except yaml.YAMLError as wrong:
+        raise InvalidSetting("environment", problem="not a list or map as YAML writes it", where=name) from wrong
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,18 @@ def test_files_of_the_same_name_in_different_folders_are_told_apart(room: Room) 
     assert room.text(execution, "report.txt") == "all"
 
 
+@pytest.mark.parametrize(
+    "name", ["a\u00a0b.txt", "a\u202eb.txt", "a\nb.txt", "a\\b.txt", "\udcff.txt", "\U000e0001.txt"]
+)
+def test_a_name_that_cannot_be_kept_is_refused_and_the_rest_is_kept(room: Room, name: str) -> None:
+    execution = room.run(f"open({name!a}, 'w').write('x')\nopen('kept.txt', 'w').write('x')")
+    assert execution.ok, execution.error
+    assert names(execution) == ["kept.txt"]
+    (refused,) = execution.outcome.refused
+    assert refused.reason == "bad_name"
+    assert refused.name.isprintable()
+
+
 def test_a_file_that_was_deleted_again_is_not_kept(room: Room) -> None:
     execution = room.run("""
         import os

@@ -9,6 +9,7 @@ from fontTools.ttLib import TTFont
 from packaging.requirements import Requirement
 from rooms import LEVELS, Room, at_each_level, names, open_room
 
+from handiwork.model import Level
 from handiwork.sandbox.libraries import installed
 
 pytestmark = pytest.mark.linux
@@ -233,9 +234,9 @@ def fonts(data: Path) -> Path:
     folder = data / "fonts" / "deep"
     folder.mkdir(parents=True)
     font = TTFont(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSerif.ttf")
-    for record in font["name"].names:
+    for record in list(font["name"].names):
         if record.nameID in (1, 4, 16):
-            record.string = "Handfont"
+            font["name"].setName("Handfont", record.nameID, record.platformID, record.platEncID, record.langID)
     font.save(folder / "Handfont-Regular.ttf")
     for above in (data.parent, data.parent.parent, data.parent.parent.parent):
         above.chmod(0o755)
@@ -244,7 +245,7 @@ def fonts(data: Path) -> Path:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_font_folder_of_the_deployment_is_found_by_family_and_by_file_name(
-    fonts: Path, data: Path, level: str
+    fonts: Path, data: Path, level: Level
 ) -> None:
     code = """
         import matplotlib.pyplot as plt

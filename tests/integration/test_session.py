@@ -166,6 +166,33 @@ def test_after_any_end_the_next_program_runs(room: Room) -> None:
     assert room.run("print('fine')").stdout == "fine\n"
 
 
+@at_each_level
+@pytest.mark.parametrize(
+    ("code", "kind", "expected"),
+    [
+        ("import pandass", "ModuleNotFoundError", "Did you mean `pandas`?"),
+        ("import sklearn.linear_model", "ModuleNotFoundError", "matplotlib 3"),
+        ("import pandas as pd\npd.DataFrame({'a': [1]}).to_parquet('a.parquet')", "ImportError", "pyarrow"),
+        ("open('gone.csv')", "FileNotFoundError", "`rows.csv`"),
+        ("import pandas as pd\npd.read_csv('gone.csv')", "FileNotFoundError", "`rows.csv`"),
+        ("name = input('Name? ')", "EOFError", "Nobody can type"),
+        ("import urllib.request as r\nr.urlopen('http://example.org')", "urllib.error.URLError", "no network"),
+        ("import socket\nsocket.create_connection(('192.0.2.1', 80), 1)", "OSError", "no network"),
+        ("import subprocess\nsubprocess.run(['ls'])", "PermissionError", "No other program"),
+        ("import os\nos.execv('/bin/ls', ['ls'])", "PermissionError", "No other program"),
+    ],
+)
+def test_a_failure_that_the_walls_cause_says_what_to_do(
+    room: Room, data: Path, code: str, kind: str, expected: str
+) -> None:
+    (data / "rows.csv").write_text("a\n1\n", encoding="utf-8")
+    execution = room.run(code, inputs=[data / "rows.csv"], check=False)
+    assert execution.status == "failed"
+    assert execution.error is not None
+    assert execution.error.type == kind
+    assert expected in hint(execution)
+
+
 # What is refused before anything runs
 
 
@@ -496,3 +523,19 @@ def test_without_walls_a_program_runs_only_where_that_is_asked_for(
         assert (execution.stdout, names(execution)) == ("1\n", ["a.txt"])
         assert execution.outcome.isolation.level == "none"
     assert "reach everything" in caplog.text
+
+
+def test_a_failed_task_group_tells_what_failed_in_it(room: Room) -> None:
+    execution = room.run(
+        "import asyncio\n"
+        "async def fail():\n"
+        "    raise ValueError('inner reason')\n"
+        "async def main():\n"
+        "    async with asyncio.TaskGroup() as group:\n"
+        "        group.create_task(fail())\n"
+        "asyncio.run(main())\n"
+    )
+    assert execution.error is not None
+    assert execution.error.type == "ExceptionGroup"
+    assert "line 3, in fail" in execution.error.traceback
+    assert "ValueError: inner reason" in execution.error.traceback

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from jails import Host, Jail, furnish, open_jail
+from jails import Gap, Host, Jail, furnish, open_jail
 
 from handiwork.errors import IsolationUnavailable
 from handiwork.model import Level
@@ -45,6 +45,15 @@ async def jail(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         except IsolationUnavailable as missing:
             pytest.skip(f"gap: {missing} {missing.hint}")
         yield found
+
+
+@pytest.fixture
+def gap(request: pytest.FixtureRequest) -> Gap:
+    def mark(applies: bool, reason: str) -> None:
+        if applies:
+            request.applymarker(pytest.mark.xfail(strict=True, reason=f"gap: {reason}"))
+
+    return mark
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import handiwork
 from handiwork.engine import Session
@@ -22,6 +23,10 @@ from handiwork.settings import Artifacts, Maximum, Settings
 
 BOUND_SECONDS = 5.0
 SHORT = Limits(wall_seconds=3, memory_bytes=256 * MIB, processes=32)
+
+
+Gap = Callable[[bool, str], None]
+"""Marks the running test as one that is known to fail, where the condition holds; a pass is then a failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +180,23 @@ def facts_of(pid: int, file: str = "status") -> dict[str, str]:
     """The lines of /proc/PID/status, or of a file like it, as the host's kernel gives them."""
     lines = _read(Path(f"/proc/{pid}/{file}")).splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def namespace(pid: int, name: str) -> int:
+    return Path(f"/proc/{pid}/ns/{name}").stat().st_ino
+
+
+def open_descriptors(pid: int | Literal["self"] = "self") -> dict[str, str]:
+    """What a process holds open, number to name."""
+    found: dict[str, str] = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found[link.name] = str(link.readlink())
+    return found
+
+
+def threads_of(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 async def eventually(holds: Callable[[], bool], *, within: float = BOUND_SECONDS) -> bool:

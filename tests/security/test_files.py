@@ -1,4 +1,5 @@
 """Part B: files. A job reaches the read set and its own folders, and nothing else of the host."""
+# ruff: noqa: E501  # probes are programs, a line each
 
 import hashlib
 import os
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jails import Host, Jail, held, outside
+from jails import Host, Jail, held, open_descriptors, outside
 
 from handiwork.errors import HandiworkError
 
@@ -151,10 +152,8 @@ async def test_the_kernel_lists_no_mount_but_the_read_set_and_scratch_space(jail
 async def test_a_job_starts_with_three_descriptors_as_the_kernel_sees_it(jail: Jail) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with held(jail, "pass") as job:
-            has = {entry.name: os.readlink(entry) for entry in Path(f"/proc/{job}/fd").iterdir()}
-        assert os.readlink(f"/proc/self/fd/{listener.fileno()}").startswith("socket:"), (
-            "control: one that must not leak"
-        )
+            has = open_descriptors(job)
+        assert open_descriptors()[str(listener.fileno())].startswith("socket:"), "control: one that must not leak"
 
     assert set(has) == {"0", "1", "2"}
     assert has["0"] == "/dev/null"
@@ -189,14 +188,16 @@ for way in {ways}:
     try: globals()[way]()
     except (OSError, ValueError) as refused: print('refused', way, refused)
 """
-WAYS = ("append", "overwrite", "shared_mapping", "mode", "times", "attribute", "owner", "beside", "beside_folder")
-WAYS += ("beside_link", "write_only", "truncate", "rename", "replace", "unlink")
+WAYS = (
+    *("append", "overwrite", "shared_mapping", "mode", "times", "attribute", "owner", "beside", "beside_folder"),
+    *("beside_link", "write_only", "truncate", "rename", "replace", "unlink"),
+)
 
 
 def look_of(file: Path) -> tuple[object, ...]:
     facts = file.stat()
     content = hashlib.sha256(file.read_bytes()).hexdigest()
-    return content, facts.st_mode, facts.st_mtime_ns, facts.st_uid, os.listxattr(file), sorted(os.listdir(file.parent))
+    return content, facts.st_mode, facts.st_mtime_ns, facts.st_uid, os.listxattr(file), sorted(file.parent.iterdir())
 
 
 def targets() -> dict[str, Path]:
@@ -253,9 +254,13 @@ async def test_an_input_of_any_name_is_found_by_that_name(jail: Jail, name: str)
 
 @pytest.mark.parametrize("name", ["../up.txt", "/etc/up.txt", "..", ".", "new\nline", "nul\0", "\x1b[2J", "x" * 256])
 async def test_an_input_cannot_have_a_name_that_leads_elsewhere(jail: Jail, name: str) -> None:
-    with pytest.raises(HandiworkError):
+
+    async def give() -> None:
         made = await jail.session.create("file", content="x", name=name)
         await jail.run("", inputs=[made])
+
+    with pytest.raises(HandiworkError):
+        await give()
 
 
 DEVICE_PROBE = """

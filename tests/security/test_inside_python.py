@@ -1,4 +1,5 @@
 """Part A: breaking out of Python, which is easy and must gain nothing. What the check refuses is tested elsewhere."""
+# ruff: noqa: E501  # probes are programs, a line each
 
 import os
 from pathlib import Path
@@ -42,7 +43,7 @@ harmless.__code__ = harmless.__code__.replace(co_code=work.__code__.co_code, co_
     co_names=work.__code__.co_names, co_stacksize=9, co_nlocals=1, co_varnames=('posix',))
 harmless()""",
     "9 libc through ctypes": "import ctypes; ctypes.CDLL(None).system(('echo > ' + MARKER).encode())",
-    "10 NFKC names": "import ｏｓ; ｏｓ.ｓｙｓｔｅｍ('echo > ' + MARKER)",
+    "10 NFKC names": "import \uff4f\uff53; \uff4f\uff53.\uff53\uff59\uff53\uff54\uff45\uff4d('echo > ' + MARKER)",
     "10 a carriage return": "x = 1 #\rimport os; os.system('echo > ' + MARKER)",
     "11 after the end": "import atexit, os; atexit.register(os.system, 'echo > ' + MARKER)",
     "11 in a finalizer": """

@@ -32,9 +32,12 @@ class LimitPolicy:
             return self.default
         for each in fields(Limits):
             value, most, least = (getattr(limits, each.name) for limits in (asked, self.maximum, _LEAST))
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            has_parts = isinstance(least, float)
+            kinds = (int, float) if has_parts else int
+            is_number = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
             if not is_number or value < least:
-                raise InvalidLimit(each.name, value, expected=f"a number of at least {least:,}")
+                number = "number" if has_parts else "whole number"
+                raise InvalidLimit(each.name, value, expected=f"a {number} of at least {least:,}")
             if value > most:
                 raise LimitExceeded(each.name, asked=f"{value:,}", maximum=f"{most:,}")
         return asked

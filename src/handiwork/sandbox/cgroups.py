@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from handiwork.errors import SandboxBroken
 from handiwork.ids import BASE36, nanoid
 from handiwork.model import MIB, Limits
 
@@ -39,9 +40,12 @@ class Group:
     folders: tuple[Path, ...]
 
     def take(self, pid: int) -> None:
-        """Move a process into the group; what it forks from now on belongs to it."""
-        for folder in self.folders:
-            (folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+        """Move a process into the group; what it forks from now on belongs to it. One that died is `SandboxBroken`."""
+        try:
+            for folder in self.folders:
+                (folder / "cgroup.procs").write_text(str(pid), encoding="ascii")
+        except ProcessLookupError as gone:
+            raise SandboxBroken(f"process {pid} died before it had its job") from gone
 
     def kills(self) -> int:
         """How many processes the kernel ended because the group was over its memory."""
@@ -80,7 +84,7 @@ def find(*, membership: str, root: Path = _UNLIMITED_ROOT) -> Hierarchies | None
 
 def make(hierarchies: Hierarchies, limits: Limits, *, cores: float) -> Group:
     """Make a group that holds a job to its limits; `cores` may be used at once."""
-    name = PREFIX + nanoid(12, alphabet=BASE36)
+    name = f"{PREFIX}{os.getpid()}-{nanoid(12, alphabet=BASE36)}"
     pairs = _files_2(limits, cores) if hierarchies.version == 2 else _files_1(limits, cores)
     places = {"memory": hierarchies.memory, "pids": hierarchies.pids, "cpu": hierarchies.cpu}
     group = Group(
@@ -101,10 +105,12 @@ def make(hierarchies: Hierarchies, limits: Limits, *, cores: float) -> Group:
 
 
 def sweep(hierarchies: Hierarchies) -> None:
-    """Remove groups of supervisors that are gone: those without a process."""
+    """Remove the groups without a process that supervisors have left which are gone."""
     for place in {hierarchies.memory, hierarchies.pids, hierarchies.cpu} - {None}:
         for folder in place.glob(f"{PREFIX}*") if place else ():
-            if not _processes(folder):
+            # A living supervisor may have made its group a moment ago and not yet filled it.
+            owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+            if not Path("/proc", owner).exists() and not _processes(folder):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 

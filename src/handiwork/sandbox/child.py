@@ -81,7 +81,10 @@ class Child:
         self.folder = work.descriptors[0]
         keeper = await self._expect("keeper")
         self.keeper_pid = keeper.pid
-        self._keeper = os.pidfd_open(keeper.pid)
+        try:
+            self._keeper = os.pidfd_open(keeper.pid)
+        except ProcessLookupError as gone:
+            raise SandboxBroken("the keeper of a child died before the child was ready") from gone
         ready = await self._expect("ready")
         self.pid = ready.pid
         self.walls = walls.prove(ready.pid, self._level, ready.message["walls"])

@@ -8,7 +8,6 @@ import errno
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -31,6 +30,12 @@ _LONGEST_REFERENCE = 500
 _VERSION = re.compile(rb"plotly\.js v([0-9.]+)")
 
 _NOT_FILES = ((stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "fifo"), (stat.S_ISSOCK, "socket"))
+_HINTS = {
+    "bad_name": f"Name it with printable characters, no backslash, at most {LONGEST_NAME_BYTES} bytes in UTF-8.",
+    "symlink": "Write a copy of the file instead of a link.",
+    "hard_link": "Write a copy of the file instead of a link.",
+    "too_deep": f"Nest at most {DEEPEST} folders.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +78,7 @@ def harvest(folder: int, *, limits: Limits, given: frozenset[str], plotly: bytes
     total = pages = 0
     for path, found in _walk(folder, given):
         if isinstance(found, str):
-            refused.append(Refused(name=escaped(path), reason=found))
+            refused.append(Refused(name=escaped(path), reason=found, hint=_HINTS.get(found)))
             continue
         total += found.st_size
         output = Output(path=path, size=found.st_size, _folder=folder, _inode=found.st_ino)
@@ -109,7 +114,8 @@ def is_good_name(name: str) -> bool:
 
 
 def _is_plain(character: str) -> bool:
-    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") and character != "\\"
+    # No control or direction, nothing unassigned, and no space but the ordinary one.
+    return character.isprintable() and character != "\\"
 
 
 def _walk(folder: int, given: frozenset[str]) -> Iterator[tuple[str, os.stat_result | str]]:

@@ -18,8 +18,8 @@ from handiwork.sandbox.child import Verdict
 Stop = Literal["timed_out", "out_of_memory", "output_too_large", "cancelled"]
 _MOST_VIOLATIONS = 200
 _LONGEST = 20_000
-# How a child leaves when it breaks itself; see `zygote`.
-_NEVER_BEGAN = 70
+# How a child leaves that found violations, and one that broke itself; see `program` and `zygote`.
+_REFUSED, _NEVER_BEGAN = 65, 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,9 @@ def judge(
         if exit_code == _NEVER_BEGAN and not verdict.began and stop is None:
             raise SandboxBroken("a child left before the program began")
     failure = _failure(words) if exit_code != 0 else None
-    rejected = verdict is not None and not verdict.began and bool(words.get("violations"))
+    is_refused = verdict is not None and not verdict.began and exit_code == _REFUSED
+    violations = _violations(words) if is_refused else ()
+    rejected = bool(violations)
     status = _status(exit_code, name, stop=stop, rejected=rejected, out_of_memory=was_oom_killed or _is_memory(failure))
     if stop is not None and exit_code is None and name is None:
         name = "SIGKILL"
@@ -56,7 +58,7 @@ def judge(
         exit_code=None if rejected else exit_code,
         signal=name,
         error=_error(status, failure, words, name or exit_code, surroundings),
-        violations=_violations(words) if rejected else (),
+        violations=violations,
     )
 
 

@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 import types
@@ -208,8 +209,8 @@ def _describe(failure: BaseException, name: str) -> "dict[str, Any]":
     }
 
 
-def _story(failure: "BaseException | None", name: str) -> "list[str]":
-    """The traceback with the program's own lines only, causes first, at most three of a chain."""
+def _story(failure: "BaseException | None", name: str, depth: int = 0) -> "list[str]":
+    """The traceback with the program's own lines only, causes first, at most three of a chain and of a group."""
     chain: list[tuple[BaseException, str]] = []
     link = ""
     while failure is not None and len(chain) < _CHAIN and all(failure is not known for known, _ in chain):
@@ -224,8 +225,17 @@ def _story(failure: "BaseException | None", name: str) -> "list[str]":
     for each, after in reversed(chain):
         frames = _own_frames(each, name)
         told += ["Traceback (most recent call last):\n", *frames] if frames else []
-        told += [*traceback.format_exception_only(type(each), each), after]
+        told += traceback.format_exception_only(type(each), each)
+        told += [textwrap.indent("".join(_story(m, name, depth + 1)), "  | ") for m in _members(each) if depth < _CHAIN]
+        told.append(after)
     return told
+
+
+def _members(failure: BaseException) -> "tuple[BaseException, ...]":
+    if not isinstance(failure, BaseExceptionGroup):
+        return ()
+    group: BaseExceptionGroup[BaseException] = failure
+    return group.exceptions[:_CHAIN]
 
 
 def _own_frames(failure: BaseException, name: str) -> "list[str]":

@@ -43,6 +43,8 @@ class HostFile:
             size = path.stat().st_size
         except OSError as refused:
             raise InputNotFound(str(path), refused.strerror or "it cannot be read") from refused
+        except ValueError as impossible:
+            raise InputNotFound(repr(str(path)), "no file can have this name") from impossible
         if not path.is_file():
             raise InputNotFound(str(path), "it is not a regular file")
         if not os.access(path, os.R_OK):

@@ -1,0 +1,88 @@
+import inspect
+
+import pytest
+
+from handiwork import errors
+from handiwork.errors import HandiworkError
+
+# One of each, with words that its message or hint must have: the thing, the limit, the next step.
+EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
+    (errors.ArtifactNotFound("chart_k3x9"), ("`chart_k3x9`", "`list`")),
+    (errors.VersionNotFound("chart_k3x9", 4, head=2), ("`chart_k3x9`", "4", "1 to 2")),
+    (errors.ArtifactExpired("chart_k3x9", "2026-01-01"), ("`chart_k3x9`", "2026-01-01", "`artifact_retention`")),
+    (errors.ExecutionNotFound("exc_1"), ("`exc_1`",)),
+    (errors.UnknownType("pie", ["file", "json"]), ("`pie`", "`file`, `json`")),
+    (errors.ContentTooLarge("a.csv", size=2_000_000, limit=1_000), ("`a.csv`", "2,000,000", "1,000", "compress")),
+    (errors.InvalidContent("a.json", expected="JSON", got="text", hint="Fix it."), ("`a.json`", "JSON", "text")),
+    (
+        errors.UnsupportedFormat("a.mp4", media_type="video/mp4", hint="Make frames."),
+        ("`a.mp4`", "video/mp4", "frames"),
+    ),
+    (errors.InvalidName("session", "a\nb", expected="printable characters"), ("session", r"'a\nb'", "printable")),
+    (errors.InputNotFound("a.csv", "it is not a regular file"), ("`a.csv`", "not a regular file", "handle")),
+    (
+        errors.LimitExceeded("wall_seconds", asked="90", maximum="60"),
+        ("`wall_seconds`", "90", "60", "`artifacts.maximum`"),
+    ),
+    (errors.InvalidLimit("timeout", -1, expected="a duration"), ("`timeout`", "-1", "a duration")),
+    (
+        errors.InvalidSetting("a.b", problem="not known", where="x.yaml, line 3"),
+        ("`a.b`", "not known", "x.yaml, line 3"),
+    ),
+    (
+        errors.IsolationUnavailable("full", wall="landlock", why="ENOSYS", fix="Use Linux 5.13."),
+        ("`full`", "`landlock`", "ENOSYS", "Use Linux 5.13.", "doctor"),
+    ),
+    (errors.SandboxBroken("it died"), ("it died", "doctor")),
+    (errors.RuntimeMissing(["numpy", "pandas"]), ("numpy, pandas", "handiwork[runtime]")),
+    (errors.StorageFull("/data"), ("`/data`", "Free space")),
+    (errors.StorageFailed("/data", "I/O error"), ("`/data`", "I/O error")),
+    (errors.BlobNotFound("a/b"), ("`a/b`",)),
+    (errors.ContentDamaged("a/b"), ("`a/b`", "backup")),
+    (errors.StoreVersionMismatch(found="9", expected="1"), ("`9`", "`1`", "db upgrade")),
+    (errors.BlobExists("a/b"), ("`a/b`",)),
+    (errors.HandleTaken("chart_k3x9"), ("`chart_k3x9`",)),
+]
+each_error = pytest.mark.parametrize(("error", "words"), EXAMPLES, ids=[e.code for e, _ in EXAMPLES])
+
+
+def all_errors() -> set[type[HandiworkError]]:
+    return {kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, HandiworkError)}
+
+
+def test_every_error_has_a_row_here() -> None:
+    assert all_errors() - {HandiworkError} == {type(error) for error, _ in EXAMPLES}
+
+
+@each_error
+def test_an_error_names_the_thing_the_limit_and_the_next_step(error: HandiworkError, words: tuple[str, ...]) -> None:
+    told = f"{error} {error.hint or ''}"
+    assert [word for word in words if word not in told] == []
+
+
+@each_error
+def test_an_error_reads_as_sentences(error: HandiworkError, words: tuple[str, ...]) -> None:
+    for sentence in filter(None, (str(error), error.hint)):
+        assert sentence[0].isupper() or sentence[0] == "`"
+        assert sentence[-1] == "."
+        assert ".." not in sentence
+    assert words
+
+
+@each_error
+def test_an_error_keeps_its_facts(error: HandiworkError, words: tuple[str, ...]) -> None:
+    facts = {name for name in vars(error) if name != "hint"}
+    asked = set(inspect.signature(type(error)).parameters) - {"hint", "fix"}
+    assert facts == asked
+    assert words
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    codes = [kind.code for kind in all_errors()]
+    assert len(codes) == len(set(codes))
+    assert all(code.replace("_", "").islower() for code in codes)
+
+
+def test_one_root_catches_all() -> None:
+    assert all(issubclass(kind, HandiworkError) for kind in all_errors())
+    assert not issubclass(HandiworkError, OSError)

@@ -1,0 +1,272 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from handiwork.errors import InvalidSetting
+from handiwork.model import KIB, MIB, Limits
+from handiwork.settings import Artifacts, Settings, load
+
+EVERYTHING = """
+artifacts:
+  max_file_size: 10485760
+  execution_timeout: 30
+  memory_limit: 512MB
+  output_size_limit: 10MB
+  process_limit: 64
+  stdout_limit: 1MB
+  maximum: {execution_timeout: 120s, memory_limit: 2GB, output_size_limit: 50MB}
+  allowed_imports: {add: [torch], remove: [json]}
+  artifact_retention: 7d
+  id_prefix: art_
+  isolation: auto
+  fonts: []
+  storage: {type: local, path: ./.handiwork}
+cache: ./cache
+"""
+
+# Dotted key, a good value as it is written and as it is read, a bad value and a word of the complaint.
+KEYS = [
+    ("artifacts.max_file_size", "2MB", 2 * MIB, "0", "greater than 0"),
+    ("artifacts.execution_timeout", "45s", 45.0, "soon", "a duration such as"),
+    ("artifacts.memory_limit", "1GB", 1024 * MIB, "lots", "a size such as"),
+    ("artifacts.output_size_limit", "1024", KIB, "-5", "a size such as"),
+    ("artifacts.process_limit", "8", 8, "0", "greater than or equal to 1"),
+    ("artifacts.stdout_limit", "64KB", 64 * KIB, "1XB", "a size such as"),
+    ("artifacts.maximum.execution_timeout", "1h", 3600.0, "yes", "a duration such as"),
+    ("artifacts.maximum.memory_limit", "4GB", 4096 * MIB, "[]", "a size such as"),
+    ("artifacts.maximum.output_size_limit", "60MB", 60 * MIB, "0", "greater than 0"),
+    ("artifacts.allowed_imports.add", "[torch, jax]", ("torch", "jax"), "torch", "tuple"),
+    ("artifacts.allowed_imports.remove", "[json]", ("json",), "5", "tuple"),
+    ("artifacts.artifact_retention", "12h", timedelta(hours=12), "0", "greater than"),
+    ("artifacts.id_prefix", "atf_", "atf_", "ART", "match pattern"),
+    ("artifacts.isolation", "none", "none", "strong", "'full'"),
+    ("artifacts.fonts", "[/]", (Path("/"),), "[/no/such/folder]", "not a folder"),
+    ("artifacts.storage.type", "local", "local", "tape", "'local'"),
+    ("artifacts.storage.path", "/srv/artifacts", Path("/srv/artifacts"), "[]", "path"),
+    ("cache", "/var/cache/handiwork", Path("/var/cache/handiwork"), "[]", "path"),
+]
+each_key = pytest.mark.parametrize(("key", "good", "value", "bad", "complaint"), KEYS, ids=[row[0] for row in KEYS])
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "handiwork.yaml"
+
+
+def written(file: Path, text: str) -> Path:
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def yaml_of(key: str, value: str) -> str:
+    """The key nested as YAML nests it, the value in its own line."""
+    *blocks, last = key.split(".")
+    lines = [f"{'  ' * depth}{block}:" for depth, block in enumerate(blocks)]
+    return "\n".join([*lines, f"{'  ' * len(blocks)}{last}: {value}"])
+
+
+def variable(key: str) -> str:
+    return f"HANDIWORK_{key.replace('.', '__').upper()}"
+
+
+def at(settings: Settings, key: str) -> object:
+    found: object = settings
+    for part in key.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, field in model.model_fields.items():
+        inner: object = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= keys_of(inner, f"{prefix}{name}.")
+        else:
+            found.add(f"{prefix}{name}")
+    return found
+
+
+def test_every_key_has_a_row_here() -> None:
+    assert keys_of(Settings) == {row[0] for row in KEYS}
+
+
+@each_key
+def test_a_good_value_is_read_from_the_file(
+    file: Path, key: str, good: str, value: object, bad: str, complaint: str
+) -> None:
+    assert at(load(written(file, yaml_of(key, good)), environment={}), key) == value
+    assert bad
+    assert complaint
+
+
+@each_key
+def test_a_bad_value_is_told_with_its_key_and_line(
+    file: Path, key: str, good: str, value: object, bad: str, complaint: str
+) -> None:
+    text = yaml_of(key, bad)
+    with pytest.raises(InvalidSetting) as refused:
+        load(written(file, text), environment={})
+    assert refused.value.key == key
+    assert refused.value.where == f"{file}, line {len(text.splitlines())}"
+    assert complaint in str(refused.value)
+
+
+@each_key
+def test_the_environment_goes_before_the_file(
+    file: Path, key: str, good: str, value: object, bad: str, complaint: str
+) -> None:
+    settings = load(written(file, yaml_of(key, bad)), environment={variable(key): good})
+    assert at(settings, key) == value
+
+
+@each_key
+def test_a_bad_value_in_the_environment_is_told_with_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, good: str, value: object, bad: str, complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidSetting) as refused:
+        load(environment={variable(key): bad})
+    assert (refused.value.key, refused.value.where) == (key, variable(key))
+    assert complaint in str(refused.value)
+
+
+def test_the_file_that_the_documentation_shows_is_read(file: Path) -> None:
+    settings = load(written(file, EVERYTHING), environment={})
+    assert settings.limits() == Limits()
+    assert settings.artifacts.artifact_retention == timedelta(days=7)
+    assert keys_in(EVERYTHING) == keys_of(Settings)
+
+
+def keys_in(text: str) -> set[str]:
+    """The keys that the sample names, read by their indentation and braces."""
+    return {key for key in keys_of(Settings) if f"{key.rsplit('.', 1)[-1]}:" in text}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [
+        ("artefacts: {}\n", "artefacts", 1),
+        ("artifacts:\n  max_files: 3\n", "artifacts.max_files", 2),
+        ("artifacts:\n  maximum:\n    memory_limit: 2GB\n    timeout: 3\n", "artifacts.maximum.timeout", 4),
+        ("artifacts:\n  storage: {path: a, bucket: b}\n", "artifacts.storage.bucket", 2),
+    ],
+)
+def test_an_unknown_key_is_told_with_its_place(file: Path, text: str, key: str, line: int) -> None:
+    with pytest.raises(InvalidSetting, match="not known") as refused:
+        load(written(file, text), environment={})
+    assert (refused.value.key, refused.value.where) == (key, f"{file}, line {line}")
+
+
+def test_an_unknown_key_in_the_environment_is_told_with_its_variable() -> None:
+    with pytest.raises(InvalidSetting, match="HANDIWORK_ARTIFACTS__TYPO"):
+        load(environment={"HANDIWORK_ARTIFACTS__TYPO": "1"})
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    environment = {"HANDIWORK": "1", "HANDIWORK_KEY": "x", "ARTIFACTS__ISOLATION": "none", "PATH": "/bin"}
+    assert load(environment=environment).artifacts == Artifacts()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a: [1\n", "not valid YAML"),
+        ("\tartifacts: {}\n", "not valid YAML"),
+        ("just words\n", "expected keys and values"),
+        ("- a\n- b\n", "expected keys and values"),
+        ("artifacts: 5\n", "artifacts"),
+        ("1: 2\n", "Keys should be strings"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_told_so(file: Path, text: str, complaint: str) -> None:
+    with pytest.raises(InvalidSetting, match="handiwork") as refused:
+        load(written(file, text), environment={})
+    assert complaint in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match=r"gone\.yaml"):
+        load(tmp_path / "gone.yaml", environment={})
+    with pytest.raises(InvalidSetting, match="directory"):
+        load(tmp_path, environment={})
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidSetting, match="not valid YAML"):
+        load(tmp_path / "binary.yaml", environment={})
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "artifacts: {}\n", "---\n"])
+def test_an_empty_file_means_the_defaults(file: Path, text: str) -> None:
+    assert load(written(file, text), environment={}).artifacts == Artifacts()
+
+
+def test_the_file_of_the_current_folder_is_read_when_no_other_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(file.parent)
+    assert load(environment={}).artifacts.process_limit == 64
+    written(file, "artifacts: {process_limit: 5}")
+    assert load(environment={}).artifacts.process_limit == 5
+
+
+def test_the_environment_of_the_process_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HANDIWORK_ARTIFACTS__PROCESS_LIMIT", "6")
+    assert load().artifacts.process_limit == 6
+
+
+@pytest.mark.parametrize("key", ["execution_timeout", "memory_limit", "output_size_limit"])
+def test_a_default_over_the_maximum_is_told_with_its_key_and_line(file: Path, key: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"maximum.{key}") as refused:
+        load(written(file, f"artifacts:\n  {key}: 1000000000000\n"), environment={})
+    assert (refused.value.key, refused.value.where) == (f"artifacts.{key}", f"{file}, line 2")
+
+
+def test_a_variable_that_is_no_list_is_named() -> None:
+    with pytest.raises(InvalidSetting, match="HANDIWORK_ARTIFACTS__FONTS"):
+        load(environment={"HANDIWORK_ARTIFACTS__FONTS": "[a"})
+
+
+def test_a_block_and_a_key_of_it_do_not_go_together_in_the_environment() -> None:
+    with pytest.raises(InvalidSetting, match="HANDIWORK_ARTIFACTS__STORAGE__PATH"):
+        load(environment={"HANDIWORK_ARTIFACTS__STORAGE": "x", "HANDIWORK_ARTIFACTS__STORAGE__PATH": "y"})
+
+
+def test_a_font_folder_is_found_from_where_the_settings_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fonts").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load(environment={"HANDIWORK_ARTIFACTS__FONTS": "[fonts]"}).artifacts.fonts == (tmp_path / "fonts",)
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/x/handiwork"),
+        ({"HOME": "/h"}, "/h/.cache/handiwork"),
+        ({}, "/tmp/handiwork"),
+    ],
+)
+def test_the_cache_lies_where_the_user_keeps_caches(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], folder: str
+) -> None:
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().cache == Path(folder)
+
+
+def test_limits_and_most_follow_the_settings() -> None:
+    settings = Settings(artifacts=Artifacts.model_validate({"execution_timeout": 3, "max_file_size": "1MB"}))
+    assert settings.limits() == Limits(wall_seconds=3, file_bytes=MIB)
+    assert settings.most().wall_seconds == 120
+    assert settings.most().file_bytes == 50 * MIB
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().artifacts.process_limit = 5  # pyright: ignore[reportAttributeAccessIssue]  # the point
