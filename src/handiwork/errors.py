@@ -21,7 +21,7 @@ class ArtifactNotFound(HandiworkError):
     def __init__(self, reference: str) -> None:
         super().__init__(f"No artifact `{reference}` in this session.")
         self.reference = reference
-        self.hint = "`list` shows the artifacts of the session with their handles."
+        self.hint = "`session.list()` and `handiwork ls` show the artifacts of a session with their handles."
 
 
 class VersionNotFound(HandiworkError):
@@ -35,12 +35,12 @@ class VersionNotFound(HandiworkError):
 
 
 class ArtifactExpired(HandiworkError):
-    """The artifact's retention has ended."""
+    """The artifact's retention has ended, or it was removed."""
 
     code = "expired"
 
     def __init__(self, reference: str, expired_at: str) -> None:
-        super().__init__(f"Artifact `{reference}` expired at {expired_at}.")
+        super().__init__(f"Artifact `{reference}` is gone: its retention ended, or it was removed, at {expired_at}.")
         self.reference, self.expired_at = reference, expired_at
         self.hint = "Make it again, or set a longer `artifact_retention`."
 

@@ -130,7 +130,7 @@ class Settings(Part):
             wall_seconds=own.maximum.execution_timeout,
             memory_bytes=own.maximum.memory_limit,
             output_bytes=own.maximum.output_size_limit,
-            file_bytes=max(own.max_file_size, own.maximum.output_size_limit),
+            file_bytes=own.max_file_size,
             processes=own.process_limit,
             stdout_bytes=own.stdout_limit,
         )

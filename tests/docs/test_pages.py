@@ -6,11 +6,11 @@ The reference lists are compared with the source in `test_house.py`.
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +20,6 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_RUN = "<!-- not run"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
-
-PROGRAM = """
-import matplotlib.pyplot as plt, pandas as pd
-pd.read_csv("sales.csv").plot.bar(x="region")
-plt.savefig("chart.png")
-"""
 
 
 def blocks(language: str) -> Iterator[object]:
@@ -77,15 +71,28 @@ def test_the_configuration_of_a_page_is_accepted(text: str, _printed: str, tmp_p
 
 
 @pytest.mark.linux
-def test_the_commands_of_the_readme_work_in_their_order(tmp_path: Path) -> None:
-    (tmp_path / "chart.py").write_text(PROGRAM, encoding="utf-8")
-    (tmp_path / "sales.csv").write_text("region,sales\nNorth,120\nWest,143\n", encoding="utf-8")
-    (block,) = [found[2] for found in BLOCK.finditer(PAGES[0].read_text(encoding="utf-8")) if found[1] == "console"]
-    handle = ""
-    for line in block.splitlines():
-        words = shlex.split(line.replace("HANDLE", handle), comments=True)
-        assert words[0] == "handiwork"
-        assert run("-m", *words, folder=tmp_path)
-        if words[1] == "ls":
-            handle = json.loads(run("-m", *words, "--json", folder=tmp_path))["items"][0]["handle"]
+def test_the_commands_of_the_readme_work_as_they_are_written(tmp_path: Path) -> None:
+    readme = PAGES[0].read_text(encoding="utf-8")
+    first, second = [found[2] for found in BLOCK.finditer(readme) if found[1] == "console"]
+    assert shell(first, folder=tmp_path)
+    (chart,) = told("ls", "--session", "conv-42", folder=tmp_path)["items"]
+    assert "chart_k3x9" in second
+    assert shell(second.replace("chart_k3x9", chart["handle"]), folder=tmp_path)
     assert (tmp_path / "chart.png").read_bytes() == (tmp_path / "copy.png").read_bytes()
+
+
+def shell(script: str, *, folder: Path) -> str:
+    outcome = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def told(*words: str, folder: Path) -> Any:
+    return json.loads(run("-m", "handiwork", *words, "--json", folder=folder))

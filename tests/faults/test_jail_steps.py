@@ -216,7 +216,6 @@ def _folders_of(supervisor: int) -> list[Path]:
     return [link.parent for link in links if link.name == "lock" and place in link.parents]
 
 
-@pytest.mark.xfail(strict=True, reason="gap: rmtree of Python 3.11 to 3.12 recurses, and the sweep stops the start")
 async def test_what_a_killed_sandbox_left_does_not_stop_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

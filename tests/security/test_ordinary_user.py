@@ -124,14 +124,10 @@ def test_memory_that_only_children_have_is_stopped(told: Told) -> None:
 
 
 @pytest.mark.parametrize("probe", ["fork bomb", "thread bomb"])
-def test_a_bomb_of_processes_or_threads_stays_within_its_limit(told: Told, probe: str, gap: Gap) -> None:
-    gap(
-        (probe, told["chart"]["level"]) == ("thread bomb", "unprivileged"),
-        "without a control group nothing counts the threads of a job at `unprivileged`",
-    )
+def test_a_bomb_of_processes_or_threads_stays_within_its_limit(told: Told, probe: str) -> None:
     bomb = told[probe]
 
-    assert bomb["status"] in ("succeeded", "failed", "timed_out", "out_of_memory")
+    assert bomb["status"] in ("succeeded", "failed", "timed_out", "out_of_memory", "killed")
     assert bomb["stdout"].count(".") <= 16
     assert bomb["stdout"] or (probe, bomb["level"]) == ("fork bomb", "unprivileged"), "control: some are allowed"
 
@@ -143,9 +139,7 @@ def test_files_and_time_are_limited(told: Told) -> None:
 
 
 @pytest.mark.parametrize("probe", ["folder closed", "folder unsearchable"])
-def test_rights_that_a_job_takes_away_do_not_break_the_harvest(told: Told, probe: str, gap: Gap) -> None:
-    gap(told["chart"]["level"] == "full", "a folder that cannot be searched raises PermissionError in the harvest")
-
+def test_rights_that_a_job_takes_away_do_not_break_the_harvest(told: Told, probe: str) -> None:
     assert told[probe].get("status") == "succeeded", told[probe]
 
 

@@ -13,7 +13,7 @@ from handiwork import wiring
 from handiwork.cli.failures import DONE, FAILED
 from handiwork.cli.files import write_new
 from handiwork.cli.outcome import print_execution
-from handiwork.cli.printing import print_json, print_table, progress, results, say, size
+from handiwork.cli.printing import format_word, print_json, print_table, progress, results, say, size
 from handiwork.demo.conversation import Turn, play
 from handiwork.engine import Session
 from handiwork.model import Artifact, Execution
@@ -71,6 +71,7 @@ def _print_turn(console: Console, turn: Turn) -> None:
 
 
 def _print_made(console: Console, artifacts: tuple[Artifact, ...], files: Path) -> None:
-    rows = [(a.name, a.category, a.media_type, size(a.size), a.handle) for a in artifacts]
-    print_table(console, "Made", ("name", "category", "type", "size", "handle"), rows, right=("size",))
+    rows = [(a.name, a.category, format_word(a), size(a.size), a.handle) for a in artifacts]
+    print_table(console, "Made", ("name", "category", "format", "size", "handle"), rows, right=("size",))
     say(console, "\nThe files are in ", (str(files), "bold"), ".")
+    say(console, f"The store keeps them for 7 days: handiwork ls --data {files.parents[1]} --session {files.name}")

@@ -6,9 +6,11 @@ from handiwork.errors import (
     ArtifactNotFound,
     ExecutionNotFound,
     HandiworkError,
+    InputNotFound,
     InvalidLimit,
     InvalidSetting,
     IsolationUnavailable,
+    LimitExceeded,
     VersionNotFound,
 )
 
@@ -54,11 +56,18 @@ class TargetRefused(HandiworkError):
 
 def exit_code(error: HandiworkError) -> int:
     match error:
-        case ArtifactNotFound() | VersionNotFound() | ArtifactExpired() | ExecutionNotFound() | StoreNotFound():
+        case (
+            ArtifactNotFound()
+            | VersionNotFound()
+            | ArtifactExpired()
+            | ExecutionNotFound()
+            | InputNotFound()
+            | StoreNotFound()
+        ):
             return NOT_FOUND
         case IsolationUnavailable():
             return NO_ISOLATION
-        case InvalidSetting() | InvalidLimit() | ScriptUnusable():
+        case InvalidSetting() | InvalidLimit() | LimitExceeded() | ScriptUnusable():
             return WRONG_USAGE
         case _:
             return FAILED

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from handiwork.cli.printing import one_line, print_table, print_text, results, say, size
+from handiwork.cli.printing import format_word, one_line, print_table, print_text, results, say, size
 from handiwork.model import Execution, Outcome, ProgramError, Status
 
 _WORDS: Mapping[Status, str] = {
@@ -12,6 +12,7 @@ _WORDS: Mapping[Status, str] = {
     "out_of_memory": "out of memory",
     "output_too_large": "output too large",
 }
+_MOST_REFUSED = 10
 
 
 def print_execution(execution: Execution, paths: Mapping[str, str], *, has_handles: bool) -> None:
@@ -28,12 +29,14 @@ def print_execution(execution: Execution, paths: Mapping[str, str], *, has_handl
         rows = [(f"{v.line}:{v.column + 1}", v.rule, v.message) for v in outcome.violations]
         print_table(console, "The check refuses this program", ("where", "rule", "why"), rows)
     if outcome.refused:
-        rows = [(one_line(r.name), r.reason, r.hint or "") for r in outcome.refused]
+        rows = [(one_line(r.name), r.reason, r.hint or "") for r in outcome.refused[:_MOST_REFUSED]]
+        if len(outcome.refused) > _MOST_REFUSED:
+            rows.append((f"… and {len(outcome.refused) - _MOST_REFUSED} more", "", "`--json` lists them"))
         print_table(console, "Not kept", ("file", "reason", "hint"), rows)
     if execution.artifacts:
         columns = ("name", "type", "size", "where", *(("handle",) if has_handles else ()))
         rows = [
-            (one_line(a.name), a.media_type, size(a.size), paths.get(a.id, ""), *((a.handle,) if has_handles else ()))
+            (one_line(a.name), format_word(a), size(a.size), paths.get(a.id, ""), *((a.handle,) if has_handles else ()))
             for a in execution.artifacts
         ]
         print_table(console, "Made", columns, rows, right=("size",))

@@ -18,6 +18,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from handiwork.media.formats import format_of_media_type
+from handiwork.model import Artifact
+
 _PIPED_WIDTH = 10_000
 _KEPT = frozenset("\n\t")
 # They reorder what is shown, so that a name or a line can look like another.
@@ -43,6 +46,12 @@ def size(count: int) -> str:
     while round(number, 1) >= 1024 and unit < len(_UNITS) - 1:
         number, unit = number / 1024, unit + 1
     return f"{count:,} {_UNITS[0]}" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"
+
+
+def format_word(artifact: Artifact) -> str:
+    """Return the short name of an artifact's format, such as `xlsx`, for a table."""
+    found = format_of_media_type(artifact.media_type)
+    return found.name if found is not None else artifact.media_type
 
 
 def results() -> Console:

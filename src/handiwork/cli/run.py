@@ -11,11 +11,11 @@ import tokenize
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from handiwork import wiring
 from handiwork.cli.failures import DONE, FAILED, ScriptUnusable
-from handiwork.cli.files import demand_folder, write_new
+from handiwork.cli.files import demand_folder, safe_name, write_new
 from handiwork.cli.outcome import print_execution
 from handiwork.cli.printing import print_json, progress
 from handiwork.engine import Engine, Session
@@ -145,9 +145,13 @@ def _opened(request: Request, settings: Settings) -> AbstractAsyncContextManager
 
 
 async def _deliver(session: Session, artifacts: Sequence[Artifact], folder: Path) -> dict[str, str]:
-    return {
-        artifact.id: str(await write_new(folder, artifact.name, session.stream(artifact.id))) for artifact in artifacts
-    }
+    paths: dict[str, str] = {}
+    for artifact in artifacts:
+        inner = PurePosixPath(str(artifact.version.metadata.get("path", artifact.name)))
+        # A page that names `img/a.png` finds it only where the program put it.
+        place = folder.joinpath(*(safe_name(part) for part in inner.parts[:-1]))
+        paths[artifact.id] = str(await write_new(place, inner.name, session.stream(artifact.id)))
+    return paths
 
 
 def _print(execution: Execution, paths: dict[str, str], request: Request) -> None:

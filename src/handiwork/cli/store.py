@@ -11,7 +11,17 @@ from pathlib import Path
 from handiwork import wiring
 from handiwork.cli.failures import DONE, StoreNotFound
 from handiwork.cli.files import demand_folder, write_new, write_over
-from handiwork.cli.printing import notes, print_facts, print_json, print_table, print_text, results, say, size
+from handiwork.cli.printing import (
+    format_word,
+    notes,
+    print_facts,
+    print_json,
+    print_table,
+    print_text,
+    results,
+    say,
+    size,
+)
 from handiwork.engine import Session
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Artifact
@@ -95,7 +105,7 @@ async def _list(place: Place, wanted: Wanted) -> int:
     if place.as_json:
         print_json({"session": place.session, "items": [artifact_shape(each) for each in found]})
     elif found:
-        rows = [(a.handle, a.name, a.media_type, size(a.size), f"{a.created_at:%Y-%m-%d %H:%M}") for a in found]
+        rows = [(a.handle, a.name, format_word(a), size(a.size), f"{a.created_at:%Y-%m-%d %H:%M}") for a in found]
         print_table(results(), "", ("handle", "name", "type", "size", "made (UTC)"), rows, right=("size",))
     else:
         say(notes(), remark)

@@ -7,11 +7,20 @@ import math
 from dataclasses import dataclass, field, fields
 
 from handiwork.errors import InvalidLimit, LimitExceeded
-from handiwork.model import KIB, Limits
+from handiwork.model import KIB, MIB, Limits
 
 _LEAST = Limits(
     wall_seconds=0.1, memory_bytes=16 * KIB * KIB, output_bytes=1, file_bytes=1, processes=1, stdout_bytes=0
 )
+# As the commands and HTTP call them; in Python the field's own name says the unit.
+_WORDS = {
+    "wall_seconds": "timeout",
+    "memory_bytes": "memory",
+    "output_bytes": "output",
+    "file_bytes": "file size",
+    "processes": "processes",
+    "stdout_bytes": "stdout",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +39,8 @@ class LimitPolicy:
         """
         if asked is None:
             return self.default
+        if not isinstance(asked, Limits):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"limits is a `Limits`, not {type(asked).__name__}")
         for each in fields(Limits):
             value, most, least = (getattr(limits, each.name) for limits in (asked, self.maximum, _LEAST))
             has_parts = isinstance(least, float)
@@ -37,7 +48,13 @@ class LimitPolicy:
             is_number = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
             if not is_number or value < least:
                 number = "number" if has_parts else "whole number"
-                raise InvalidLimit(each.name, value, expected=f"a {number} of at least {least:,}")
+                raise InvalidLimit(_WORDS[each.name], value, expected=f"a {number} of at least {least:,}")
             if value > most:
-                raise LimitExceeded(each.name, asked=f"{value:,}", maximum=f"{most:,}")
+                raise LimitExceeded(_WORDS[each.name], asked=_shown(each.name, value), maximum=_shown(each.name, most))
         return asked
+
+
+def _shown(field_name: str, value: float) -> str:
+    if field_name.endswith("_seconds"):
+        return f"{value:g} s"
+    return f"{value / MIB:g} MB" if field_name.endswith("_bytes") else f"{value:,}"

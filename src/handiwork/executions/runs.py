@@ -3,12 +3,14 @@
 How a program is confined is the sandbox's; how artifacts are stored is `versions`'.
 """
 
+import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from handiwork.errors import ContentTooLarge, InputNotFound, InvalidName
+from handiwork.errors import ArtifactNotFound, ContentTooLarge, InputNotFound, InvalidName
 from handiwork.executions.limits import LimitPolicy
 from handiwork.ids import ExecutionId
 from handiwork.media.detection import detect
@@ -62,6 +64,8 @@ class Runs:
             StorageFull, StorageFailed: the run is lost; none of its files was stored.
         """
         limits = self.limits.admit(order.limits)
+        if not isinstance(order.code, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise TypeError(f"code is text, not {type(order.code).__name__}")
         code_bytes = len(order.code.encode("utf-8", "surrogatepass"))
         if code_bytes > LONGEST_CODE_BYTES:
             raise ContentTooLarge(order.name, size=code_bytes, limit=LONGEST_CODE_BYTES)
@@ -92,13 +96,22 @@ class Runs:
             if not found.delivered:
                 refused.append(Refused(name=output.path, reason="unsupported_format", hint=found.hint))
                 continue
-            metadata = {} if name == output.path else {"path": output.path}
-            drafts.append(Draft(type=self.type, name=name, content=output, provenance=provenance, metadata=metadata))
+            draft = Draft(
+                type=self.type,
+                name=name,
+                content=output,
+                provenance=provenance,
+                metadata={} if name == output.path else {"path": output.path},
+                uncounted_bytes=output.inserted_bytes,
+            )
+            drafts.append(draft)
         execution = replace(execution, outcome=replace(run.outcome, refused=tuple(refused)))
         made = await self.creation.file(execution.scope, drafts, execution=execution)
         return replace(execution, artifacts=made)
 
     async def _inputs(self, scope: Scope, references: Sequence[InputReference]) -> list[tuple[Input, str]]:
+        if isinstance(references, str | Path | Artifact):
+            raise TypeError("inputs is a list: put the one input into brackets")
         if len(references) > MOST_INPUTS:
             raise InputNotFound(f"{len(references)} inputs", f"a run takes at most {MOST_INPUTS}")
         found: list[tuple[Input, str]] = []
@@ -115,7 +128,15 @@ class Runs:
         if isinstance(reference, Path):
             file = HostFile.at(reference)
             return Input(name=reference.name, chunks=file.chunks), f"file:{reference.name}"
-        filed = await self.records.get(scope, reference.id if isinstance(reference, Artifact) else reference)
+        wanted = reference.id if isinstance(reference, Artifact) else reference
+        try:
+            filed = await self.records.get(scope, wanted)
+        except ArtifactNotFound as unknown:
+            if await asyncio.to_thread(os.path.lexists, wanted):
+                raise InputNotFound(
+                    wanted, f"text names an artifact; for the file write `Path({wanted!r})`"
+                ) from unknown
+            raise
         version = filed.artifact.version
 
         def chunks() -> AsyncIterator[bytes]:

@@ -18,6 +18,9 @@ from typing import Any
 
 def install() -> None:
     """Patch what is loaded already and wait for the rest."""
+    # A library that warns names the file of its caller, and where ours lies is not the program's business.
+    for function in (save_open_figures, _save_unless_saved):
+        _hide_place(function)
     waiting: dict[str, Callable[[ModuleType], None]] = {
         "matplotlib.pyplot": _patch_pyplot,
         "PIL.Image": _patch_pillow,
@@ -82,6 +85,7 @@ def _patch_pyplot(pyplot: Any) -> None:
     def show_one(self: Any, *_arguments: Any, **_options: Any) -> None:
         _save_unless_saved(self)
 
+    _hide_place(saved)
     figure_class.savefig = saved
     figure_class.show = show_one
 
@@ -114,6 +118,10 @@ def _patch_plotly_offline(offline: Any) -> None:
         sys.modules["plotly.io"].show(figure_or_data)
 
     offline.iplot = iplot  # the original demands a notebook
+
+
+def _hide_place(function: Any) -> None:
+    function.__code__ = function.__code__.replace(co_filename="<figures>")
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from handiwork.model import Limits, Refused
+from handiwork.sandbox.trees import open_folder
 
 CHUNK_BYTES = 1024 * 1024
 MOST_FILES = 1_000
@@ -29,6 +30,7 @@ _REFERENCE = re.compile(
 _LONGEST_REFERENCE = 500
 _VERSION = re.compile(rb"plotly\.js v([0-9.]+)")
 
+_PAGES = (".html", ".htm")
 _NOT_FILES = ((stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "fifo"), (stat.S_ISSOCK, "socket"))
 _HINTS = {
     "bad_name": f"Name it with printable characters, no backslash, at most {LONGEST_NAME_BYTES} bytes in UTF-8.",
@@ -52,6 +54,11 @@ class Output:
     def name(self) -> str:
         return PurePosixPath(self.path).name
 
+    @property
+    def inserted_bytes(self) -> int:
+        """How many of its bytes the harvest has put in, and do not count against a limit."""
+        return 0 if self._replaced is None else len(self._replaced.extra)
+
     def read_at(self, offset: int, length: int) -> bytes:
         with _opened(self._folder, self.path, self._inode) as file:
             return _spliced(file, self._replaced, offset, length)
@@ -69,6 +76,7 @@ class Harvest:
     refused: tuple[Refused, ...]
     total_bytes: int
     is_too_large: bool
+    has_pages: bool = False
 
 
 def harvest(folder: int, *, limits: Limits, given: frozenset[str], plotly: bytes | None) -> Harvest:
@@ -85,7 +93,9 @@ def harvest(folder: int, *, limits: Limits, given: frozenset[str], plotly: bytes
         if len(outputs) >= MOST_FILES:
             refused.append(Refused(name=escaped(path), reason="too_many_files", hint=f"At most {MOST_FILES} a run."))
         elif found.st_size > limits.file_bytes:
-            hint = f"{found.st_size:,} bytes; the limit for one file is {limits.file_bytes:,} bytes."
+            hint = (
+                f"{found.st_size:,} bytes; `artifacts.max_file_size` allows {limits.file_bytes:,} bytes for one file."
+            )
             refused.append(Refused(name=escaped(path), reason="too_large", hint=hint))
         else:
             completed = _completed(output, plotly) if plotly is not None and pages < MOST_PAGES else output
@@ -97,6 +107,7 @@ def harvest(folder: int, *, limits: Limits, given: frozenset[str], plotly: bytes
         refused=_shortened(refused),
         total_bytes=total,
         is_too_large=is_too_large,
+        has_pages=any(output.path.lower().endswith(_PAGES) for output in outputs),
     )
 
 
@@ -124,7 +135,7 @@ def _walk(folder: int, given: frozenset[str]) -> Iterator[tuple[str, os.stat_res
     while waiting:
         base = waiting.pop()
         try:
-            descriptor = _open_folder(folder, base)
+            descriptor = open_folder(folder, base)
         except OSError:
             yield base, "unreadable"
             continue
@@ -132,9 +143,9 @@ def _walk(folder: int, given: frozenset[str]) -> Iterator[tuple[str, os.stat_res
             folders: list[str] = []
             for name in sorted(os.listdir(descriptor)):  # noqa: PTH208  # by descriptor
                 path = f"{base}{name}"
-                if not base and name in given:
-                    continue
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if not base and name in given and not stat.S_ISREG(status.st_mode):
+                    continue  # a file under such a name has taken the place of what was there
                 if stat.S_ISDIR(status.st_mode) and is_good_name(name):
                     if path.count("/") < DEEPEST:
                         folders.append(f"{path}/")
@@ -158,28 +169,6 @@ def _refusal(name: str, status: os.stat_result) -> str | None:
     return "hard_link" if status.st_nlink > 1 else None
 
 
-def _open_folder(root: int, path: str) -> int:
-    """Open a folder below `root` one step at a time, so that no link is followed at any depth."""
-    descriptor = os.dup(root)
-    for part in [p for p in path.split("/") if p]:
-        try:
-            following = _enter(descriptor, part)
-        finally:
-            os.close(descriptor)
-        descriptor = following
-    return descriptor
-
-
-def _enter(parent: int, name: str) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(name, flags, dir_fd=parent)
-    except PermissionError:
-        # The job may have taken its own rights away; the folder still belongs to us or to a user of ours.
-        os.chmod(name, 0o700, dir_fd=parent)  # by descriptor
-        return os.open(name, flags, dir_fd=parent)
-
-
 class _opened:  # noqa: N801  # reads as the verb it is
     """A regular file below a folder, opened without following anything and proved to be the one that was listed."""
 
@@ -189,7 +178,7 @@ class _opened:  # noqa: N801  # reads as the verb it is
 
     def __enter__(self) -> int:
         base, _, name = self._path.rpartition("/")
-        parent = _open_folder(self._folder, base)
+        parent = open_folder(self._folder, base)
         try:
             self._file = _open_file(parent, name)
         finally:
@@ -225,7 +214,7 @@ class _Replaced:
 def _completed(output: Output, plotly: bytes) -> Output:
     """Give a page that refers to Plotly elsewhere its own copy, which does not count against the limit."""
     version = _VERSION.search(plotly, 0, 400)
-    if version is None or not output.path.lower().endswith((".html", ".htm")):
+    if version is None or not output.path.lower().endswith(_PAGES):
         return output
     found = _reference(output, version[1])
     if found is None:

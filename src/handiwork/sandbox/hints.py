@@ -46,10 +46,14 @@ def for_status(status: Status, limits: Limits) -> str | None:
         ),
         "output_too_large": (
             f"All files of a run together may have {limits.output_bytes:,} bytes: write fewer or smaller files, "
-            "compress them, delete what is not needed, or split the work over several runs. A Plotly page written "
-            'with `include_plotlyjs="cdn"` counts without the library, which is put in later.'
+            "compress them, delete what is not needed, or split the work over several runs."
         ),
     }.get(status)
+
+
+def for_pages() -> str:
+    """What makes pages small, for a run that is too large and wrote some."""
+    return 'A Plotly page written with `include_plotlyjs="cdn"` counts without the library, which is put in later.'
 
 
 def for_failure(failure: Failure, surroundings: Surroundings) -> str | None:
@@ -106,6 +110,18 @@ def _no_input(_failure: Failure, _surroundings: Surroundings) -> str:
 
 def _read_only(_failure: Failure, _surroundings: Surroundings) -> str:
     return "Inputs and libraries are read-only; write to a new name in the current folder."
+
+
+def _outside(_failure: Failure, _surroundings: Surroundings) -> str:
+    return "A program sees its own folder, its inputs and the libraries, and nothing else of the machine."
+
+
+def _font(_failure: Failure, _surroundings: Surroundings) -> str:
+    return 'No such font here: `ImageFont.truetype("DejaVuSans.ttf", 24)` is there, and `ImageFont.load_default(24)`.'
+
+
+def _undefined(_failure: Failure, _surroundings: Surroundings) -> str:
+    return "Every run starts empty: define or import it in this program, and read what earlier runs made as an input."
 
 
 def _full_folder(_failure: Failure, surroundings: Surroundings) -> str:
@@ -177,5 +193,8 @@ _ADVICE: tuple[tuple[_Test, _Advice], ...] = (
     (_is_network, _network),
     (_is_program, _programs),
     (_is_process, _processes),
-    (lambda f: f.errno in (errno.EROFS, errno.EACCES) or "Read-only file system" in f.message, _read_only),
+    (lambda f: f.type == "OSError" and "cannot open resource" in f.message, _font),
+    (lambda f: f.type == "NameError", _undefined),
+    (lambda f: f.errno == errno.EACCES, _outside),
+    (lambda f: f.errno == errno.EROFS or "Read-only file system" in f.message, _read_only),
 )

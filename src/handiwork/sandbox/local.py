@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from handiwork.errors import IsolationUnavailable
 from handiwork.model import Isolation, Level, Limits, Outcome
@@ -119,7 +119,7 @@ class LocalSandbox:
                 group.take(child.pid)
             watcher = await _watcher(job.limits, base, child)
             began = time.perf_counter()
-            await child.order(order(job, base.level, place, allowed_imports=self._allowed))
+            await child.order(self._order(job, base, place))
             verdict, stop = await _await_end(child, watcher, wall_seconds=job.limits.wall_seconds)
             duration = time.perf_counter() - began
             await child.end()
@@ -139,7 +139,7 @@ class LocalSandbox:
             harvest, child.folder, limits=job.limits, given=given_names(job), plotly=libraries.plotly_script()
         )
         if ended_by_itself and gathered.is_too_large:
-            judged = outcome.too_large(judged, job.limits, gathered.total_bytes)
+            judged = outcome.too_large(judged, job.limits, gathered)
         result = Outcome(
             status=judged.status,
             exit_code=judged.exit_code,
@@ -203,6 +203,9 @@ class LocalSandbox:
             await place.remove()
         return ground
 
+    def _order(self, job: Job, base: _Base, place: Place) -> dict[str, Any]:
+        return order(job, base.level, place, allowed_imports=self._allowed, is_grouped=base.groups is not None)
+
     async def _fork(self, ground: Ground, limits: Limits, place: Place) -> Child:
         """Fork on demand; children made ahead of demand will be taken from their pool here."""
         return await Child.fork(self._interpreter, plan(ground, limits, place), stdout_bytes=limits.stdout_bytes)
@@ -220,6 +223,7 @@ async def _watcher(limits: Limits, base: _Base, child: Child) -> watch.Watcher:
         memory_bytes=limits.memory_bytes if base.groups is None else None,
         folder_bytes=work_bytes(limits) if base.level != "full" else None,
         most_files=WORK_FILES,
+        most_threads=limits.processes if base.level != "full" and base.groups is None else None,
     )
     await watcher.begin()
     return watcher

@@ -3,6 +3,7 @@
 Pure; the measuring is done in `local`.
 """
 
+import errno
 import json
 import os
 import signal
@@ -14,12 +15,14 @@ from handiwork.errors import SandboxBroken
 from handiwork.model import Limits, ProgramError, Status, Violation
 from handiwork.sandbox import hints
 from handiwork.sandbox.child import Verdict
+from handiwork.sandbox.harvest import Harvest
 
-Stop = Literal["timed_out", "out_of_memory", "output_too_large", "cancelled"]
+Stop = Literal["timed_out", "out_of_memory", "output_too_large", "killed", "cancelled"]
 _MOST_VIOLATIONS = 200
 _LONGEST = 20_000
 # How a child leaves that found violations, and one that broke itself; see `program` and `zygote`.
 _REFUSED, _NEVER_BEGAN = 65, 70
+_MEMORY_ERRORS = ("MemoryError", "_ArrayMemoryError")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def judge(
         status=status,
         exit_code=None if rejected else exit_code,
         signal=name,
-        error=_error(status, failure, words, name or exit_code, surroundings),
+        error=_TOO_MANY if stop == "killed" else _error(status, failure, words, name or exit_code, surroundings),
         violations=violations,
     )
 
@@ -115,7 +118,10 @@ def _failure(words: Mapping[str, Any]) -> hints.Failure | None:
 
 
 def _is_memory(failure: hints.Failure | None) -> bool:
-    return failure is not None and (failure.type == "MemoryError" or failure.type.endswith("._ArrayMemoryError"))
+    if failure is None:
+        return False
+    # By its last part, because NumPy and others raise a MemoryError of their own.
+    return failure.type.rpartition(".")[2] in _MEMORY_ERRORS or failure.errno == errno.ENOMEM
 
 
 def _error(
@@ -152,19 +158,23 @@ _NAMES = {
     "out_of_memory": ("MemoryError", "The program needed more memory than it may have and was stopped."),
     "output_too_large": ("OutputTooLarge", "The files of the run are too large together; none was kept."),
 }
+_TOO_MANY = ProgramError(
+    type="TooManyThreads", message="The program had more threads than it may have and was stopped.", hint="Use fewer."
+)
 _SIGNAL_HINTS = {
     "SIGSEGV": "The interpreter crashed, often by very deep recursion or by a library given unusual input.",
     "SIGABRT": "A library gave up; its last words are in `stderr`.",
 }
 
 
-def too_large(judged: Judgement, limits: Limits, total_bytes: int) -> Judgement:
+def too_large(judged: Judgement, limits: Limits, gathered: Harvest) -> Judgement:
     """Return the judgement of a run whose files are over the limit."""
     kind, message = _NAMES["output_too_large"]
+    advice = (hints.for_status("output_too_large", limits), hints.for_pages() if gathered.has_pages else None)
     error = ProgramError(
         type=kind,
-        message=f"{message} They have {total_bytes:,} bytes.",
-        hint=hints.for_status("output_too_large", limits),
+        message=f"{message} They have {gathered.total_bytes:,} bytes.",
+        hint=" ".join(filter(None, advice)),
     )
     return Judgement(
         status="output_too_large", exit_code=judged.exit_code, signal=judged.signal, error=error, violations=()

@@ -19,6 +19,7 @@ from handiwork.sandbox.workspace import Place
 WORK = "/job"
 WORK_FILES = 20_000
 TMP_BYTES = 64 * MIB
+ADDRESS_BYTES = 1024 * MIB  # libraries that a job maps, and the stacks of its threads
 JOB_UID = 2_000_000_000
 _JOB_UIDS = 1_000_000
 _NOBODY = 65534
@@ -61,7 +62,7 @@ def plan(ground: Ground, limits: Limits, place: Place) -> dict[str, Any]:
     }
 
 
-def order(job: Job, level: Level, place: Place, *, allowed_imports: Sequence[str]) -> dict[str, Any]:
+def order(job: Job, level: Level, place: Place, *, allowed_imports: Sequence[str], is_grouped: bool) -> dict[str, Any]:
     """Return the order for a child that is ready."""
     folder = WORK if level == "full" else str(place.work)
     in_place = {"HOME": folder, "TMPDIR": f"{folder}/.tmp", "MPLCONFIGDIR": f"{folder}/.tmp/matplotlib"}
@@ -77,6 +78,8 @@ def order(job: Job, level: Level, place: Place, *, allowed_imports: Sequence[str
         "limits": {
             "memory_bytes": job.limits.memory_bytes,
             "work_bytes": work_bytes(job.limits),
+            # Shared memory that is dropped but not freed is seen by no sum of mapped pages.
+            "address_bytes": None if is_grouped else job.limits.memory_bytes + ADDRESS_BYTES,
             "cpu_seconds": int(job.limits.wall_seconds) + 2,
             # Counted for the namespace alone only at `full`; elsewhere it would count the user's other processes.
             "processes": job.limits.processes + 1 if level == "full" else None,

@@ -19,7 +19,7 @@ import textwrap
 import threading
 import traceback
 import types
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 from handiwork.sandbox import capture, check
 
@@ -27,6 +27,15 @@ REFUSED_EXIT = 65
 _MESSAGE_CHARACTERS = 4_000
 _TRACEBACK_CHARACTERS = 16_000
 _CHAIN = 3
+_RESERVE_BYTES = 4 * 1024 * 1024
+_DESCRIPTORS = 512
+
+
+class Base(NamedTuple):
+    """What the preloaded interpreter has mapped already, in bytes: private data, and all addresses."""
+
+    data: int
+    address: int
 
 
 def limit_fixed() -> None:
@@ -40,10 +49,10 @@ def limit_fixed() -> None:
         (resource.RLIMIT_SIGPENDING, 1024),
     ):
         _lower(kind, value)
-    _lower(resource.RLIMIT_NOFILE, 1024)
+    _lower(resource.RLIMIT_NOFILE, _DESCRIPTORS)
 
 
-def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: int) -> NoReturn:
+def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: Base) -> NoReturn:
     """Run the program of `order` and leave the process with its exit code."""
     _limit(order["limits"], base)
     _settle(order)
@@ -76,18 +85,20 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: int
 
 def _execute(code: types.CodeType, main: types.ModuleType, words: "dict[str, Any]", name: str) -> int:
     exit_code = 0
+    reserve: bytearray | None = bytearray(_RESERVE_BYTES)  # a MemoryError needs memory to be put into words
     try:
         exec(code, main.__dict__)  # noqa: S102  # this is the product
     except SystemExit as leaving:
-        exit_code = _exit_code(leaving)
+        exit_code = _exit_code(leaving, words)
     except BaseException as failure:  # noqa: BLE001  # whatever the program raises is its result
+        del reserve
         exit_code = 1
         _fail(failure, words, name)
     try:
         if exit_code == 0:
             capture.save_open_figures()
         threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does at its end
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # nothing public runs them
         capture.flush_open_files()
         main.__dict__.clear()
         gc.collect()
@@ -105,13 +116,20 @@ def _fail(failure: BaseException, words: "dict[str, Any]", name: str) -> None:
         sys.stderr.write(words["error"]["traceback"])
 
 
-def _exit_code(leaving: SystemExit) -> int:
+def _exit_code(leaving: SystemExit, words: "dict[str, Any]") -> int:
     if leaving.code is None:
         return 0
     if isinstance(leaving.code, int):
         return leaving.code & 0xFF
     with contextlib.suppress(BaseException):
-        sys.stderr.write(f"{leaving.code}\n")
+        said = str(leaving.code)
+        words["error"] = {
+            "type": "SystemExit",
+            "message": _cut(said, _MESSAGE_CHARACTERS),
+            "line": None,
+            "traceback": "",
+        }
+        sys.stderr.write(f"{said}\n")
     return 1
 
 
@@ -159,8 +177,10 @@ def _texts(tree: ast.Module) -> "list[Any]":
     return [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
 
 
-def _limit(limits: "dict[str, Any]", base: int) -> None:
-    _lower(resource.RLIMIT_DATA, base + int(limits["memory_bytes"]))
+def _limit(limits: "dict[str, Any]", base: Base) -> None:
+    _lower(resource.RLIMIT_DATA, base.data + int(limits["memory_bytes"]) + _RESERVE_BYTES)
+    if limits["address_bytes"] is not None:
+        _lower(resource.RLIMIT_AS, base.address + int(limits["address_bytes"]))
     _lower(resource.RLIMIT_FSIZE, int(limits["work_bytes"]))
     _lower(resource.RLIMIT_CPU, int(limits["cpu_seconds"]))
     if limits["processes"] is not None:
@@ -232,8 +252,9 @@ def _story(failure: "BaseException | None", name: str, depth: int = 0) -> "list[
 
 
 def _members(failure: BaseException) -> "tuple[BaseException, ...]":
-    # By attribute, because a test for the class leaves the types of its members unknown.
-    return getattr(failure, "exceptions", ())[:_CHAIN] if isinstance(failure, BaseExceptionGroup) else ()
+    if not isinstance(failure, BaseExceptionGroup):
+        return ()
+    return cast("BaseExceptionGroup[BaseException]", failure).exceptions[:_CHAIN]  # isinstance leaves them unknown
 
 
 def _own_frames(failure: BaseException, name: str) -> "list[str]":

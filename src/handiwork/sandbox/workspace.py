@@ -8,13 +8,13 @@ import contextlib
 import fcntl
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from handiwork.model import Level
+from handiwork.sandbox import trees
 from handiwork.sandbox.sandbox import Input
 
 _PREFIX = "handiwork-jobs-"
@@ -46,7 +46,7 @@ class Place:
             path.chmod(0o444)
 
     async def remove(self) -> None:
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        await asyncio.to_thread(trees.remove, self.folder)
 
 
 class Workspace:
@@ -76,7 +76,7 @@ class Workspace:
         return place
 
     def close(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
         os.close(self._lock)
 
 
@@ -98,5 +98,12 @@ def _sweep(*, before: float) -> None:
             if facts.st_uid != os.geteuid() or facts.st_mtime > before or not (folder / _LOCK).exists():
                 continue
             lock = _locked(folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.name != _LOCK:  # the lock goes last: what is left without it would never be swept
+            trees.remove(entry)
+    trees.remove(folder)

@@ -112,7 +112,7 @@ def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
     walls = jail.Walls(plan["failpoint"])
     try:
         # What the preloaded interpreter maps already does not count against the job.
-        base = _data_bytes()
+        base = _mapped_bytes()
         if plan["level"] == "full":
             jail.enclose(plan, walls)
             work = os.open(jail.WORK, os.O_RDONLY | os.O_DIRECTORY)
@@ -144,7 +144,13 @@ def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
 
 
 def _job(
-    plan: "dict[str, Any]", walls: jail.Walls, channel: socket.socket, *, beginning: int, report: mmap.mmap, base: int
+    plan: "dict[str, Any]",
+    walls: jail.Walls,
+    channel: socket.socket,
+    *,
+    beginning: int,
+    report: mmap.mmap,
+    base: program.Base,
 ) -> NoReturn:
     os.setsid()
     with walls.build("cleanDescriptors"):
@@ -174,9 +180,10 @@ def _walls_in_place(plan: "dict[str, Any]", walls: jail.Walls) -> None:
     jail.restrict(jail.rules_of_host(plan), walls, alone=os.getpid())
 
 
-def _data_bytes() -> int:
+def _mapped_bytes() -> program.Base:
     with open("/proc/self/statm", encoding="ascii") as counts:
-        return int(counts.read().split()[5]) * resource.getpagesize()
+        pages = counts.read().split()
+    return program.Base(data=int(pages[5]) * resource.getpagesize(), address=int(pages[0]) * resource.getpagesize())
 
 
 def _mapped() -> "list[str]":

@@ -47,6 +47,8 @@ class Draft:
     title: str | None = None
     provenance: Provenance = field(default_factory=Provenance)
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    uncounted_bytes: int = 0
+    """What was put in on the way, such as a library, and does not count against the cap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,7 @@ def _admit(draft: Draft) -> Format:
         raise InvalidName("file name", draft.name, expected=f"1 to {LONGEST_NAME} printable characters without a slash")
     if draft.title is not None and len(draft.title) > LONGEST_TITLE:
         raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} characters")
-    if draft.content.size > draft.type.cap_bytes:
+    if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
         raise ContentTooLarge(draft.name, size=draft.content.size, limit=draft.type.cap_bytes)
     found = detect(draft.name, draft.content)
     if not found.delivered:

@@ -1,0 +1,147 @@
+"""The reference pages beside the code: signatures, fields, defaults and the JSON of the commands.
+
+Commands, settings and errors are compared in `test_house.py`; what the pages run is in `test_pages.py`.
+"""
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handiwork import model
+from handiwork.engine import Engine, Session
+from handiwork.portal import SyncEngine, SyncSession
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+PYTHON = (REFERENCE / "python.md").read_text(encoding="utf-8")
+COMMANDS = (REFERENCE / "commands.md").read_text(encoding="utf-8")
+VALUES = (
+    model.Execution,
+    model.Outcome,
+    model.ProgramError,
+    model.Violation,
+    model.Refused,
+    model.Isolation,
+    model.Artifact,
+    model.Version,
+    model.Provenance,
+)
+# Their keys are names of things, and each page shows one or two of them.
+MAPS = {"walls", "libraries", "covers", "metadata", "facts", "summaryData"}
+
+PROGRAM = """
+import os
+os.mkdir("north")
+open("north/sales.csv", "w").write("a,b\\n1,2\\n")
+os.symlink("north/sales.csv", "link.csv")
+1 / 0
+"""
+
+
+def section(page: str, heading: str) -> str:
+    level = heading.partition(" ")[0]
+    found = re.search(rf"^{re.escape(heading)}$(.*?)(?=^#{{2,{len(level)}}} |\Z)", page, re.MULTILINE | re.DOTALL)
+    assert found, f"no section {heading!r}"
+    return found[1]
+
+
+def first_cells(text: str) -> list[str]:
+    return [line.strip("|").split(" | ")[0].strip() for line in text.splitlines() if line.startswith("| `")]
+
+
+def verbs(kind: type) -> dict[str, str]:
+    """The public methods of a class, each as a call without its types."""
+    found: dict[str, str] = {}
+    for name, function in inspect.getmembers(kind, inspect.isfunction):
+        if not name.startswith("_"):
+            parameters = list(inspect.signature(function).parameters.values())[1:]
+            plain = inspect.Signature([p.replace(annotation=inspect.Parameter.empty) for p in parameters])
+            found[name] = f"{name}{plain}"
+    return found
+
+
+@pytest.mark.parametrize("kind", [Engine, Session], ids=lambda kind: kind.__name__)
+def test_every_verb_is_documented_with_its_signature(kind: type) -> None:
+    documented = [cell.strip("`") for cell in first_cells(section(PYTHON, f"## {kind.__name__}"))]
+    assert sorted(documented) == sorted(verbs(kind).values())
+
+
+def test_the_engine_without_await_has_the_verbs_that_the_page_says() -> None:
+    missing = verbs(Session).keys() - verbs(SyncSession).keys()
+    named = re.search(r"without `await`, but for (.*?)\.", PYTHON)
+    assert named
+    assert set(re.findall(r"`(\w+)`", named[1])) == missing
+    both = verbs(SyncSession) | verbs(SyncEngine)
+    assert both.items() <= (verbs(Session) | verbs(Engine)).items()
+
+
+@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
+def test_every_field_of_a_value_is_documented(kind: Any) -> None:
+    cells = first_cells(section(PYTHON, f"### `{kind.__name__}`"))
+    properties = [name for name, value in vars(kind).items() if isinstance(value, property)]
+    documented = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(documented) == sorted([each.name for each in fields(kind)] + properties)
+
+
+def test_documented_limits_are_the_limits() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", section(PYTHON, "## Limits"), re.MULTILINE)
+    defaults = model.Limits()
+    assert rows == [(each.name, str(getattr(defaults, each.name))) for each in fields(defaults)]
+
+
+@pytest.mark.linux
+def test_the_json_of_a_run_and_of_what_it_made_has_the_documented_keys(tmp_path: Path) -> None:
+    (tmp_path / "divide.py").write_text(PROGRAM, encoding="utf-8")
+    made = printed("run", "divide.py", "--session", "default", folder=tmp_path, code=1)
+    assert made["artifacts"][0]["path"] == "north/sales.csv"
+    assert keys(made) == keys(documented("run"))
+    shown = printed("show", made["artifacts"][0]["handle"], folder=tmp_path)
+    assert keys(shown) == keys(documented("show"))
+    assert shown["version"]["metadata"] == documented("show")["version"]["metadata"]
+    listed = printed("ls", folder=tmp_path)
+    assert listed == {"session": "default", "items": [shown]}
+
+
+@pytest.mark.linux
+def test_the_json_of_doctor_has_the_documented_keys(tmp_path: Path) -> None:
+    # At the lower level walls are missing, so that the report shows how it tells of one.
+    (tmp_path / "handiwork.yaml").write_text("artifacts: {isolation: unprivileged}", encoding="utf-8")
+    report = printed("doctor", folder=tmp_path)
+    assert report["isolation"]["missing"]
+    assert keys(report) == keys(documented("doctor"))
+
+
+def documented(command: str) -> Any:
+    text = re.search(r"^```json\n(.*?)^```$", section(COMMANDS, f"## `handiwork {command}`"), re.MULTILINE | re.DOTALL)
+    assert text
+    return json.loads(text[1])
+
+
+def keys(shape: Any) -> Any:
+    """The keys at every depth; a list stands for its first item, if it has one."""
+    if not isinstance(shape, dict):
+        return None
+    found: dict[str, Any] = {}
+    for key, value in shape.items():
+        inner = value[0] if isinstance(value, list) and value else value
+        found[key] = None if key in MAPS else keys(inner)
+    return found
+
+
+def printed(*words: str, folder: Path, code: int = 0) -> Any:
+    outcome = subprocess.run(
+        [sys.executable, "-m", "handiwork", *words, "--json"],
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert outcome.returncode == code, outcome.stderr
+    return json.loads(outcome.stdout)
