@@ -1,15 +1,17 @@
 """The engine and its sessions: the verbs of Handiwork in Python. How each is done lies in the rooms below."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from handiwork.errors import InvalidName
+from handiwork.errors import InvalidContent, InvalidName
 from handiwork.executions.runs import InputReference, Order, Runs
 from handiwork.ids import ExecutionId
 from handiwork.model import Artifact, Execution, Isolation, Limits, Principal, PrincipalKind, Provenance, Scope
 from handiwork.sandbox.sandbox import PROGRAM_NAME, Sandbox
 from handiwork.store.blobs import Blobs
+from handiwork.store.keys import artifact_prefix
 from handiwork.store.reading import read_verified
 from handiwork.store.records import Page, Records
 from handiwork.types.registry import Registry
@@ -120,8 +122,10 @@ class Session:
         """Yield the content in chunks; damaged content raises `ContentDamaged` before its end."""
         filed = await self.engine.records.get(self.scope, reference, version=version)
         head = filed.artifact.version
-        async for chunk in read_verified(self.engine.blobs, filed.blob_key, size=head.size, sha256=head.sha256):
-            yield chunk
+        content = read_verified(self.engine.blobs, filed.blob_key, size=head.size, sha256=head.sha256)
+        async with aclosing(content) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def list(
         self, *, type: str | None = None, state: str | None = None, limit: int = 100, cursor: str | None = None
@@ -131,8 +135,9 @@ class Session:
 
     async def remove(self, reference: str) -> None:
         """Let an artifact expire now and delete its bytes."""
-        for key in await self.engine.records.remove(self.scope, reference):
-            await self.engine.blobs.delete(key)
+        artifact = await self.get(reference)
+        await self.engine.records.remove(self.scope, artifact.id)
+        await self.engine.blobs.delete_prefix(artifact_prefix(self.scope, artifact.id))
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""
@@ -140,4 +145,8 @@ class Session:
 
 
 def _encoded(content: bytes | str) -> bytes:
-    return content.encode() if isinstance(content, str) else content
+    try:
+        return content.encode() if isinstance(content, str) else content
+    except UnicodeEncodeError as wrong:
+        where = f"half a character at position {wrong.start}"
+        raise InvalidContent("content", expected="text that UTF-8 can hold", got=where) from wrong

@@ -5,7 +5,7 @@ A thin wrapper, never a twin: what the verbs do is said and done in `engine`.
 
 import contextlib
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -48,6 +48,10 @@ class SyncEngine:
     def isolation(self) -> Isolation:
         return self._portal.call(self._engine.isolation)
 
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        return self._engine.libraries
+
 
 class SyncSession:
     """`Session`, verb by verb."""
@@ -81,6 +85,9 @@ class SyncSession:
         self, *, type: str | None = None, state: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page:
         return self._portal.call(lambda: self._session.list(type=type, state=state, limit=limit, cursor=cursor))
+
+    def execution(self, execution_id: str) -> Execution:
+        return self._portal.call(lambda: self._session.execution(execution_id))
 
     def remove(self, reference: str) -> None:
         self._portal.call(lambda: self._session.remove(reference))

@@ -9,7 +9,6 @@ import functools
 import os
 import tempfile
 from collections.abc import AsyncGenerator
-from datetime import timedelta
 from pathlib import Path
 
 from handiwork.engine import Engine
@@ -77,7 +76,7 @@ def sandbox(settings: Settings) -> LocalSandbox:
 
 
 def with_isolation(settings: Settings, level: str) -> Settings:
-    """Return the settings with another isolation level; anything but a level raises `InvalidSetting`."""
+    """Return the settings with another isolation level."""
     changed = settings.model_dump()
     changed["artifacts"]["isolation"] = level
     return Settings.model_validate(changed)
@@ -91,7 +90,7 @@ def _engine(settings: Settings, records: SqlRecords, blob_folder: Path, box: Loc
         blobs=blobs,
         clock=clock,
         new_id=functools.partial(new_artifact_id, prefix=settings.artifacts.id_prefix),
-        retention=settings.artifacts.artifact_retention or timedelta(days=7),
+        retention=settings.artifacts.artifact_retention,
         notes=blob_folder,
     )
     runs = Runs(

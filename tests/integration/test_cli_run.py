@@ -46,7 +46,7 @@ def test_files_go_to_the_current_folder_and_replace_nothing(
     lines = captured.out.splitlines()
     assert lines[0] == "done \\x1b[2J"
     assert next(line.split() for line in lines if line.startswith("a.csv")) == [
-        *("a.csv", "text/csv", "8", "bytes", "a-2.csv")
+        *("a.csv", "csv", "8", "bytes", "a-2.csv")
     ]
     assert lines[-1].startswith("succeeded · ")
     assert captured.err == ""
@@ -137,12 +137,12 @@ def test_no_check_runs_what_the_check_would_refuse(folder: Path, capsys: pytest.
         (["writes.py", "--timeout", "-1"], 2, "invalid_limit"),
         (["writes.py", "--timeout", "0"], 2, "invalid_limit"),
         (["writes.py", "--memory", "lots"], 2, "invalid_limit"),
-        (["writes.py", "--timeout", "9h"], 1, "limit_exceeded"),
+        (["writes.py", "--timeout", "9h"], 2, "limit_exceeded"),
         (["writes.py", "--isolation", "strong"], 2, "usage"),
         (["writes.py", "--unknown"], 2, "usage"),
         ([], 2, "usage"),
-        (["writes.py", "--input", "missing.csv"], 1, "input_not_found"),
-        (["writes.py", "--input", "chart_k3x9"], 1, "input_not_found"),
+        (["writes.py", "--input", "missing.csv"], 4, "input_not_found"),
+        (["writes.py", "--input", "chart_k3x9"], 4, "input_not_found"),
         (["writes.py", "--input", "chart_k3x9", "--data", "store"], 4, "artifact_not_found"),
         (["writes.py", "--out", "writes.py"], 1, "target_refused"),
         (["writes.py", "--data", "writes.py"], 1, "storage_failed"),

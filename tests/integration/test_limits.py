@@ -6,6 +6,7 @@ import pytest
 from rooms import Room, at_each_level, descendants, hint, named, names, open_room
 
 from handiwork.errors import InvalidLimit, LimitExceeded
+from handiwork.executions.limits import WORDS
 from handiwork.model import KIB, MIB, Limits
 
 pytestmark = pytest.mark.linux
@@ -217,30 +218,30 @@ def test_a_fork_bomb_ends_with_its_run(room: Room) -> None:
     ],
 )
 def test_a_limit_that_is_no_limit_is_named(room: Room, name: str, value: object) -> None:
-    with pytest.raises(InvalidLimit, match=name):
+    with pytest.raises(InvalidLimit, match=f"`{WORDS[name]}`"):
         room.run("print(1)", limits=replace(Limits(), **{name: value}))  # pyright: ignore[reportArgumentType]  # on purpose
 
 
 @pytest.mark.parametrize(
     ("limits", "name", "most"),
     [
-        (Limits(wall_seconds=61), "wall_seconds", "60"),
-        (Limits(memory_bytes=1025 * MIB), "memory_bytes", f"{1024 * MIB:,}"),
-        (Limits(output_bytes=51 * MIB), "output_bytes", f"{50 * MIB:,}"),
-        (Limits(file_bytes=51 * MIB), "file_bytes", f"{50 * MIB:,}"),
+        (Limits(wall_seconds=61), "wall_seconds", "60 s"),
+        (Limits(memory_bytes=1025 * MIB), "memory_bytes", "1024 MB"),
+        (Limits(output_bytes=51 * MIB), "output_bytes", "50 MB"),
+        (Limits(file_bytes=11 * MIB), "file_bytes", "10 MB"),
         (Limits(processes=65), "processes", "64"),
-        (Limits(stdout_bytes=2 * MIB), "stdout_bytes", f"{MIB:,}"),
+        (Limits(stdout_bytes=2 * MIB), "stdout_bytes", "1 MB"),
     ],
 )
 def test_no_caller_passes_the_maximum_of_the_deployment(room: Room, limits: Limits, name: str, most: str) -> None:
-    with pytest.raises(LimitExceeded, match=name) as refused:
+    with pytest.raises(LimitExceeded, match=f"`{WORDS[name]}`") as refused:
         room.run("print(1)", limits=limits)
     assert most in str(refused.value)
     assert most in (refused.value.hint or "")
 
 
 def test_the_maximum_itself_may_be_asked_for(room: Room) -> None:
-    most = Limits(wall_seconds=60, memory_bytes=1024 * MIB, output_bytes=50 * MIB, file_bytes=50 * MIB)
+    most = Limits(wall_seconds=60, memory_bytes=1024 * MIB, output_bytes=50 * MIB, file_bytes=10 * MIB)
     assert room.run("print(1)", limits=most).ok
 
 

@@ -128,6 +128,10 @@ def test_a_bomb_of_processes_or_threads_stays_within_its_limit(told: Told, probe
     bomb = told[probe]
 
     assert bomb["status"] in ("succeeded", "failed", "timed_out", "out_of_memory", "killed")
+    if (probe, told["chart"]["level"]) == ("thread bomb", "unprivileged"):
+        # Nothing but a look from time to time counts the threads there, so the job is ended, not held.
+        assert bomb["status"] == "killed"
+        return
     assert bomb["stdout"].count(".") <= 16
     assert bomb["stdout"] or (probe, bomb["level"]) == ("fork bomb", "unprivileged"), "control: some are allowed"
 

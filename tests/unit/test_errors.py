@@ -7,7 +7,7 @@ from handiwork.errors import HandiworkError
 
 # One of each, with words that its message or hint must have: the thing, the limit, the next step.
 EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
-    (errors.ArtifactNotFound("chart_k3x9"), ("`chart_k3x9`", "`list`")),
+    (errors.ArtifactNotFound("chart_k3x9"), ("`chart_k3x9`", "`handiwork ls`")),
     (errors.VersionNotFound("chart_k3x9", 4, head=2), ("`chart_k3x9`", "4", "1 to 2")),
     (errors.ArtifactExpired("chart_k3x9", "2026-01-01"), ("`chart_k3x9`", "2026-01-01", "`artifact_retention`")),
     (errors.ExecutionNotFound("exc_1"), ("`exc_1`",)),

@@ -264,7 +264,7 @@ def test_limits_and_most_follow_the_settings() -> None:
     settings = Settings(artifacts=Artifacts.model_validate({"execution_timeout": 3, "max_file_size": "1MB"}))
     assert settings.limits() == Limits(wall_seconds=3, file_bytes=MIB)
     assert settings.most().wall_seconds == 120
-    assert settings.most().file_bytes == 50 * MIB
+    assert settings.most().file_bytes == MIB
 
 
 def test_settings_cannot_be_changed() -> None:

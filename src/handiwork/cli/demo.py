@@ -74,4 +74,4 @@ def _print_made(console: Console, artifacts: tuple[Artifact, ...], files: Path) 
     rows = [(a.name, a.category, format_word(a), size(a.size), a.handle) for a in artifacts]
     print_table(console, "Made", ("name", "category", "format", "size", "handle"), rows, right=("size",))
     say(console, "\nThe files are in ", (str(files), "bold"), ".")
-    say(console, f"The store keeps them for 7 days: handiwork ls --data {files.parents[1]} --session {files.name}")
+    say(console, f"The store has them too: handiwork ls --data {files.parents[1]} --session {files.name}")

@@ -1,6 +1,6 @@
 """The command `run`: one program, run in the sandbox, its files put where the person is.
 
-How a run is shown is in `running`; how it is carried out is the engine's.
+How a run is shown is in `outcome`; how it is carried out is the engine's.
 """
 
 import asyncio

@@ -13,7 +13,7 @@ _LEAST = Limits(
     wall_seconds=0.1, memory_bytes=16 * KIB * KIB, output_bytes=1, file_bytes=1, processes=1, stdout_bytes=0
 )
 # As the commands and HTTP call them; in Python the field's own name says the unit.
-_WORDS = {
+WORDS = {
     "wall_seconds": "timeout",
     "memory_bytes": "memory",
     "output_bytes": "output",
@@ -45,12 +45,13 @@ class LimitPolicy:
             value, most, least = (getattr(limits, each.name) for limits in (asked, self.maximum, _LEAST))
             has_parts = isinstance(least, float)
             kinds = (int, float) if has_parts else int
-            is_number = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+            is_number = isinstance(value, kinds) and not isinstance(value, bool)
+            is_number = is_number and not (isinstance(value, float) and not math.isfinite(value))
             if not is_number or value < least:
                 number = "number" if has_parts else "whole number"
-                raise InvalidLimit(_WORDS[each.name], value, expected=f"a {number} of at least {least:,}")
+                raise InvalidLimit(WORDS[each.name], value, expected=f"a {number}, at least {_shown(each.name, least)}")
             if value > most:
-                raise LimitExceeded(_WORDS[each.name], asked=_shown(each.name, value), maximum=_shown(each.name, most))
+                raise LimitExceeded(WORDS[each.name], asked=_shown(each.name, value), maximum=_shown(each.name, most))
         return asked
 
 

@@ -128,9 +128,11 @@ class Runs:
         if isinstance(reference, Path):
             file = HostFile.at(reference)
             return Input(name=reference.name, chunks=file.chunks), f"file:{reference.name}"
-        wanted = reference.id if isinstance(reference, Artifact) else reference
+        wanted, number = (
+            (reference.id, reference.version.number) if isinstance(reference, Artifact) else (reference, None)
+        )
         try:
-            filed = await self.records.get(scope, wanted)
+            filed = await self.records.get(scope, wanted, version=number)
         except ArtifactNotFound as unknown:
             if await asyncio.to_thread(os.path.lexists, wanted):
                 raise InputNotFound(

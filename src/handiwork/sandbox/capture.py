@@ -145,5 +145,5 @@ class _AfterImport(importlib.abc.MetaPathFinder):
             execute(module)
             patch(module)
 
-        loader.exec_module = execute_and_patch  # type: ignore[method-assign]
+        loader.exec_module = execute_and_patch  # type: ignore[method-assign]  # of this one loader
         return spec

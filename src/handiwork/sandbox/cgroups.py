@@ -171,7 +171,9 @@ def _version_2(places: Mapping[str, str], root: Path) -> Hierarchies | None:
     if "" not in places:
         return None
     mount = root / "unified" if (root / "unified").is_dir() else root
-    for own in (mount / places[""].lstrip("/"), mount):
+    joined = mount / places[""].lstrip("/")
+    # A sandbox that was here before has moved this process into a leaf.
+    for own in (joined.parent if joined.name == f"{PREFIX}supervisor" else joined, mount):
         enabled = own / "cgroup.subtree_control"
         if not os.access(own, os.W_OK) or not os.access(enabled, os.W_OK):
             continue

@@ -53,7 +53,12 @@ class Channel:
 
     async def send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
         data = frames.encode(message)
-        sent = socket.send_fds(self._socket, [data], descriptors) if descriptors else 0
+        sent = 0
+        while descriptors and not sent:
+            try:
+                sent = socket.send_fds(self._socket, [data], descriptors)
+            except BlockingIOError:
+                await writable(self._socket.fileno())
         await asyncio.get_running_loop().sock_sendall(self._socket, data[sent:])
 
     def close(self) -> None:
@@ -101,16 +106,26 @@ class Tail:
 async def readable(descriptor: int) -> None:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-
-    def notice() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(descriptor, notice)
+    loop.add_reader(descriptor, _notice, ready)
     try:
         await ready
     finally:
         loop.remove_reader(descriptor)
+
+
+async def writable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(descriptor, _notice, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(descriptor)
+
+
+def _notice(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:

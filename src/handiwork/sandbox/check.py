@@ -3,9 +3,9 @@
 This is advice and no wall: nothing here keeps hostile code in. The file is loaded by path inside the jail, so it
 imports the standard library only and answers with plain data.
 
-What the tables cannot show: `urllib.parse` and `http.HTTPStatus` pass, for they send nothing. An unknown module in a
-`try` with handlers passes, since it fails softly; a refused one does not, unless the deployment allows it. Paths are
-judged where a call opens, creates or copies a file, as far as they are written out.
+What the tables cannot show: `import urllib.parse` and `from http import HTTPStatus` pass, for they send nothing. An
+unknown module in a `try` with handlers passes, since it fails softly; a refused one does not, unless the deployment
+allows it. Paths are judged where a call opens, creates or copies a file, as far as they are written out.
 """
 
 import ast

@@ -5,6 +5,7 @@ It judges nothing: what a verdict means is decided in `outcome`.
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -17,9 +18,15 @@ from handiwork.model import Level
 from handiwork.sandbox import walls
 from handiwork.sandbox.channel import Channel, Received, Tail, readable
 from handiwork.sandbox.interpreter import WarmInterpreter
+from handiwork.tasks import to_the_end
 
 READY_SECONDS = 20.0
 END_SECONDS = 5.0
+
+
+# A machine that is short of something now is no machine without the wall.
+_SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_NOT_WALLS = ("set-up", "fork")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +36,6 @@ class Verdict:
     wait_status: int
     began: bool
     cpu_seconds: float
-    peak_bytes: int
     words: str
 
 
@@ -51,7 +57,9 @@ class Child:
         """Have a child forked and wait until all its walls are proved to stand."""
         ours, theirs = socket.socketpair()
         channel = Channel(ours)  # asks for the senders' process ids before anything can be sent
-        out, err = os.pipe(), os.pipe()
+        with contextlib.ExitStack() as opened:
+            out, err = (_pipe(opened) for _ in range(2))
+            opened.pop_all()
         try:
             await interpreter.fork(plan, [theirs.fileno(), out[1], err[1]])
         except BaseException:
@@ -69,15 +77,17 @@ class Child:
             async with asyncio.timeout(READY_SECONDS):
                 await child._become_ready()
         except TimeoutError as late:
-            await child.discard()
+            await to_the_end(child.discard())
             raise SandboxBroken(f"a child was not ready within {READY_SECONDS:g} s") from late
         except BaseException:
-            await child.discard()
+            await to_the_end(child.discard())
             raise
         return child
 
     async def _become_ready(self) -> None:
         work = await self._expect("work")
+        if not work.descriptors:
+            raise SandboxBroken("this process has no descriptor left for the folder of a child")
         self.folder = work.descriptors[0]
         keeper = await self._expect("keeper")
         self.keeper_pid = keeper.pid
@@ -95,7 +105,9 @@ class Child:
             raise SandboxBroken(f"a child died before it was ready (`{what}` did not come)")
         if "failed" in received.message:
             wall, why = str(received.message["failed"]), str(received.message["why"])
-            raise walls.unavailable(self._level, wall, why) if wall != "set-up" else SandboxBroken(why)
+            if wall in _NOT_WALLS or received.message["number"] in _SHORTAGES:
+                raise SandboxBroken(why)
+            raise walls.unavailable(self._level, wall, why)
         if what not in received.message:
             raise SandboxBroken(f"a child said {received.message} instead of `{what}`")
         return received
@@ -115,7 +127,6 @@ class Child:
             wait_status=int(facts["status"]),
             began=bool(facts["began"]),
             cpu_seconds=float(facts["cpu_seconds"]),
-            peak_bytes=int(facts["peak_bytes"]),
             words=str(facts["report"]),
         )
 
@@ -130,8 +141,10 @@ class Child:
             self._keeper = -1
 
     async def discard(self) -> None:
-        await self.end()
-        self.close()
+        try:
+            await self.end()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Let go of the folder and the output."""
@@ -154,3 +167,10 @@ class Child:
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._keeper, signal.SIGKILL)
+
+
+def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        opened.callback(os.close, end)
+    return ends

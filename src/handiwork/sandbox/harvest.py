@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from handiwork.model import Limits, Refused
-from handiwork.sandbox.trees import open_folder
+from handiwork.sandbox.trees import give_rights, open_folder
 
 CHUNK_BYTES = 1024 * 1024
 MOST_FILES = 1_000
@@ -31,6 +31,7 @@ _LONGEST_REFERENCE = 500
 _VERSION = re.compile(rb"plotly\.js v([0-9.]+)")
 
 _PAGES = (".html", ".htm")
+_OURS = ("inputs", ".tmp")
 _NOT_FILES = ((stat.S_ISLNK, "symlink"), (stat.S_ISFIFO, "fifo"), (stat.S_ISSOCK, "socket"))
 _HINTS = {
     "bad_name": f"Name it with printable characters, no backslash, at most {LONGEST_NAME_BYTES} bytes in UTF-8.",
@@ -144,8 +145,9 @@ def _walk(folder: int, given: frozenset[str]) -> Iterator[tuple[str, os.stat_res
             for name in sorted(os.listdir(descriptor)):  # noqa: PTH208  # by descriptor
                 path = f"{base}{name}"
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                if not base and name in given and not stat.S_ISREG(status.st_mode):
-                    continue  # a file under such a name has taken the place of what was there
+                is_link = stat.S_ISLNK(status.st_mode)
+                if not base and name in given and (is_link or (name in _OURS and stat.S_ISDIR(status.st_mode))):
+                    continue  # anything else under such a name has taken the place of what was there
                 if stat.S_ISDIR(status.st_mode) and is_good_name(name):
                     if path.count("/") < DEEPEST:
                         folders.append(f"{path}/")
@@ -198,7 +200,7 @@ def _open_file(parent: int, name: str) -> int:
     try:
         return os.open(name, flags, dir_fd=parent)
     except PermissionError:
-        os.chmod(name, 0o600, dir_fd=parent)  # by descriptor; listed as a regular file
+        give_rights(parent, name, 0o600)
         return os.open(name, flags, dir_fd=parent)
 
 

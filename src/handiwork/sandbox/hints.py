@@ -113,7 +113,10 @@ def _read_only(_failure: Failure, _surroundings: Surroundings) -> str:
 
 
 def _outside(_failure: Failure, _surroundings: Surroundings) -> str:
-    return "A program sees its own folder, its inputs and the libraries, and nothing else of the machine."
+    return (
+        "A program reads its own folder, its inputs, which are read-only, and the libraries, and nothing else "
+        "of the machine; write to a new name in the current folder."
+    )
 
 
 def _font(_failure: Failure, _surroundings: Surroundings) -> str:
@@ -125,7 +128,10 @@ def _undefined(_failure: Failure, _surroundings: Surroundings) -> str:
 
 
 def _full_folder(_failure: Failure, surroundings: Surroundings) -> str:
-    return f"The working folder is full; a run may keep {surroundings.limits.output_bytes:,} bytes of files."
+    return (
+        "The working folder is full, in bytes or in files; "
+        f"a run may keep {surroundings.limits.output_bytes:,} bytes of files."
+    )
 
 
 def _network(_failure: Failure, _surroundings: Surroundings) -> str:

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from handiwork.errors import RuntimeMissing, SandboxBroken
 from handiwork.sandbox.channel import Channel
+from handiwork.tasks import to_the_end
 
 START_SECONDS = 60.0
 ONE_THREAD = MappingProxyType({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR")})
@@ -33,6 +34,7 @@ class WarmInterpreter:
         self._errors: IO[bytes] | None = None
         self._starting = asyncio.Lock()
         self._asking = asyncio.Lock()
+        self._is_ready = False
         self.module_paths: tuple[str, ...] = ()
         self.library_folders: tuple[str, ...] = ()
         self.loaded: tuple[str, ...] = ()
@@ -40,18 +42,23 @@ class WarmInterpreter:
     async def start(self) -> None:
         """Start it, or start it again when it has died. Raises `SandboxBroken` when it does not come up."""
         async with self._starting:
-            if self._process is not None and self._process.poll() is None:
+            if self._is_ready and self._process is not None and self._process.poll() is None:
                 return
-            await self._stop()
-            await self._launch()
+            await to_the_end(self._stop())
+            try:
+                await self._launch()
+            except BaseException:
+                await to_the_end(self._stop())
+                raise
+            self._is_ready = True
 
     async def fork(self, plan: dict[str, Any], descriptors: list[int]) -> None:
         """Ask for a child; `descriptors` are its channel, standard output and standard error."""
         await self.start()
         assert self._channel is not None
         try:
-            async with self._asking:  # two requests must not be mixed on the wire
-                await self._channel.send(plan, descriptors)
+            async with self._asking:  # two requests must not be mixed on the wire, and none left half written
+                await to_the_end(self._channel.send(plan, descriptors))
         except OSError as gone:
             raise SandboxBroken(f"the warm interpreter has died ({self._last_words() or gone})") from gone
 
@@ -93,21 +100,18 @@ class WarmInterpreter:
             async with asyncio.timeout(START_SECONDS):
                 hello = await channel.receive()
         if hello is None:
-            words = self._last_words()
-            await self._stop()
-            raise SandboxBroken(f"the warm interpreter did not start ({words or 'no reason given'})")
+            raise SandboxBroken(f"the warm interpreter did not start ({self._last_words() or 'no reason given'})")
         facts = hello.message
         if facts["threads"] != 1:
-            await self._stop()
             raise SandboxBroken(f"a library started {facts['threads'] - 1} threads in the warm interpreter")
         self.loaded = tuple(facts["loaded"])
         if "numpy" not in self.loaded:
-            await self._stop()
             raise RuntimeMissing(["numpy", "pandas", "matplotlib"])
         self.module_paths = tuple(facts["paths"])
         self.library_folders = tuple(facts["libraries"])
 
     async def _stop(self) -> None:
+        self._is_ready = False
         if self._channel is not None:
             self._channel.close()  # the interpreter leaves when nobody can ask it any more
             self._channel = None

@@ -49,7 +49,9 @@ class Walls:
 def enclose(plan: "dict[str, Any]", walls: Walls) -> None:
     """Move this process into namespaces and a root of its own; a child forked next is their pid 1."""
     own = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY)
-    if plan["job_uid"] is None:
+    if not plan["mounts_first"] or plan["job_uid"] is None:
+        if plan["job_uid"] is not None:
+            become(plan["job_uid"], walls)
         _own_user_namespace(own, walls)
         with walls.build("mountNamespace"):
             kernel.unshare(kernel.CLONE_NEWNS)
@@ -153,7 +155,7 @@ def _build_root(plan: "dict[str, Any]", *, owner: "int | None") -> None:
         os.symlink(to, root + target)
     _devices(root)
     _bind(plan["inputs"], f"{root}{WORK}/inputs")
-    os.makedirs(root + "/mnt")
+    os.makedirs(root + "/mnt", exist_ok=True)
     os.symlink(WORK, root + "/mnt/data")
     kernel.mount("", root, flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | sum(_SCRATCH))
     os.chdir(root)

@@ -35,7 +35,7 @@ def keep(channel: socket.socket, job: int, *, started: int, report: mmap.mmap, l
             break
         os.read(wake, 4096)
         status = _reap(job)
-    _end_the_rest(job, level)
+    _end_the_rest(job if status is None else None, level)
     if status is not None:
         with contextlib.suppress(OSError):  # the supervisor may be gone, and then nobody asks
             frames.send(channel, _verdict(status, started, report))
@@ -59,14 +59,13 @@ def _reap(job: int) -> "int | None":
             return status
 
 
-def _end_the_rest(job: int, level: str) -> None:
+def _end_the_rest(job: "int | None", level: str) -> None:
     # At `full` the kernel ends the namespace with this process; at `unprivileged` the job has no children.
     if level == "full":
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(job, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(job, signal.SIGKILL)
+    if job is not None:  # the number of one that was collected may be another's by now
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(job, signal.SIGKILL)
     for _round in range(100):
         children = _children()
         if not children:
@@ -100,6 +99,5 @@ def _verdict(status: int, started: int, report: mmap.mmap) -> "dict[str, Any]":
         "status": status,
         "began": began,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "peak_bytes": usage.ru_maxrss * 1024,
         "report": words.decode("utf-8", "replace"),
     }

@@ -5,24 +5,26 @@ The walls are built in `jail`, the processes handled in `child`, the result judg
 
 import asyncio
 import contextlib
+import errno
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from handiwork.errors import IsolationUnavailable
+from handiwork.errors import IsolationUnavailable, SandboxBroken, StorageFull
 from handiwork.model import Isolation, Level, Limits, Outcome
 from handiwork.sandbox import cgroups, hints, libraries, outcome, walls, watch
 from handiwork.sandbox.child import Child, Verdict
-from handiwork.sandbox.harvest import harvest
+from handiwork.sandbox.harvest import Harvest, harvest
 from handiwork.sandbox.interpreter import WarmInterpreter
 from handiwork.sandbox.plan import WORK_FILES, Ground, given_names, order, plan, work_bytes
 from handiwork.sandbox.readset import read_set
 from handiwork.sandbox.sandbox import Job, Places, Run
 from handiwork.sandbox.workspace import Place, Workspace
+from handiwork.tasks import to_the_end
 
 _CORES = 1.0
 _OUTPUT_SECONDS = 2.0
@@ -51,6 +53,24 @@ class _Base:
     @property
     def level(self) -> Level:
         return self.ground.level
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """What one job has of this machine, to be given back whatever happens."""
+
+    place: Place
+    child: Child | None = None
+    group: cgroups.Group | None = None
+
+    async def release(self) -> None:
+        try:
+            if self.child is not None:
+                await self.child.discard()
+        finally:
+            if self.group is not None:
+                self.group.remove()
+            await self.place.remove()
 
 
 class LocalSandbox:
@@ -87,57 +107,47 @@ class LocalSandbox:
 
     async def probe(self) -> Isolation:
         base = await self._started()
-        place = base.workspace.new_place(base.level)
+        held = _Held(place=base.workspace.new_place(base.level))
         try:
-            child = await self._fork(base.ground, Limits(), place)
-            try:
-                return _isolation(base, child)
-            finally:
-                await child.discard()
+            held.child = await self._fork(base.ground, Limits(), held.place)
+            return _isolation(base, held.child)
         finally:
-            await place.remove()
+            await to_the_end(held.release())
 
     @contextlib.asynccontextmanager
     async def run(self, job: Job) -> AsyncGenerator[Run]:
         base = await self._started()
         async with self._slots:
-            place = base.workspace.new_place(base.level)
+            with _host_errors():
+                held = _Held(place=base.workspace.new_place(base.level))
             try:
-                await place.fill(job.inputs)
-                child = await self._fork(base.ground, job.limits, place)
-                try:
-                    yield await self._carry_out(job, base, child, place)
-                finally:
-                    await child.discard()
+                with _host_errors():
+                    await held.place.fill(job.inputs)
+                    held.child = await self._fork(base.ground, job.limits, held.place)
+                    if base.groups is not None:
+                        held.group = cgroups.make(base.groups, job.limits, cores=_CORES)
+                        held.group.take(held.child.pid)
+                    run = await self._carry_out(job, base, held.child, held.group, held.place)
+                yield run
             finally:
-                await place.remove()
+                await to_the_end(held.release())
 
-    async def _carry_out(self, job: Job, base: _Base, child: Child, place: Place) -> Run:
-        group = cgroups.make(base.groups, job.limits, cores=_CORES) if base.groups is not None else None
-        try:
-            if group is not None:
-                group.take(child.pid)
-            watcher = await _watcher(job.limits, base, child)
-            began = time.perf_counter()
-            await child.order(self._order(job, base, place))
-            verdict, stop = await _await_end(child, watcher, wall_seconds=job.limits.wall_seconds)
-            duration = time.perf_counter() - began
-            await child.end()
-            was_oom_killed = group is not None and group.kills() > 0
-            peak = group.peak_bytes() if group is not None else watcher.peak_bytes
-        finally:
-            await child.end()
-            if group is not None:
-                group.remove()
+    async def _carry_out(self, job: Job, base: _Base, child: Child, group: cgroups.Group | None, place: Place) -> Run:
+        watcher = await _watcher(job.limits, base, child)
+        began = time.perf_counter()
+        await child.order(self._order(job, base, place))
+        verdict, stop = await _await_end(child, watcher, wall_seconds=job.limits.wall_seconds)
+        duration = time.perf_counter() - began
+        cpu_seconds = verdict.cpu_seconds if verdict is not None else watch.cpu_seconds(child.pid)
+        await child.end()
         surroundings = hints.Surroundings(
             limits=job.limits, inputs=tuple(given.name for given in job.inputs), libraries=libraries.installed()
         )
+        was_oom_killed = group is not None and group.kills() > 0
         judged = outcome.judge(verdict, stop=stop, was_oom_killed=was_oom_killed, surroundings=surroundings)
         # A program that was stopped may have been in the middle of a file.
         ended_by_itself = judged.status in ("succeeded", "failed")
-        gathered = await asyncio.to_thread(
-            harvest, child.folder, limits=job.limits, given=given_names(job), plotly=libraries.plotly_script()
-        )
+        gathered = await asyncio.to_thread(_harvested, child.folder, job, base.level)
         if ended_by_itself and gathered.is_too_large:
             judged = outcome.too_large(judged, job.limits, gathered)
         result = Outcome(
@@ -151,8 +161,8 @@ class LocalSandbox:
             error=judged.error,
             violations=judged.violations,
             duration_ms=duration * 1000,
-            cpu_ms=(verdict.cpu_seconds if verdict else 0.0) * 1000,
-            peak_memory_bytes=peak,
+            cpu_ms=cpu_seconds * 1000,
+            peak_memory_bytes=group.peak_bytes() if group is not None else watcher.peak_bytes,
             isolation=_isolation(base, child),
             refused=gathered.refused if ended_by_itself else (),
         )
@@ -167,9 +177,11 @@ class LocalSandbox:
     async def _start(self) -> _Base:
         asked = self._policy.level
         walls.demand_platform(asked)
-        await self._interpreter.start()
-        self._workspace = self._workspace or await asyncio.to_thread(Workspace)
+        # Before any process of ours is in the group, which must be moved out of it where it is version 2.
         groups = await asyncio.to_thread(_writable_groups)
+        await self._interpreter.start()
+        with _host_errors():
+            self._workspace = self._workspace or await asyncio.to_thread(Workspace)
         if asked == "none":
             log.warning("isolation is `none`: programs run with all rights of this user and can reach everything")
         if asked != "auto":
@@ -195,12 +207,11 @@ class LocalSandbox:
             fonts=self._fonts,
         )
         ground = Ground(level=level, root=workspace.root, readable=readable, failpoint=self._policy.failpoint)
-        place = workspace.new_place(level)
+        held = _Held(place=workspace.new_place(level))
         try:
-            child = await self._fork(ground, Limits(), place)
-            await child.discard()
+            held.child = await self._fork(ground, Limits(), held.place)
         finally:
-            await place.remove()
+            await to_the_end(held.release())
         return ground
 
     def _order(self, job: Job, base: _Base, place: Place) -> dict[str, Any]:
@@ -209,6 +220,21 @@ class LocalSandbox:
     async def _fork(self, ground: Ground, limits: Limits, place: Place) -> Child:
         """Fork on demand; children made ahead of demand will be taken from their pool here."""
         return await Child.fork(self._interpreter, plan(ground, limits, place), stdout_bytes=limits.stdout_bytes)
+
+
+@contextlib.contextmanager
+def _host_errors() -> Generator[None]:
+    """Tell what this machine refuses as an error of ours."""
+    try:
+        yield
+    except OSError as refused:
+        if refused.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("the temporary folder") from refused
+        raise SandboxBroken(str(refused)) from refused
+
+
+def _harvested(folder: int, job: Job, level: Level) -> Harvest:
+    return harvest(folder, limits=job.limits, given=given_names(job, level), plotly=libraries.plotly_script())
 
 
 def _isolation(base: _Base, child: Child) -> Isolation:
@@ -223,7 +249,7 @@ async def _watcher(limits: Limits, base: _Base, child: Child) -> watch.Watcher:
         memory_bytes=limits.memory_bytes if base.groups is None else None,
         folder_bytes=work_bytes(limits) if base.level != "full" else None,
         most_files=WORK_FILES,
-        most_threads=limits.processes if base.level != "full" and base.groups is None else None,
+        most_threads=limits.processes + 1 if base.groups is None else None,
     )
     await watcher.begin()
     return watcher

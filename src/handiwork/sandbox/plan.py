@@ -23,7 +23,7 @@ ADDRESS_BYTES = 1024 * MIB  # libraries that a job maps, and the stacks of its t
 JOB_UID = 2_000_000_000
 _JOB_UIDS = 1_000_000
 _NOBODY = 65534
-_CAP_SYS_ADMIN = 21
+_CAP_SETUID, _CAP_SYS_ADMIN = 7, 21
 _IN_THE_JAIL = {"HOME": "/tmp", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/.matplotlib"}  # noqa: S108  # its own /tmp
 
 
@@ -58,6 +58,7 @@ def plan(ground: Ground, limits: Limits, place: Place) -> dict[str, Any]:
         "work_files": WORK_FILES,
         "tmp_bytes": TMP_BYTES,
         "job_uid": uid,
+        "mounts_first": _may(_CAP_SYS_ADMIN),
         "failpoint": ground.failpoint,
     }
 
@@ -80,31 +81,34 @@ def order(job: Job, level: Level, place: Place, *, allowed_imports: Sequence[str
             "work_bytes": work_bytes(job.limits),
             # Shared memory that is dropped but not freed is seen by no sum of mapped pages.
             "address_bytes": None if is_grouped else job.limits.memory_bytes + ADDRESS_BYTES,
-            "cpu_seconds": int(job.limits.wall_seconds) + 2,
+            # A control group gives one processor; without it threads add up on all of them.
+            "cpu_seconds": (int(job.limits.wall_seconds) + 2) * (1 if is_grouped else os.cpu_count() or 1),
             # Counted for the namespace alone only at `full`; elsewhere it would count the user's other processes.
             "processes": job.limits.processes + 1 if level == "full" else None,
         },
     }
 
 
-def given_names(job: Job) -> frozenset[str]:
+def given_names(job: Job, level: Level) -> frozenset[str]:
     """The names in the working folder that the supervisor put there, and scratch space that is no output."""
-    return frozenset({"inputs", ".tmp", *(given.name for given in job.inputs)})
+    scratch = () if level == "full" else (".tmp",)
+    return frozenset({"inputs", *scratch, *(given.name for given in job.inputs)})
 
 
 def _job_uid(ground: Ground) -> int | None:
-    if os.geteuid() != 0 or ground.level == "none" or not _may_mount():
+    if os.geteuid() != 0 or ground.level == "none" or not _may(_CAP_SETUID):
         return None
-    if ground.level == "unprivileged" and not all(_is_open_to_all(Path(s)) for s, _place in ground.readable.binds):
+    # The root of most containers has no right to mount, and must change its user before it makes its namespaces.
+    is_early = ground.level == "unprivileged" or not _may(_CAP_SYS_ADMIN)
+    if is_early and not all(_is_open_to_all(Path(source)) for source, _place in ground.readable.binds):
         return None
     return _mapped_uid(JOB_UID + secrets.randbelow(_JOB_UIDS))
 
 
-def _may_mount() -> bool:
-    """Tell whether this root is the real one; in most containers it lacks the right, and works like any other user."""
+def _may(capability: int) -> bool:
     status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
-    return bool(int(effective.split()[1], 16) >> _CAP_SYS_ADMIN & 1)
+    return bool(int(effective.split()[1], 16) >> capability & 1)
 
 
 def _mapped_uid(wanted: int) -> int | None:

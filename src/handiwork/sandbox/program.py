@@ -53,27 +53,18 @@ def limit_fixed() -> None:
 
 
 def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: Base) -> NoReturn:
-    """Run the program of `order` and leave the process with its exit code."""
+    """Run the program of `order`, which is emptied, and leave the process with its exit code."""
     _limit(order["limits"], base)
     _settle(order)
-    source: str = order["code"]
     name: str = order["name"]
-    allowed = _own_modules(order["inputs"]).union(order["allowed_imports"])
-    tree, violations = _read(source, allowed, checked=order["check"])
-    if violations:
-        _leave(REFUSED_EXIT, {"violations": violations}, report)
-    lines = source.splitlines(keepends=True)
-    linecache.cache[name] = (len(source), None, lines, name)
+    try:
+        code = _compiled(order, report)
+    except MemoryError as failure:
+        _leave(1, {"error": _describe(failure, name)}, report)
+    order.clear()
     main = types.ModuleType("__main__")
     main.__file__ = name
     main.__builtins__ = __builtins__  # type: ignore[attr-defined]  # what `exec` would set
-    try:
-        code = compile(_moved(tree, order["folder"]), name, "exec", dont_inherit=True)
-    except check.UNPARSABLE as failure:
-        if order["check"]:
-            _leave(REFUSED_EXIT, {"violations": [check.syntax_violation(failure, source)]}, report)
-        _leave(1, {"error": _describe(failure, name)}, report)
-    del tree, source, lines, order
     sys.modules["__main__"] = main
     for module in [m for m in sys.modules if m.partition(".")[0] == "handiwork"]:
         del sys.modules[module]
@@ -81,6 +72,25 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: Bas
     os.close(beginning)
     words: dict[str, Any] = {}
     _leave(_execute(code, main, words, name), words, report)
+
+
+def _compiled(order: "dict[str, Any]", report: mmap.mmap) -> types.CodeType:
+    """Parse, check and compile the program; what the check refuses ends the process."""
+    source: str = order["code"]
+    name: str = order["name"]
+    allowed = _own_modules(order["inputs"]).union(order["allowed_imports"])
+    tree, violations = _read(source, allowed, checked=order["check"])
+    if violations:
+        _leave(REFUSED_EXIT, {"violations": violations}, report)
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    try:
+        return compile(_moved(tree, order["folder"]), name, "exec", dont_inherit=True)
+    except MemoryError:
+        raise
+    except check.UNPARSABLE as failure:
+        if order["check"]:
+            _leave(REFUSED_EXIT, {"violations": [check.syntax_violation(failure, source)]}, report)
+        _leave(1, {"error": _describe(failure, name)}, report)
 
 
 def _execute(code: types.CodeType, main: types.ModuleType, words: "dict[str, Any]", name: str) -> int:
@@ -149,6 +159,8 @@ def _read(source: str, allowed: "set[str]", *, checked: bool) -> "tuple[ast.Modu
         return source, []
     try:
         tree = check.parse(source)
+    except MemoryError:
+        raise
     except check.UNPARSABLE as failure:
         return source, [check.syntax_violation(failure, source)]
     return tree, check.check_tree(
@@ -182,7 +194,8 @@ def _limit(limits: "dict[str, Any]", base: Base) -> None:
     if limits["address_bytes"] is not None:
         _lower(resource.RLIMIT_AS, base.address + int(limits["address_bytes"]))
     _lower(resource.RLIMIT_FSIZE, int(limits["work_bytes"]))
-    _lower(resource.RLIMIT_CPU, int(limits["cpu_seconds"]))
+    cpu_seconds = int(limits["cpu_seconds"])
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))  # SIGXCPU first, which says why
     if limits["processes"] is not None:
         _lower(resource.RLIMIT_NPROC, int(limits["processes"]))
 

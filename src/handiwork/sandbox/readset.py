@@ -36,7 +36,8 @@ def read_set(*, module_paths: Sequence[str], library_folders: Sequence[str], fon
 def _font_places(fonts: Sequence[Path]) -> Iterable[tuple[Path, str]]:
     host = Path(FONT_FOLDER)
     for entry in sorted(host.iterdir()) if host.is_dir() else []:
-        yield entry.resolve(), f"{FONT_FOLDER}/{entry.name}"
+        if entry.exists():
+            yield entry.resolve(), f"{FONT_FOLDER}/{entry.name}"
     for number, folder in enumerate([*_shipped_fonts(), *fonts]):
         yield folder.resolve(), f"{FONT_FOLDER}/handiwork-{number}"
     for folder in fonts:  # where the warm interpreter, which lives outside, has found them

@@ -29,10 +29,20 @@ def enter(parent: int, name: str) -> int:
     try:
         descriptor = os.open(name, _FOLDER, dir_fd=parent)
     except PermissionError:
-        os.chmod(name, 0o700, dir_fd=parent)  # by descriptor
+        give_rights(parent, name, 0o700)
         descriptor = os.open(name, _FOLDER, dir_fd=parent)
     restore_rights(descriptor)
     return descriptor
+
+
+def give_rights(parent: int, name: str, mode: int) -> None:
+    """Change the mode of a file or folder and of nothing that a link in its place points to."""
+    place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        if not stat.S_ISLNK(os.fstat(place).st_mode):
+            Path(f"/proc/self/fd/{place}").chmod(mode)
+    finally:
+        os.close(place)
 
 
 def restore_rights(folder: int) -> None:
@@ -59,7 +69,7 @@ def remove(top: Path) -> None:
                 try:
                     for inner in _emptied(folder):
                         moved += 1
-                        os.chmod(inner, 0o700, dir_fd=folder)  # by descriptor
+                        give_rights(folder, inner, 0o700)
                         os.rename(inner, f".{moved}", src_dir_fd=folder, dst_dir_fd=root)  # likewise
                         waiting.append(f".{moved}")
                 finally:

@@ -97,8 +97,8 @@ def _ask_kernel(pid: int, level: Level) -> None:
         ("CapEff", 0, "capabilities"),
         ("CapPrm", 0, "capabilities"),
     ):
-        if int(status[field], 16) != value:
-            raise unavailable(level, wall, f"{field} is {status[field]}")
+        if int(status.get(field, "-1"), 16) != value:
+            raise unavailable(level, wall, f"{field} is {status.get(field, 'not told')}")
 
 
 def _status(pid: int) -> list[tuple[str, str]]:

@@ -71,6 +71,14 @@ def memory_bytes(pid: int) -> int:
     return sum(_pss(each) + _field(each, "VmPTE") * 1024 for each in _tree(pid))
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time of `pid` and of what it has collected."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def threads(pid: int) -> int:
     return sum(_field(each, "Threads") for each in _tree(pid))
 

@@ -164,6 +164,7 @@ def _job(
     channel.close()
     if order is None:
         os._exit(70)
+    plan.clear()  # the program can look into these frames
     program.run(order[0], report=report, beginning=beginning, base=base)
 
 

@@ -59,7 +59,10 @@ class HostFile:
     async def chunks(self) -> AsyncIterator[bytes]:
         file = await asyncio.to_thread(self.path.open, "rb")
         try:
-            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            left = self.size
+            # A file that grows meanwhile is taken as it was when it was admitted.
+            while left and (chunk := await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))):
+                left -= len(chunk)
                 yield chunk
         finally:
             file.close()

@@ -3,7 +3,6 @@
 Which bytes are wanted is decided by the callers; where they go is the store's.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ from handiwork.store.blobs import Blobs
 from handiwork.store.keys import BlobKey, blob_key
 from handiwork.store.projection import write_projection
 from handiwork.store.records import Filed, Records
-from handiwork.store.threads import to_the_end
+from handiwork.tasks import to_the_end
 from handiwork.types.artifact_type import ArtifactType
 
 HANDLE_ATTEMPTS = 8
@@ -82,7 +81,7 @@ class Creation:
             raise
         try:
             # Cut in two, nobody could tell whether the commit took place and the bytes are needed.
-            filed = await to_the_end(asyncio.ensure_future(self._commit(filed, execution)))
+            filed = await to_the_end(self._commit(filed, execution))
         except HandleTaken:
             await self._forget(stored)
             raise
@@ -136,23 +135,27 @@ class Creation:
                 else:
                     made = tuple(each.artifact for each in filed)
                     await self.records.add(filed, execution=replace(execution, artifacts=made))
-            except HandleTaken:
-                filed = [
-                    replace(f, artifact=replace(f.artifact, handle=new_handle(f.artifact.version.name))) for f in filed
-                ]
+            except HandleTaken as taken:
+                filed = [_renamed(each) if each.artifact.handle == taken.handle else each for each in filed]
             else:
                 return filed
         raise HandleTaken(filed[0].artifact.handle)
 
 
+def _renamed(filed: Filed) -> Filed:
+    return replace(filed, artifact=replace(filed.artifact, handle=new_handle(filed.artifact.version.name)))
+
+
 def _admit(draft: Draft) -> Format:
     if (
-        not 0 < len(draft.name) <= LONGEST_NAME
+        not 0 < len(draft.name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
         or "/" in draft.name
         or draft.name in (".", "..")
         or not draft.name.isprintable()
     ):
-        raise InvalidName("file name", draft.name, expected=f"1 to {LONGEST_NAME} printable characters without a slash")
+        raise InvalidName(
+            "file name", draft.name, expected=f"printable characters without a slash, 1 to {LONGEST_NAME} bytes"
+        )
     if draft.title is not None and len(draft.title) > LONGEST_TITLE:
         raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} characters")
     if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:

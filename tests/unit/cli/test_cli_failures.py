@@ -31,7 +31,7 @@ from handiwork.errors import (
         (InvalidSetting("x", problem="p", where="w"), 2),
         (InvalidLimit("x", -1, expected="more"), 2),
         (failures.ScriptUnusable("x", "no"), 2),
-        (InputNotFound("x", "no"), 1),
+        (InputNotFound("x", "no"), 4),
         (StorageFull("x"), 1),
         (failures.TargetRefused("x", "no"), 1),
     ],

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handiwork.errors import InvalidLimit, LimitExceeded
-from handiwork.executions.limits import LimitPolicy
+from handiwork.executions.limits import WORDS, LimitPolicy
 from handiwork.model import MIB, Limits
 
 MOST = Limits(
@@ -33,15 +33,17 @@ def test_what_is_asked_for_is_given_up_to_the_maximum() -> None:
 @each_limit
 def test_each_limit_has_its_maximum(name: str) -> None:
     most = getattr(MOST, name)
-    with pytest.raises(LimitExceeded, match=f"`{name}`") as refused:
+    with pytest.raises(LimitExceeded, match=f"`{WORDS[name]}`") as refused:
         POLICY.admit(but(name, most + 1))
-    assert (refused.value.asked, refused.value.maximum) == (f"{most + 1:,}", f"{most:,}")
+    unit, factor = {"bytes": (" MB", MIB), "seconds": (" s", 1)}.get(name.rpartition("_")[2], ("", 1))
+    assert refused.value.maximum == f"{most / factor:g}{unit}"
+    assert refused.value.maximum in str(refused.value.hint)
 
 
 @each_limit
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf, -math.inf, True, "10", None])
 def test_what_is_no_limit_is_refused_by_its_name(name: str, value: object) -> None:
-    with pytest.raises(InvalidLimit, match=f"`{name}`"):
+    with pytest.raises(InvalidLimit, match=f"`{WORDS[name]}`"):
         POLICY.admit(but(name, value))
 
 

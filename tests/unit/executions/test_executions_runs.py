@@ -45,6 +45,10 @@ class Made:
     def size(self) -> int:
         return len(self.data)
 
+    @property
+    def inserted_bytes(self) -> int:
+        return 0
+
     def read_at(self, offset: int, length: int) -> bytes:
         return self.data[offset : offset + length]
 

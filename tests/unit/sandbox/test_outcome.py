@@ -1,5 +1,6 @@
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from handiwork.errors import SandboxBroken
 from handiwork.model import Limits, Violation
 from handiwork.sandbox.child import Verdict
+from handiwork.sandbox.harvest import Harvest
 from handiwork.sandbox.hints import Surroundings
 from handiwork.sandbox.outcome import Judgement, Stop, judge, too_large
 
@@ -24,7 +26,7 @@ def judged(
     was_oom_killed: bool = False,
 ) -> Judgement:
     told = words if isinstance(words, str) else "" if words is None else json.dumps(words)
-    verdict = Verdict(wait_status=killed_by or code << 8, began=began, cpu_seconds=0.1, peak_bytes=1, words=told)
+    verdict = Verdict(wait_status=killed_by or code << 8, began=began, cpu_seconds=0.1, words=told)
     return judge(verdict, stop=stop, was_oom_killed=was_oom_killed, surroundings=Surroundings(limits=LIMITS))
 
 
@@ -126,8 +128,19 @@ def test_a_child_that_breaks_before_the_program_begins_is_an_error_of_the_sandbo
     assert judged(code=70, began=False, stop="timed_out").status == "timed_out"
 
 
+GATHERED = Harvest(outputs=(), refused=(), total_bytes=123_456_789, is_too_large=True)
+
+
+def test_pages_among_them_get_a_hint_of_their_own() -> None:
+    plain, pages = (too_large(judged(), LIMITS, replace(GATHERED, has_pages=has)).error for has in (False, True))
+    assert plain is not None
+    assert pages is not None
+    assert "Plotly" not in (plain.hint or "")
+    assert "Plotly" in (pages.hint or "")
+
+
 def test_files_that_are_too_large_together_are_an_error_with_the_numbers() -> None:
-    found = too_large(judged(), LIMITS, 123_456_789)
+    found = too_large(judged(), LIMITS, GATHERED)
     assert (found.status, found.exit_code) == ("output_too_large", 0)
     assert found.error is not None
     assert "123,456,789" in found.error.message

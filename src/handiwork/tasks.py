@@ -1,0 +1,25 @@
+"""Work that must not be left half done, seen to its end whoever stops waiting.
+
+What the work is does not matter here.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+async def to_the_end(work: "Coroutine[Any, Any, Result] | asyncio.Future[Result]") -> Result:
+    """Wait for `work`; a caller that is cancelled meanwhile, however often, is told so when the work is through."""
+    running = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # Looked at, so that asyncio does not report it as forgotten.
+        raise
