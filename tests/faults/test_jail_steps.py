@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 
 from handiwork.errors import IsolationUnavailable, SandboxBroken
@@ -236,3 +237,35 @@ async def test_what_a_killed_sandbox_left_does_not_stop_the_next(
     finally:
         removal = await asyncio.create_subprocess_exec("rm", "-rf", str(left))
         await asyncio.wait_for(removal.wait(), 20)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+async def test_a_cancellation_that_is_told_again_and_again_leaves_nothing(level: Level, tmp_path: Path) -> None:
+    groups = {str(each) for each in Path("/sys/fs/cgroup").glob("**/handiwork-*")}
+    async with open_jail(level, tmp_path) as jail:
+        await jail.run("print('warm')")
+        before = len(open_descriptors(os.getpid()))
+        for _ in range(3):
+            with anyio.move_on_after(0.4):  # it cancels at every wait of the clean-up too
+                await jail.run("while True: pass")
+        assert await eventually(lambda: len(open_descriptors(os.getpid())) <= before)
+        assert await eventually(lambda: job_processes() == [])
+        assert (await jail.run("print('served')")).stdout == "served\n"
+    assert {str(each) for each in Path("/sys/fs/cgroup").glob("**/handiwork-*")} <= groups
+
+
+async def test_a_start_that_was_cancelled_is_done_again_as_a_whole(tmp_path: Path) -> None:
+    async with LocalSandbox(Policy(level="full"), Places(cache=tmp_path)) as sandbox:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sandbox.probe(), 0.05)
+        async with sandbox.run(Job(code="import numpy, scipy; print('whole')")) as run:
+            assert run.outcome.stdout == "whole\n", run.outcome.error
+
+
+async def test_fonts_may_lie_where_the_jail_has_folders_of_its_own(tmp_path: Path) -> None:
+    fonts = Path(tempfile.mkdtemp(dir="/mnt"))
+    try:
+        async with LocalSandbox(Policy(level="full"), Places(cache=tmp_path, fonts=(fonts,))) as sandbox:
+            assert (await sandbox.probe()).level == "full"
+    finally:
+        fonts.rmdir()

@@ -240,7 +240,7 @@ async def test_no_right_and_no_limit_can_be_gained(jail: Jail) -> None:
     assert int(schedule[4]) == 0, "no controlling terminal"
     rows = {line[:25].strip(): line[25:].split()[:2] for line in limits.splitlines()[1:]}
     assert rows["Max core file size"] == ["0", "0"]
-    assert rows["Max open files"] == ["1024", "1024"]
+    assert rows["Max open files"] == ["512", "512"]
     assert all("unlimited" not in rows[name] for name in ("Max data size", "Max file size", "Max cpu time"))
     assert jail.level != "full" or "unlimited" not in rows["Max processes"]
     assert jail.level != "full" or namespaces[0] == namespaces[1], "no namespace of its own making"

@@ -342,6 +342,6 @@ print([resource.getrlimit(getattr(resource, f'RLIMIT_{name}'))[1] for name in na
     data, size, seconds, files, core = (int(n) for n in execution.stdout.strip("[]\n").split(","))
 
     assert 512 * MIB < data < 2048 * MIB
-    assert (size, seconds, files, core) == (64 * MIB, 32, 512, 0)
+    assert (size, seconds, files, core) == (64 * MIB, 33, 512, 0)
     async with held(jail, "pass") as job:
         assert facts_of(job)["Seccomp"] == "2"

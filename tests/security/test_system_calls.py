@@ -169,4 +169,4 @@ libc.prctl(15, b'renamed', 0, 0, 0)
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], libc.prctl(39, 0, 0, 0, 0), os.isatty(1))
 """)
 
-    assert execution.stdout == "1024 1 False\n", execution.stderr
+    assert execution.stdout == "512 1 False\n", execution.stderr
