@@ -16,7 +16,7 @@ demo: $(READY)  ## the main job: an agent conversation on real data, files in ./
 	@$(BIN)/handiwork demo $(ARGS)
 
 test: $(READY)  ## unit, contract, integration and house tests (ARGS="-k name" passes through)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(READY)  ## format, lint, types, import contracts, dependencies, unit and contract tests
 	@$(BIN)/ruff format --check .
