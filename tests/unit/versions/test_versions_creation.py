@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from memory_store import NOON, MemoryBlobs, MemoryRecords
 
 from handiwork.errors import (
     ContentTooLarge,
@@ -20,6 +19,7 @@ from handiwork.model import Scope
 from handiwork.types.file import file_type
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import HANDLE_ATTEMPTS, Creation, Draft
+from memory_store import NOON, MemoryBlobs, MemoryRecords
 
 SCOPE = Scope(session="s")
 
