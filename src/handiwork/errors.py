@@ -224,14 +224,14 @@ class ContentDamaged(HandiworkError):
 
 
 class StoreVersionMismatch(HandiworkError):
-    """The store was written by another release and cannot be opened as it is."""
+    """The store was written by a newer release and cannot be opened by this one."""
 
     code = "store_version_mismatch"
 
     def __init__(self, *, found: str, expected: str) -> None:
         super().__init__(f"The store has revision `{found}`; this release expects `{expected}`.")
         self.found, self.expected = found, expected
-        self.hint = "Run `handiwork db upgrade`, or use the release that wrote the store."
+        self.hint = "A newer release wrote it: use that one, or another folder."
 
 
 class BlobExists(HandiworkError):

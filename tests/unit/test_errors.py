@@ -39,7 +39,7 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     (errors.StorageFailed("/data", "I/O error"), ("`/data`", "I/O error")),
     (errors.BlobNotFound("a/b"), ("`a/b`",)),
     (errors.ContentDamaged("a/b"), ("`a/b`", "backup")),
-    (errors.StoreVersionMismatch(found="9", expected="1"), ("`9`", "`1`", "db upgrade")),
+    (errors.StoreVersionMismatch(found="9", expected="1"), ("`9`", "`1`", "newer release")),
     (errors.BlobExists("a/b"), ("`a/b`",)),
     (errors.HandleTaken("chart_k3x9"), ("`chart_k3x9`",)),
 ]
