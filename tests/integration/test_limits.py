@@ -58,13 +58,22 @@ def test_the_files_of_a_program_that_was_stopped_are_not_kept(room: Room) -> Non
         "import numpy as np\nheld = np.ones(60_000_000)",
         "import pandas as pd\nheld = pd.DataFrame({'a': range(50_000_000)}).astype(str)",
         "held = 'x' * (2**30)",
-        "import mmap\nheld = mmap.mmap(-1, 400 * 2**20)\nfor at in range(0, len(held), 4096):\n    held[at] = 1",
     ],
 )
 def test_a_program_that_needs_too_much_memory_is_stopped(room: Room, code: str) -> None:
     execution = room.run(code, limits=Limits(memory_bytes=128 * MIB))
     assert execution.status == "out_of_memory"
     assert "128 MB" in hint(execution)
+
+
+@at_each_level
+def test_memory_without_a_name_counts_or_is_not_to_be_had(room: Room) -> None:
+    code = "import mmap\nheld = mmap.mmap(-1, 400 * 2**20)\nfor at in range(0, len(held), 4096):\n    held[at] = 1"
+    execution = room.run(code, limits=Limits(memory_bytes=128 * MIB))
+    if execution.outcome.isolation.memory_by == "cgroup":
+        assert execution.status == "out_of_memory"
+    else:
+        assert (execution.status, "PermissionError" in execution.stderr) == ("failed", True)
 
 
 def test_a_program_within_its_memory_is_not_stopped(room: Room) -> None:

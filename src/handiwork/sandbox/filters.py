@@ -112,8 +112,12 @@ _S_IFIFO, _S_IFREG, _S_IFMT = 0o010000, 0o100000, 0o170000
 Instruction = tuple[int, int, int, int]
 
 
-def program(*, alone: int | None, machine: str | None = None) -> bytes:
-    """Return the filter. `alone` is the process id of a job that may have no children and signal only itself."""
+def program(*, alone: int | None, is_watched: bool = False, machine: str | None = None) -> bytes:
+    """Return the filter.
+
+    `alone` is the process id of a job that may have no children and signal only itself. `is_watched` says that
+    no control group counts its memory, so that none may be held where looking does not find it.
+    """
     machine = machine or platform.machine()
     if machine not in _ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no system call table for {machine}")
@@ -126,7 +130,7 @@ def program(*, alone: int | None, machine: str | None = None) -> bytes:
     ]
     if machine == "x86_64":  # the x32 numbers reach the same kernel code under other names
         code += [(_JUMP_ABOVE, 0, 1, 0x40000000), _answer(errno.ENOSYS)]
-    special = _checks(alone)
+    special = _checks(alone) | (_WATCHED if is_watched else {})
     for name, numbers in _NUMBERS.items():
         if (number := numbers[column]) is None:
             continue
@@ -165,6 +169,10 @@ def _checks(alone: int | None) -> dict[str, list[Instruction]]:
     return checks
 
 
+# Shared memory without a name can be held unmapped; with a name it lies in a file system that is counted.
+_SHARED_NAMELESS = 0x01 | 0x20
+
+
 def _answer(number: int) -> Instruction:
     return (_RETURN, 0, 0, 0x00050000 | number)
 
@@ -185,3 +193,14 @@ def _only(
 
 def _without(index: int, bits: int, refusal: int) -> list[Instruction]:
     return [*_argument(index), (_JUMP_SET, 0, 1, bits), _answer(refusal), (_RETURN, 0, 0, ALLOW)]
+
+
+_WATCHED = {
+    "mmap": [
+        *_argument(3),
+        (_AND, 0, 0, _SHARED_NAMELESS),
+        (_JUMP_EQUAL, 0, 1, _SHARED_NAMELESS),
+        _answer(errno.EPERM),
+        (_RETURN, 0, 0, ALLOW),
+    ]
+}

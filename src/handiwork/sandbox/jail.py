@@ -99,12 +99,12 @@ def disarm(walls: Walls) -> None:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 
-def restrict(rules: "dict[str, int]", walls: Walls, *, alone: "int | None") -> None:
+def restrict(rules: "dict[str, int]", walls: Walls, *, alone: "int | None", is_watched: bool) -> None:
     """Apply Landlock and seccomp; `alone` is the pid of a job that may have no children."""
     with walls.build("landlock"):
         kernel.restrict_paths(rules)
     with walls.build("seccomp"):
-        kernel.filter_system_calls(filters.program(alone=alone))
+        kernel.filter_system_calls(filters.program(alone=alone, is_watched=is_watched))
 
 
 def rules_of_root() -> "dict[str, int]":

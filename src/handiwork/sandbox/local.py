@@ -185,10 +185,10 @@ class LocalSandbox:
         if asked == "none":
             log.warning("isolation is `none`: programs run with all rights of this user and can reach everything")
         if asked != "auto":
-            ground = await self._proved(asked, self._workspace)
+            ground = await self._proved(asked, self._workspace, is_grouped=groups is not None)
         else:
             try:
-                ground = await self._proved("full", self._workspace)
+                ground = await self._proved("full", self._workspace, is_grouped=groups is not None)
             except IsolationUnavailable as missing:
                 self.fell_back = missing
                 log.warning(
@@ -196,17 +196,23 @@ class LocalSandbox:
                     missing.wall,
                     missing.why,
                 )
-                ground = await self._proved("unprivileged", self._workspace)
+                ground = await self._proved("unprivileged", self._workspace, is_grouped=groups is not None)
         return _Base(ground=ground, workspace=self._workspace, groups=groups)
 
-    async def _proved(self, level: Level, workspace: Workspace) -> Ground:
+    async def _proved(self, level: Level, workspace: Workspace, *, is_grouped: bool) -> Ground:
         """Return the ground of a level once a first child has stood on it."""
         readable = read_set(
             module_paths=self._interpreter.module_paths,
             library_folders=self._interpreter.library_folders,
             fonts=self._fonts,
         )
-        ground = Ground(level=level, root=workspace.root, readable=readable, failpoint=self._policy.failpoint)
+        ground = Ground(
+            level=level,
+            root=workspace.root,
+            readable=readable,
+            is_grouped=is_grouped,
+            failpoint=self._policy.failpoint,
+        )
         held = _Held(place=workspace.new_place(level))
         try:
             held.child = await self._fork(ground, Limits(), held.place)

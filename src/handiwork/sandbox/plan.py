@@ -34,6 +34,7 @@ class Ground:
     level: Level
     root: Path
     readable: ReadSet
+    is_grouped: bool
     failpoint: str | None = None
 
 
@@ -59,6 +60,7 @@ def plan(ground: Ground, limits: Limits, place: Place) -> dict[str, Any]:
         "tmp_bytes": TMP_BYTES,
         "job_uid": uid,
         "mounts_first": _may(_CAP_SYS_ADMIN),
+        "is_watched": not ground.is_grouped,
         "failpoint": ground.failpoint,
     }
 

@@ -113,6 +113,7 @@ def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
     try:
         # What the preloaded interpreter maps already does not count against the job.
         base = _mapped_bytes()
+        report = mmap.mmap(-1, keeper.REPORT_BYTES)  # before the walls, which may refuse it
         if plan["level"] == "full":
             jail.enclose(plan, walls)
             work = os.open(jail.WORK, os.O_RDONLY | os.O_DIRECTORY)
@@ -121,7 +122,7 @@ def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
             if os.fork():
                 os._exit(0)
             jail.disarm(walls)
-            jail.restrict(jail.rules_of_root(), walls, alone=None)
+            jail.restrict(jail.rules_of_root(), walls, alone=None, is_watched=plan["is_watched"])
         else:
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
             work = os.open(plan["work"], os.O_RDONLY | os.O_DIRECTORY)
@@ -129,7 +130,6 @@ def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
             os.close(work)
         frames.send(channel, {"keeper": True})
         began, beginning = os.pipe()
-        report = mmap.mmap(-1, keeper.REPORT_BYTES)
         job = os.fork()
         if job:
             os.close(beginning)
@@ -178,7 +178,7 @@ def _walls_in_place(plan: "dict[str, Any]", walls: jail.Walls) -> None:
         jail.become(plan["job_uid"], walls)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it
     jail.disarm(walls)
-    jail.restrict(jail.rules_of_host(plan), walls, alone=os.getpid())
+    jail.restrict(jail.rules_of_host(plan), walls, alone=os.getpid(), is_watched=plan["is_watched"])
 
 
 def _mapped_bytes() -> program.Base:
