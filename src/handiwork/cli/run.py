@@ -92,10 +92,10 @@ def read_program(script: str) -> Program:
         source = _head(script)
     except OSError as refused:
         raise ScriptUnusable(script, (refused.strerror or "it cannot be read").lower()) from refused
-    if len(source) > LONGEST_CODE_BYTES:
-        raise ContentTooLarge(name, size=len(source), limit=LONGEST_CODE_BYTES)
     if b"\0" in source:
         raise ScriptUnusable(script, "it is binary, not Python source")
+    if len(source) > LONGEST_CODE_BYTES:
+        raise ContentTooLarge(name, size=len(source), limit=LONGEST_CODE_BYTES)
     try:
         encoding, _lines = tokenize.detect_encoding(io.BytesIO(source).readline)
         return Program(name=name, code=source.decode(encoding))

@@ -36,6 +36,7 @@ class Verdict:
     wait_status: int
     began: bool
     cpu_seconds: float
+    peak_bytes: int
     words: str
 
 
@@ -51,6 +52,7 @@ class Child:
         self.pid = 0
         self.keeper_pid = 0
         self.walls: Mapping[str, bool] = {}
+        self._resident_bytes = 0
 
     @classmethod
     async def fork(cls, interpreter: WarmInterpreter, plan: dict[str, Any], *, stdout_bytes: int) -> "Child":
@@ -97,6 +99,7 @@ class Child:
             raise SandboxBroken("the keeper of a child died before the child was ready") from gone
         ready = await self._expect("ready")
         self.pid = ready.pid
+        self._resident_bytes = int(ready.message["resident_bytes"])
         self.walls = walls.prove(ready.pid, self._level, ready.message["walls"])
 
     async def _expect(self, what: str) -> Received:
@@ -127,6 +130,8 @@ class Child:
             wait_status=int(facts["status"]),
             began=bool(facts["began"]),
             cpu_seconds=float(facts["cpu_seconds"]),
+            # The greatest of its processes, less what the preloaded interpreter had before the job began.
+            peak_bytes=max(0, int(facts["peak_bytes"]) - self._resident_bytes),
             words=str(facts["report"]),
         )
 

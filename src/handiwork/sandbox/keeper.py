@@ -99,5 +99,6 @@ def _verdict(status: int, started: int, report: mmap.mmap) -> "dict[str, Any]":
         "status": status,
         "began": began,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": usage.ru_maxrss * 1024,
         "report": words.decode("utf-8", "replace"),
     }

@@ -162,7 +162,7 @@ class LocalSandbox:
             violations=judged.violations,
             duration_ms=duration * 1000,
             cpu_ms=cpu_seconds * 1000,
-            peak_memory_bytes=group.peak_bytes() if group is not None else watcher.peak_bytes,
+            peak_memory_bytes=_peak_bytes(group, watcher, verdict),
             isolation=_isolation(base, child),
             refused=gathered.refused if ended_by_itself else (),
         )
@@ -245,6 +245,13 @@ def _harvested(folder: int, job: Job, level: Level) -> Harvest:
 
 def _isolation(base: _Base, child: Child) -> Isolation:
     return Isolation(level=base.level, memory_by="watch" if base.groups is None else "cgroup", walls=child.walls)
+
+
+def _peak_bytes(group: cgroups.Group | None, watcher: watch.Watcher, verdict: Verdict | None) -> int:
+    if group is not None:
+        return group.peak_bytes()
+    # A job may be over before anyone has looked.
+    return max(watcher.peak_bytes, verdict.peak_bytes if verdict is not None else 0)
 
 
 async def _watcher(limits: Limits, base: _Base, child: Child) -> watch.Watcher:

@@ -159,7 +159,8 @@ def _job(
         _walls_in_place(plan, walls)
     with walls.build("limits"):
         program.limit_fixed()
-    frames.send(channel, {"ready": True, "walls": walls.standing})
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    frames.send(channel, {"ready": True, "walls": walls.standing, "resident_bytes": resident})
     order = frames.receive(channel)
     channel.close()
     if order is None:

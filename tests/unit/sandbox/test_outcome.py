@@ -26,7 +26,7 @@ def judged(
     was_oom_killed: bool = False,
 ) -> Judgement:
     told = words if isinstance(words, str) else "" if words is None else json.dumps(words)
-    verdict = Verdict(wait_status=killed_by or code << 8, began=began, cpu_seconds=0.1, words=told)
+    verdict = Verdict(wait_status=killed_by or code << 8, began=began, cpu_seconds=0.1, peak_bytes=1, words=told)
     return judge(verdict, stop=stop, was_oom_killed=was_oom_killed, surroundings=Surroundings(limits=LIMITS))
 
 
