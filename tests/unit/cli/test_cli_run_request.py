@@ -8,7 +8,7 @@ import pytest
 
 from handiwork.cli.failures import ScriptUnusable
 from handiwork.cli.run import Program, Request, asked_limits, read_program
-from handiwork.errors import ContentTooLarge, InvalidLimit
+from handiwork.errors import InvalidLimit
 from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import Limits
 
@@ -53,7 +53,7 @@ def test_a_folder_or_a_missing_file_is_no_script(tmp_path: Path) -> None:
 
 
 def test_a_script_without_end_is_not_read_to_its_end() -> None:
-    with pytest.raises(ContentTooLarge):
+    with pytest.raises(ScriptUnusable):
         read_program("/dev/zero")
 
 
