@@ -189,14 +189,19 @@ def namespace(pid: int, name: str) -> int:
 def open_descriptors(pid: int | Literal["self"] = "self") -> dict[str, str]:
     """What a process holds open, number to name."""
     found: dict[str, str] = {}
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):
-            found[link.name] = str(link.readlink())
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found[link.name] = str(link.readlink())
     return found
 
 
 def threads_of(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    """How many threads a process has; one that has ended in the meantime has none."""
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir()))
+    except OSError:
+        return 0
 
 
 async def eventually(holds: Callable[[], bool], *, within: float = BOUND_SECONDS) -> bool:

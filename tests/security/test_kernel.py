@@ -23,6 +23,7 @@ from jails import (
     namespace,
     no_process_is_left,
     outside,
+    threads_of,
 )
 
 from handiwork.model import Limits
@@ -39,13 +40,7 @@ FORK_BOMBS = {
 
 
 def tasks_of_jobs() -> int:
-    count = 0
-    for pid in job_processes():
-        try:
-            count += len(list(Path(f"/proc/{pid}/task").iterdir()))
-        except OSError:
-            continue
-    return count
+    return sum(threads_of(pid) for pid in job_processes())
 
 
 @pytest.mark.parametrize("bomb", FORK_BOMBS.values(), ids=FORK_BOMBS)

@@ -5,7 +5,6 @@ import asyncio
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -203,15 +202,15 @@ def burn():
     while True: hashlib.sha256(bytes(2**20)).digest()
 for _ in range(30): threading.Thread(target=burn).start()
 """
-    burning = asyncio.ensure_future(jail.run(burn, limits=Limits(wall_seconds=2.5)))
-    assert await eventually(lambda: any(threads_of(pid) > 20 for pid in job_processes()))
-    began = time.monotonic()
-    neighbour = await jail.run("print('served')")
-    took = time.monotonic() - began
-    ended = await burning
-
-    assert (neighbour.stdout, ended.status) == ("served\n", "timed_out")
-    assert took < 3
+    burning = asyncio.ensure_future(jail.run(burn, limits=Limits(wall_seconds=20)))
+    try:
+        assert await eventually(lambda: any(threads_of(pid) > 20 for pid in job_processes()))
+        neighbour = await jail.run("print('served')")
+        assert neighbour.stdout == "served\n"
+        assert not burning.done(), "the neighbour was served while the others burned"
+    finally:
+        burning.cancel()
+        await asyncio.wait([burning], timeout=5)
 
 
 async def test_sleepers_queue_and_everybody_is_served_in_the_end(jail: Jail) -> None:
