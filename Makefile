@@ -32,9 +32,11 @@ fix: $(READY)  ## format and safe lint fixes
 
 bench: $(READY)  ## timings as ratios in one run
 	@$(BIN)/python bench/first_chart.py
+	@$(BIN)/python bench/server.py
+	@$(BIN)/python bench/watchers.py
 
-browser: $(READY)  ## the pages, in a browser (none yet)
-	@echo "There are no pages yet: the gallery comes with the server."
+browser: $(READY)  ## the gallery in Debian's Chromium; pictures in .pictures
+	@GALLERY_PICTURES=.pictures $(BIN)/python -m pytest tests/browser
 
 test-all: check  ## everything: also security, faults and documentation; nothing may be skipped
 	@$(BIN)/python -m pytest --run-all $(ARGS)
@@ -47,7 +49,7 @@ lock: $(UV)  ## resolve requirements.lock again
 	    --python-version 3.11 --upgrade --extra runtime --group dev pyproject.toml -o requirements.lock
 
 clean:  ## remove what the commands made
-	rm -rf $(VENV) .uv dist handiwork-demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .uv dist handiwork-demo .pictures .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SLOW = ("security", "faults", "docs")
+SLOW = ("security", "faults", "docs", "browser")
 _left_out = pytest.StashKey[int]()
 
 # Test folders are no packages; their shared suites and helpers are imported by plain name.

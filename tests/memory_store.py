@@ -1,18 +1,19 @@
-"""Records and blobs in memory, as far as making and running needs them, with a switch for each failure.
+"""Records, runs and blobs in memory, as far as making and running needs them, with a switch for each failure.
 
 What is promised of them is proved of the real ones in `tests/contract`.
 """
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from handiwork.errors import ArtifactNotFound, BlobNotFound, ExecutionNotFound, HandleTaken
-from handiwork.ids import ExecutionId
-from handiwork.model import Execution, Scope
+from handiwork.ids import ArtifactId, ExecutionId
+from handiwork.model import UNFINISHED, Artifact, Execution, Outcome, Reach, Scope, Status
 from handiwork.store.blobs import Stored
 from handiwork.store.keys import BlobKey, BlobPrefix
-from handiwork.store.records import Filed, Page
+from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -26,9 +27,14 @@ class MemoryRecords:
         self.taken = 0
         self.failure: Exception | None = None
         self.tried: list[str] = []
+        self.terms: Terms | None = None
+        self.previews: dict[tuple[ArtifactId, int], Preview | None] = {}
 
-    async def add(self, entries: Sequence[Filed], *, execution: Execution | None = None) -> None:
+    async def add(
+        self, entries: Sequence[Filed], *, execution: Execution | None = None, terms: Terms | None = None
+    ) -> None:
         self.tried += [entry.artifact.handle for entry in entries]
+        self.terms = terms
         if self.failure is not None:
             raise self.failure
         if self.taken:
@@ -36,35 +42,90 @@ class MemoryRecords:
             raise HandleTaken(entries[0].artifact.handle)
         self.filed += entries
         if execution is not None:
-            await self.add_execution(execution)
+            self.note(execution)
 
-    async def get(self, scope: Scope, reference: str, *, version: int | None = None) -> Filed:
+    async def get(self, reach: Scope | Reach, reference: str, *, version: int | None = None) -> Filed:
         for each in self.filed:
-            if each.artifact.scope == scope and reference in (each.artifact.id, each.artifact.handle):
+            if _sees(reach, each.artifact.scope) and reference in (each.artifact.id, each.artifact.handle):
                 return each
         raise ArtifactNotFound(reference)
 
-    async def page(
-        self, scope: Scope, *, type: str | None = None, state: str | None = None, limit: int, cursor: str | None = None
-    ) -> Page:
+    async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
         found = [each.artifact for each in self.filed if each.artifact.scope == scope]
         return Page(items=tuple(reversed(found))[:limit], next_cursor=None)
 
-    async def remove(self, scope: Scope, reference: str) -> tuple[BlobKey, ...]:
-        found = await self.get(scope, reference)
+    async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
+        found = await self.get(reach, reference)
         self.filed.remove(found)
-        return (found.blob_key,)
+        return found.artifact
 
-    async def add_execution(self, execution: Execution) -> None:
-        self.executions[execution.id] = execution
+    async def hold(self, reach: Scope | Reach, reference: str, *, held: bool) -> Artifact:
+        found = await self.get(reach, reference)
+        changed = replace(found, artifact=replace(found.artifact, held=held))
+        self.filed[self.filed.index(found)] = changed
+        return changed.artifact
 
-    async def get_execution(self, scope: Scope, execution_id: ExecutionId) -> Execution:
-        if execution_id not in self.executions:
+    async def sessions(self, tenant: str, user: str, *, limit: int = 1000, cursor: str | None = None) -> SessionPage:
+        return SessionPage(items=(), next_cursor=None)
+
+    async def preview(self, artifact_id: ArtifactId, number: int) -> Preview | bool | None:
+        place = (artifact_id, number)
+        return (self.previews[place] or False) if place in self.previews else None
+
+    async def note_preview(self, artifact_id: ArtifactId, number: int, preview: Preview | None) -> None:
+        self.previews[artifact_id, number] = preview
+
+    def note(self, execution: Execution) -> None:
+        """One that has ended stays as it ended."""
+        known = self.executions.get(execution.id)
+        if known is None or not known.is_finished:
+            self.executions[execution.id] = execution
+
+
+class MemoryExecutions:
+    """The runs kept in `records`; `said` has every status that was recorded, `failure` is raised by `begin`."""
+
+    def __init__(self, records: MemoryRecords) -> None:
+        self.records = records
+        self.failure: Exception | None = None
+        self.said: list[Status] = []
+        self.wanted: set[ExecutionId] = set()
+        self.owner_of: dict[ExecutionId, str] = {}
+
+    async def begin(self, execution: Execution, *, owner: str) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.said.append(execution.status)
+        self.records.note(execution)
+        self.owner_of[execution.id] = owner
+
+    async def get(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
+        found = self.records.executions.get(execution_id)
+        if found is None or not _sees(reach, found.scope):
             raise ExecutionNotFound(execution_id)
-        return self.executions[execution_id]
+        return found
 
-    async def sessions(self, tenant: str, user: str, *, limit: int = 1000) -> tuple[str, ...]:
-        return tuple({each.artifact.scope.session for each in self.filed})[:limit]
+    async def request_cancel(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
+        found = await self.get(reach, execution_id)
+        if not found.is_finished:
+            self.wanted.add(execution_id)
+        return found
+
+    async def cancel_requests(self, owner: str) -> Sequence[ExecutionId]:
+        return tuple(each.id for each in self._unfinished(owner) if each.id in self.wanted)
+
+    async def owners(self) -> frozenset[str]:
+        return frozenset(owner for owner in self.owner_of.values() if self._unfinished(owner))
+
+    async def lose(self, owner: str) -> int:
+        left = self._unfinished(owner)
+        for each in left:
+            self.records.note(replace(each, outcome=Outcome(status="lost")))
+        return len(left)
+
+    def _unfinished(self, owner: str) -> list[Execution]:
+        found = [each for each in self.records.executions.values() if self.owner_of.get(each.id) == owner]
+        return [each for each in found if each.status in UNFINISHED]
 
 
 class MemoryBlobs:
@@ -93,3 +154,12 @@ class MemoryBlobs:
     async def delete_prefix(self, prefix: BlobPrefix) -> None:
         for key in [key for key in self.stored if key.startswith(prefix)]:
             del self.stored[key]
+
+    async def listing(self, *, before: datetime) -> AsyncGenerator[BlobKey, None]:
+        for key in list(self.stored):
+            yield key
+
+
+def _sees(reach: Scope | Reach, scope: Scope) -> bool:
+    asked = ((reach.user, scope.user), (reach.session, scope.session))
+    return reach.tenant == scope.tenant and all(wanted in (None, own) for wanted, own in asked)

@@ -4,19 +4,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from handiwork.engine import Engine, Session
     from handiwork.errors import HandiworkError
-    from handiwork.model import Artifact, Execution, Limits
+    from handiwork.events import Event
+    from handiwork.model import Artifact, Execution, Limits, Reach
     from handiwork.portal import open_sync
     from handiwork.settings import Settings
     from handiwork.wiring import open
 
-__all__ = ["Artifact", "Execution", "HandiworkError", "Limits", "Settings", "open", "open_sync"]
+__all__ = [
+    "Artifact",
+    "Engine",
+    "Event",
+    "Execution",
+    "HandiworkError",
+    "Limits",
+    "Reach",
+    "Session",
+    "Settings",
+    "open",
+    "open_sync",
+]
 
 _HOMES = {
     "Artifact": "model",
+    "Engine": "engine",
+    "Event": "events",
     "Execution": "model",
     "HandiworkError": "errors",
     "Limits": "model",
+    "Reach": "model",
+    "Session": "engine",
     "Settings": "settings",
     "open": "wiring",
     "open_sync": "portal",

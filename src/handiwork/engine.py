@@ -3,34 +3,52 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
-from handiwork.errors import InvalidContent, InvalidName
-from handiwork.executions.runs import InputReference, Order, Runs
+from handiwork.errors import InvalidContent, InvalidLimit, InvalidName
+from handiwork.events import Event
+from handiwork.executions.inputs import InputReference
+from handiwork.executions.pictures import Pictures
+from handiwork.executions.runs import Order, Runs
+from handiwork.feed import Feed
 from handiwork.ids import ExecutionId
-from handiwork.model import Artifact, Execution, Isolation, Limits, Principal, PrincipalKind, Provenance, Scope
+from handiwork.model import Artifact, Execution, Isolation, Limits, Principal, PrincipalKind, Provenance, Reach, Scope
+from handiwork.retention import Cleaned, Retention
 from handiwork.sandbox.sandbox import PROGRAM_NAME, Sandbox
 from handiwork.store.blobs import Blobs
-from handiwork.store.keys import artifact_prefix
+from handiwork.store.expiry import Due, Erased
 from handiwork.store.reading import read_verified
-from handiwork.store.records import Page, Records
+from handiwork.store.records import Filed, Page, Records, Search, SessionPage
 from handiwork.types.registry import Registry
 from handiwork.versions.content import Bytes, HostFile
-from handiwork.versions.creation import Creation, Draft
+from handiwork.versions.creation import Content, Creation, Draft
 
 LONGEST_SCOPE_NAME = 200
+MOST_ON_A_PAGE = 1000
+LONGEST_RETENTION = timedelta(days=36_525)
+
+Retained = timedelta | Literal["default"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """One store and one sandbox. `handiwork.open` makes it and closes it."""
+    """One store and one sandbox. `handiwork.open` makes it and closes it.
+
+    What a caller may see is a `Reach`: a whole tenant, one of its users, or one session. What lies beyond it answers
+    like what is not there.
+    """
 
     records: Records
     blobs: Blobs
     creation: Creation
     runs: Runs
+    retention: Retention
+    feed: Feed
     types: Registry
     sandbox: Sandbox
+    pictures: Pictures
 
     def session(
         self, name: str, *, user: str = "local", tenant: str = "default", principal: PrincipalKind = "user"
@@ -43,9 +61,65 @@ class Engine:
         scope = Scope(tenant=tenant, user=user, session=name)
         return Session(engine=self, scope=scope, principal=Principal(kind=principal, id=user))
 
-    async def sessions(self, *, user: str = "local", tenant: str = "default") -> tuple[str, ...]:
-        """The names of a user's sessions, the one that was active last first."""
-        return await self.records.sessions(tenant, user)
+    async def sessions(
+        self, *, user: str = "local", tenant: str = "default", limit: int = 100, cursor: str | None = None
+    ) -> SessionPage:
+        """Return a user's sessions, the one that was active last first."""
+        return await self.records.sessions(tenant, user, limit=_page_size(limit), cursor=cursor)
+
+    async def find(self, reach: Scope | Reach, reference: str, *, version: int | None = None) -> Filed:
+        """Return an artifact at its head or at one version, with the key of its bytes.
+
+        Raises:
+            ArtifactNotFound, VersionNotFound, ArtifactExpired: there is none to be had.
+        """
+        return await self.records.get(reach, reference, version=version)
+
+    async def content(self, filed: Filed, *, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
+        """Yield the content, or the part of it from byte `start` to before `stop`, in chunks.
+
+        Damaged content raises `ContentDamaged` before its end.
+        """
+        head = filed.artifact.version
+        content = read_verified(self.blobs, filed.blob_key, size=head.size, sha256=head.sha256, start=start, stop=stop)
+        async with aclosing(content) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def picture(self, filed: Filed) -> bytes | None:
+        """Return a small PNG of a version that was found just now, or None when there is none to be had."""
+        return await self.pictures.of(filed)
+
+    async def remove(self, reach: Scope | Reach, reference: str) -> None:
+        """Let an artifact expire now and delete its bytes, even when the disk is full.
+
+        Raises:
+            ArtifactNotFound, ArtifactExpired, ArtifactHeld: nothing was removed.
+        """
+        gone = await self.retention.space.free(lambda: self.records.remove(reach, reference))
+        await self.retention.space.free(
+            lambda: self.retention.bury([Due(id=gone.id, scope=gone.scope, size=gone.size)])
+        )
+
+    async def hold(self, reach: Scope | Reach, reference: str, *, held: bool = True) -> Artifact:
+        """Pin an artifact so that it stays past its expiry, or let it go."""
+        return await self.records.hold(reach, reference, held=held)
+
+    async def execution(self, reach: Scope | Reach, execution_id: str) -> Execution:
+        """Return a run with what it made. Raises `ExecutionNotFound`."""
+        return await self.runs.executions.get(reach, ExecutionId(execution_id))
+
+    async def cancel(self, reach: Scope | Reach, execution_id: str) -> Execution:
+        """End a run that has not ended, and return it. Raises `ExecutionNotFound`."""
+        return await self.runs.cancel(reach, ExecutionId(execution_id))
+
+    async def clean(self) -> Cleaned:
+        """Delete now what has expired, what nobody names, and what processes have left that are no more."""
+        return await self.retention.clean()
+
+    async def erase(self, reach: Reach) -> Erased:
+        """Take everything of a session, a user or a tenant out of the store, held or not, for good."""
+        return await self.retention.erase(reach)
 
     async def isolation(self) -> Isolation:
         """Build the walls once with nothing behind them and say which stand."""
@@ -80,27 +154,49 @@ class Session:
         `error` and `outcome.refused`.
 
         Raises:
-            ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge: nothing was run.
+            ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge, QueueFull: nothing was run.
             IsolationUnavailable: the walls that the configuration demands cannot stand here; nothing was run.
         """
         order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name)
         return await self.engine.runs.carry_out(self.scope, self.principal, order)
 
+    async def start(
+        self, code: str, *, inputs: Sequence[InputReference] = (), limits: Limits | None = None, check: bool = True
+    ) -> Execution:
+        """Put a program into the queue and return at once; `execution` and `watch` tell what becomes of it."""
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check)
+        return await self.engine.runs.start(self.scope, self.principal, order)
+
+    async def cancel(self, execution_id: str) -> Execution:
+        """End a run that has not ended, and return it. Raises `ExecutionNotFound`."""
+        return await self.engine.cancel(self.scope, execution_id)
+
     async def create(
-        self, type: str, *, content: bytes | str | Path, name: str | None = None, title: str | None = None
+        self,
+        type: str,
+        *,
+        content: bytes | str | Path | Content,
+        name: str | None = None,
+        title: str | None = None,
+        retention: Retained = "default",
     ) -> Artifact:
         """Store content as a new artifact. A path gives its name too; text is stored as UTF-8.
 
+        It expires after `retention`, or never when that is None.
+
         Raises:
-            UnknownType, InvalidName, ContentTooLarge, UnsupportedFormat: nothing was stored.
+            UnknownType, InvalidName, InvalidLimit, ContentTooLarge, UnsupportedFormat: nothing was stored.
+            QuotaExceeded, StorageFull: there is no room for it.
         """
-        held = HostFile.at(content) if isinstance(content, Path) else Bytes(_encoded(content))
-        given = name or (content.name if isinstance(content, Path) else title or "untitled.txt")
+        if isinstance(retention, timedelta) and not timedelta(0) < retention <= LONGEST_RETENTION:
+            expected = "a time to come, such as `7d`, of 100 years at most"
+            raise InvalidLimit("retention", str(retention), expected=expected)
         draft = Draft(
             type=self.engine.types.named(type),
-            name=given,
-            content=held,
+            name=name or (content.name if isinstance(content, Path) else title or "untitled.txt"),
+            content=_held(content),
             title=title,
+            retention=retention,
             provenance=Provenance(principal=self.principal),
         )
         (artifact,) = await self.engine.creation.file(self.scope, [draft])
@@ -112,7 +208,7 @@ class Session:
         Raises:
             ArtifactNotFound, VersionNotFound, ArtifactExpired: there is none to be had.
         """
-        return (await self.engine.records.get(self.scope, reference, version=version)).artifact
+        return (await self.engine.find(self.scope, reference, version=version)).artifact
 
     async def read(self, reference: str, *, version: int | None = None) -> bytes:
         """Return the content, its hash checked. For large content use `stream`."""
@@ -120,33 +216,64 @@ class Session:
 
     async def stream(self, reference: str, *, version: int | None = None) -> AsyncGenerator[bytes]:
         """Yield the content in chunks; damaged content raises `ContentDamaged` before its end."""
-        filed = await self.engine.records.get(self.scope, reference, version=version)
-        head = filed.artifact.version
-        content = read_verified(self.engine.blobs, filed.blob_key, size=head.size, sha256=head.sha256)
-        async with aclosing(content) as chunks:
+        filed = await self.engine.find(self.scope, reference, version=version)
+        async with aclosing(self.engine.content(filed)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def list(
-        self, *, type: str | None = None, state: str | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        type: str | None = None,
+        state: str | None = None,
+        query: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page:
-        """Return artifacts of the session, newest first."""
-        return await self.engine.records.page(self.scope, type=type, state=state, limit=limit, cursor=cursor)
+        """Return artifacts of the session, newest first; `query` is a text in title, file name or handle."""
+        search = Search(type=type, state=state, text=query)
+        return await self.engine.records.page(self.scope, search=search, limit=_page_size(limit), cursor=cursor)
 
     async def remove(self, reference: str) -> None:
-        """Let an artifact expire now and delete its bytes."""
-        artifact = await self.get(reference)
-        await self.engine.records.remove(self.scope, artifact.id)
-        await self.engine.blobs.delete_prefix(artifact_prefix(self.scope, artifact.id))
+        """Let an artifact expire now and delete its bytes. Raises `ArtifactHeld` for one that is pinned."""
+        await self.engine.remove(self.scope, reference)
+
+    async def hold(self, reference: str, *, held: bool = True) -> Artifact:
+        """Pin an artifact so that it stays past its expiry, or let it go."""
+        return await self.engine.hold(self.scope, reference, held=held)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""
-        return await self.engine.records.get_execution(self.scope, ExecutionId(execution_id))
+        return await self.engine.execution(self.scope, execution_id)
+
+    async def watch(self, *, after: int = 0) -> AsyncGenerator[Event]:
+        """Yield what happens in the session from the cursor `after` on, here and in other processes, without end.
+
+        `after` is the `seq` of the last event that was seen, or of a page of `list`; 0 is the beginning.
+
+        Raises:
+            CursorTooOld: those events are kept no longer; list the artifacts and follow from that page's `seq`.
+        """
+        async with aclosing(self.engine.feed.follow(self.scope, after=after)) as events:
+            async for event in events:
+                yield event
 
 
-def _encoded(content: bytes | str) -> bytes:
+def _held(content: bytes | str | Path | Content) -> Content:
+    if isinstance(content, Path):
+        return HostFile.at(content)
+    if isinstance(content, bytes):
+        return Bytes(content)
+    if not isinstance(content, str):
+        return content
     try:
-        return content.encode() if isinstance(content, str) else content
+        return Bytes(content.encode())
     except UnicodeEncodeError as wrong:
         where = f"half a character at position {wrong.start}"
         raise InvalidContent("content", expected="text that UTF-8 can hold", got=where) from wrong
+
+
+def _page_size(limit: int) -> int:
+    if not 1 <= limit <= MOST_ON_A_PAGE:
+        raise InvalidLimit("limit", limit, expected=f"a whole number from 1 to {MOST_ON_A_PAGE:,}")
+    return limit

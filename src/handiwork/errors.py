@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 
 class HandiworkError(Exception):
@@ -43,6 +44,17 @@ class ArtifactExpired(HandiworkError):
         super().__init__(f"Artifact `{reference}` is gone: its retention ended, or it was removed, at {expired_at}.")
         self.reference, self.expired_at = reference, expired_at
         self.hint = "Make it again, or set a longer `artifact_retention`."
+
+
+class ArtifactHeld(HandiworkError):
+    """The artifact is held, so it cannot be removed."""
+
+    code = "artifact_held"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"Artifact `{reference}` is held and stays until it is let go.")
+        self.reference = reference
+        self.hint = "Let it go first: `hold` with `held: false`."
 
 
 class ExecutionNotFound(HandiworkError):
@@ -126,6 +138,52 @@ class LimitExceeded(HandiworkError):
         super().__init__(f"`{limit}` of {asked} was asked for; the maximum here is {maximum}.")
         self.limit, self.asked, self.maximum = limit, asked, maximum
         self.hint = f"Ask for at most {maximum}, or raise `artifacts.maximum` in the configuration."
+
+
+class QuotaExceeded(HandiworkError):
+    """A session or a user would keep more than the deployment allows; nothing was stored."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, quota: str, *, used: int, asked: int, limit: int) -> None:
+        super().__init__(f"The quota of {limit:,} {quota} does not allow {asked:,} more: {used:,} are used.")
+        self.quota, self.used, self.asked, self.limit = quota, used, asked, limit
+        self.hint = "Remove artifacts that are no longer needed, or wait until some expire."
+
+
+class ScopeErased(HandiworkError):
+    """The session, its user or its tenant was erased while something was being stored in it; nothing was stored."""
+
+    code = "erased"
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"Session `{session}` was erased while this was being stored; nothing of it was kept.")
+        self.session = session
+        self.hint = "Send it again if the session shall begin anew."
+
+
+class TookTooLong(HandiworkError):
+    """So much time went by between the first byte and the record that nothing was stored."""
+
+    code = "took_too_long"
+
+    def __init__(self, limit_seconds: int) -> None:
+        super().__init__(f"Storing took longer than {limit_seconds:,} seconds by the clock; nothing was stored.")
+        self.limit_seconds = limit_seconds
+        self.hint = "Send it again, in smaller parts if the connection is slow."
+
+
+class CursorTooOld(HandiworkError):
+    """The events after this cursor are no longer kept, or the session never had it; nothing is skipped in silence."""
+
+    code = "resync"
+
+    def __init__(self, after: int, *, oldest: int, last: int) -> None:
+        super().__init__(
+            f"The events after {after} are not to be had; the cursors of this session are {oldest} to {last}."
+        )
+        self.after, self.oldest, self.last = after, oldest, last
+        self.hint = f"List the artifacts again and follow from the `seq` of that answer, or from {last}."
 
 
 class InvalidLimit(HandiworkError):
@@ -252,3 +310,77 @@ class HandleTaken(HandiworkError):
     def __init__(self, handle: str) -> None:
         super().__init__(f"The handle `{handle}` is taken in this session.")
         self.handle = handle
+
+
+class SessionNotFound(HandiworkError):
+    """The caller has no session, or no user, of this name; those of others look the same."""
+
+    code = "session_not_found"
+
+    def __init__(self, name: str, *, what: str = "session") -> None:
+        super().__init__(f"No {what} `{name}` here.")
+        self.name, self.what = name, what
+
+
+class KeyNotFound(HandiworkError):
+    """The tenant has no key of this id."""
+
+    code = "key_not_found"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"No key `{key_id}` here.")
+        self.key_id = key_id
+        self.hint = "`handiwork keys list` shows the keys with their ids."
+
+
+class NotAuthenticated(HandiworkError):
+    """The request carries no key or token that is valid here; why it is not is told to nobody."""
+
+    code = "not_authenticated"
+
+    def __init__(self) -> None:
+        super().__init__("The request carries no key or token that is valid here.")
+        self.hint = "Send `Authorization: Bearer hw_…`; keys and tokens expire and can be revoked."
+
+
+class NotAllowed(HandiworkError):
+    """The caller is known, and lacks the permission for this."""
+
+    code = "not_allowed"
+
+    def __init__(self, permission: str, *, principal: str) -> None:
+        super().__init__(f"This takes the permission `{permission}`, which this {principal} does not have.")
+        self.permission, self.principal = permission, principal
+        self.hint = f"Use a key or token with `{permission}`."
+
+
+class LinkInvalid(HandiworkError):
+    """The signed link is not one that was made here, or its time is over."""
+
+    code = "link_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("The link is not valid, or not any more.")
+        self.hint = "Ask for a new link."
+
+
+class QueueFull(HandiworkError):
+    """Too many wait for a turn already, in all or of this tenant; nothing was begun."""
+
+    code = "queue_full"
+
+    def __init__(self, bound: Literal["depth", "per_tenant"], *, limit: int, retry_after_seconds: int) -> None:
+        whose = "in all" if bound == "depth" else "of this tenant"
+        super().__init__(f"The queue is full: {limit:,} wait already, which is the limit {whose}.")
+        self.bound, self.limit, self.retry_after_seconds = bound, limit, retry_after_seconds
+        self.hint = f"Try again in {retry_after_seconds} s."
+
+
+class ShuttingDown(HandiworkError):
+    """The engine is about to stop and begins nothing new."""
+
+    code = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__("This server is shutting down and begins nothing new.")
+        self.hint = "Try again in a moment."

@@ -10,6 +10,7 @@ from typing import NewType
 
 ArtifactId = NewType("ArtifactId", str)
 ExecutionId = NewType("ExecutionId", str)
+EventId = NewType("EventId", str)
 Handle = NewType("Handle", str)
 
 RandomBelow = Callable[[int], int]
@@ -18,6 +19,7 @@ BASE62 = string.digits + string.ascii_letters
 BASE36 = string.digits + string.ascii_lowercase
 ARTIFACT_PREFIX = "art_"
 EXECUTION_PREFIX = "exc_"
+EVENT_PREFIX = "evt_"
 STEM_LENGTH = 12
 
 
@@ -32,6 +34,10 @@ def new_artifact_id(*, prefix: str = ARTIFACT_PREFIX, below: RandomBelow = secre
 
 def new_execution_id(*, below: RandomBelow = secrets.randbelow) -> ExecutionId:
     return ExecutionId(EXECUTION_PREFIX + nanoid(below=below))
+
+
+def new_event_id(*, below: RandomBelow = secrets.randbelow) -> EventId:
+    return EventId(EVENT_PREFIX + nanoid(below=below))
 
 
 def new_handle(name: str, *, below: RandomBelow = secrets.randbelow) -> Handle:

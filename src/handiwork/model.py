@@ -10,7 +10,7 @@ from handiwork.ids import ArtifactId, ExecutionId, Handle
 KIB = 1024
 MIB = 1024 * KIB
 
-PrincipalKind = Literal["user", "agent", "system"]
+PrincipalKind = Literal["user", "agent", "admin", "system"]
 Level = Literal["full", "unprivileged", "none"]
 MemoryBy = Literal["cgroup", "watch"]
 Category = Literal["text", "document", "spreadsheet", "image", "data", "archive"]
@@ -28,6 +28,7 @@ Status = Literal[
     "cancelled",
     "lost",
 ]
+UNFINISHED: frozenset[Status] = frozenset({"queued", "running"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,15 @@ class Scope:
     tenant: str = "default"
     user: str = "local"
     session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far a caller sees: a tenant, one user of it or all, one session or all. A `Scope` is the narrowest."""
+
+    tenant: str
+    user: str | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +113,8 @@ class Artifact:
     version: Version
     state: str | None = None
     labels: tuple[str, ...] = ()
+    held: bool = False
+    """Pinned: it stays past its expiry until it is let go."""
 
     @property
     def name(self) -> str:
@@ -123,6 +135,17 @@ class Artifact:
     @property
     def sha256(self) -> str:
         return self.version.sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSummary:
+    """What a session adds up to; `size` is in bytes and counts what has not been purged."""
+
+    session: str
+    created_at: datetime
+    updated_at: datetime
+    artifacts: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,23 +191,23 @@ class Isolation:
 class Outcome:
     """What came of one program in the sandbox, measured from outside it.
 
-    `exit_code` is None when the program was stopped by a signal or never began. `peak_memory_bytes`
-    is what the job added to the preloaded interpreter.
+    `exit_code` is None when the program was stopped by a signal, never began or has not ended; `isolation` is None
+    as long as no walls stood. `peak_memory_bytes` is what the job added to the preloaded interpreter.
     """
 
     status: Status
-    exit_code: int | None
-    signal: str | None
-    stdout: str
-    stderr: str
-    stdout_truncated: bool
-    stderr_truncated: bool
-    error: ProgramError | None
-    violations: tuple[Violation, ...]
-    duration_ms: float
-    cpu_ms: float
-    peak_memory_bytes: int
-    isolation: Isolation
+    exit_code: int | None = None
+    signal: str | None = None
+    stdout: str = ""
+    stderr: str = ""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    error: ProgramError | None = None
+    violations: tuple[Violation, ...] = ()
+    duration_ms: float = 0.0
+    cpu_ms: float = 0.0
+    peak_memory_bytes: int = 0
+    isolation: Isolation | None = None
     refused: tuple[Refused, ...] = ()
 
 
@@ -205,6 +228,10 @@ class Execution:
     @property
     def ok(self) -> bool:
         return self.outcome.status == "succeeded"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.outcome.status not in UNFINISHED
 
     @property
     def stdout(self) -> str:

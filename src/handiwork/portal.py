@@ -5,18 +5,24 @@ A thin wrapper, never a twin: what the verbs do is said and done in `engine`.
 
 import contextlib
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from handiwork import wiring
-from handiwork.engine import Engine, Session
-from handiwork.executions.runs import InputReference
-from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind
+from handiwork.engine import Engine, Retained, Session
+from handiwork.events import Event
+from handiwork.executions.inputs import InputReference
+from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
+from handiwork.retention import Cleaned
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.settings import Settings
-from handiwork.store.records import Page
+from handiwork.store.expiry import Erased
+from handiwork.store.records import Page, SessionPage
+
+Drawn = TypeVar("Drawn")
 
 
 @contextlib.contextmanager
@@ -42,8 +48,16 @@ class SyncEngine:
     ) -> "SyncSession":
         return SyncSession(self._engine.session(name, user=user, tenant=tenant, principal=principal), self._portal)
 
-    def sessions(self, *, user: str = "local", tenant: str = "default") -> tuple[str, ...]:
-        return self._portal.call(lambda: self._engine.sessions(user=user, tenant=tenant))
+    def sessions(
+        self, *, user: str = "local", tenant: str = "default", limit: int = 100, cursor: str | None = None
+    ) -> SessionPage:
+        return self._portal.call(lambda: self._engine.sessions(user=user, tenant=tenant, limit=limit, cursor=cursor))
+
+    def clean(self) -> Cleaned:
+        return self._portal.call(self._engine.clean)
+
+    def erase(self, reach: Reach) -> Erased:
+        return self._portal.call(lambda: self._engine.erase(reach))
 
     def isolation(self) -> Isolation:
         return self._portal.call(self._engine.isolation)
@@ -70,10 +84,26 @@ class SyncSession:
     ) -> Execution:
         return self._portal.call(lambda: self._session.run(code, inputs=inputs, limits=limits, check=check, name=name))
 
+    def start(
+        self, code: str, *, inputs: Sequence[InputReference] = (), limits: Limits | None = None, check: bool = True
+    ) -> Execution:
+        return self._portal.call(lambda: self._session.start(code, inputs=inputs, limits=limits, check=check))
+
+    def cancel(self, execution_id: str) -> Execution:
+        return self._portal.call(lambda: self._session.cancel(execution_id))
+
     def create(
-        self, type: str, *, content: bytes | str | Path, name: str | None = None, title: str | None = None
+        self,
+        type: str,
+        *,
+        content: bytes | str | Path,
+        name: str | None = None,
+        title: str | None = None,
+        retention: Retained = "default",
     ) -> Artifact:
-        return self._portal.call(lambda: self._session.create(type, content=content, name=name, title=title))
+        return self._portal.call(
+            lambda: self._session.create(type, content=content, name=name, title=title, retention=retention)
+        )
 
     def get(self, reference: str, *, version: int | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.get(reference, version=version))
@@ -81,13 +111,43 @@ class SyncSession:
     def read(self, reference: str, *, version: int | None = None) -> bytes:
         return self._portal.call(lambda: self._session.read(reference, version=version))
 
+    def stream(self, reference: str, *, version: int | None = None) -> Generator[bytes]:
+        """Yield the content in chunks; damaged content raises `ContentDamaged` before its end."""
+        yield from self._drawn(lambda: self._session.stream(reference, version=version))
+
     def list(
-        self, *, type: str | None = None, state: str | None = None, limit: int = 100, cursor: str | None = None
+        self,
+        *,
+        type: str | None = None,
+        state: str | None = None,
+        query: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
     ) -> Page:
-        return self._portal.call(lambda: self._session.list(type=type, state=state, limit=limit, cursor=cursor))
+        return self._portal.call(
+            lambda: self._session.list(type=type, state=state, query=query, limit=limit, cursor=cursor)
+        )
 
     def execution(self, execution_id: str) -> Execution:
         return self._portal.call(lambda: self._session.execution(execution_id))
 
     def remove(self, reference: str) -> None:
         self._portal.call(lambda: self._session.remove(reference))
+
+    def hold(self, reference: str, *, held: bool = True) -> Artifact:
+        return self._portal.call(lambda: self._session.hold(reference, held=held))
+
+    def watch(self, *, after: int = 0) -> Generator[Event]:
+        """Yield events without end; it blocks until the next one comes."""
+        yield from self._drawn(lambda: self._session.watch(after=after))
+
+    def _drawn(self, begin: Callable[[], AsyncGenerator[Drawn]]) -> Generator[Drawn]:
+        items = begin()
+        try:
+            while True:
+                try:
+                    yield self._portal.call(items.__anext__)
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._portal.call(items.aclose)

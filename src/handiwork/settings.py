@@ -5,6 +5,7 @@ passes. What the settings lead to is built in `wiring`.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -57,6 +58,23 @@ def _folder(value: Path) -> Path:
 Folder = Annotated[Path, AfterValidator(_folder)]
 
 
+def _origin(value: str) -> str:
+    found = re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", value.rstrip("/"))
+    if found is None:
+        raise ValueError(f"`{value}` is not like `https://app.example.com`")
+    return found[0].lower()
+
+
+def _url(value: str) -> str:
+    if re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~\-/]*)?", value) is None:
+        raise ValueError(f"`{value}` is not like `https://app.example.com`")
+    return value.rstrip("/")
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
 class Part(BaseModel):
     """One block of the configuration: frozen, and an unknown key is an error."""
 
@@ -79,6 +97,38 @@ class Maximum(Part):
 class Storage(Part):
     type: Literal["local"] = "local"
     path: Path = Path(".handiwork")
+    retention_days: Annotated[int, Field(gt=0)] | None = None
+    cleanup_enabled: bool = True
+    reserve: Bytes = 16 * MIB
+
+
+class Bounds(Part):
+    """What may be kept at most; nothing said is no bound."""
+
+    artifacts: Annotated[int, Field(ge=0)] | None = None
+    size: Annotated[int, BeforeValidator(_size), Field(ge=0)] | None = None
+
+
+class Quotas(Part):
+    session: Bounds = Bounds()
+    user: Bounds = Bounds()
+
+
+class Queue(Part):
+    """How many runs may wait for their turn, in all and of one tenant."""
+
+    depth: Annotated[int, Field(ge=1)] = 256
+    per_tenant: Annotated[int, Field(ge=1)] = 64
+
+
+class Server(Part):
+    """What `serve` needs to know of the world outside; see the guide to deployment."""
+
+    public_url: Url | None = None
+    content_url: Url | None = None
+    cors: tuple[Origin, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    body_limit: Bytes = 64 * MIB
 
 
 class Artifacts(Part):
@@ -91,6 +141,10 @@ class Artifacts(Part):
     maximum: Maximum = Maximum()
     allowed_imports: AllowedImports = AllowedImports()
     artifact_retention: Retention = timedelta(days=7)
+    event_retention: Retention = timedelta(days=7)
+    cleanup_interval: Retention = timedelta(hours=1)
+    quotas: Quotas = Quotas()
+    queue: Queue = Queue()
     id_prefix: Annotated[str, Field(pattern=r"^[a-z]{1,8}_$")] = "art_"
     # A union of `Level` and `auto` would put the type into the key of an error.
     isolation: Literal["auto", "full", "unprivileged", "none"] = "auto"
@@ -104,11 +158,27 @@ class Artifacts(Part):
                 raise PydanticCustomError("over_maximum", "it is over `maximum.{key}`", {"key": key})
         return self
 
+    @model_validator(mode="after")
+    def _one_retention(self) -> Self:
+        days = self.storage.retention_days
+        is_said_twice = days is not None and "artifact_retention" in self.model_fields_set
+        if is_said_twice and timedelta(days=days or 0) != self.artifact_retention:
+            problem = "it differs from `storage.retention_days`, which says the same thing"
+            raise PydanticCustomError("two_retentions", problem, {"key": "artifact_retention"})
+        return self
+
+    @property
+    def retention(self) -> timedelta:
+        """How long an artifact is kept when nothing else is said."""
+        days = self.storage.retention_days
+        return self.artifact_retention if days is None else timedelta(days=days)
+
 
 class Settings(Part):
     """Everything that a deployment can decide."""
 
     artifacts: Artifacts = Artifacts()
+    server: Server = Server()
     cache: Path = Field(default_factory=lambda: _cache_folder(os.environ))
 
     def limits(self) -> Limits:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from handiwork.model import Artifact, Execution, Isolation, Version
+from handiwork.events import Event
+from handiwork.model import Artifact, Execution, Isolation, SessionSummary, Version
 
 Shape = dict[str, Any]
 
@@ -20,9 +21,10 @@ def artifact_shape(artifact: Artifact) -> Shape:
         "facts": {},
         "session": artifact.scope.session,
         "user": artifact.scope.user,
-        "createdAt": _time(artifact.created_at),
-        "updatedAt": _time(artifact.updated_at),
-        "expiresAt": None if artifact.expires_at is None else _time(artifact.expires_at),
+        "createdAt": time_shape(artifact.created_at),
+        "updatedAt": time_shape(artifact.updated_at),
+        "expiresAt": None if artifact.expires_at is None else time_shape(artifact.expires_at),
+        "held": artifact.held,
         "labels": list(artifact.labels),
         "version": _version_shape(artifact.version),
     }
@@ -71,11 +73,35 @@ def execution_shape(execution: Execution, *, paths: Mapping[str, str] | None = N
         "durationMs": round(outcome.duration_ms, 1),
         "cpuMs": round(outcome.cpu_ms, 1),
         "peakMemoryBytes": outcome.peak_memory_bytes,
-        "isolation": isolation_shape(outcome.isolation),
+        "isolation": outcome.isolation and isolation_shape(outcome.isolation),
         "artifacts": [made_shape(a, path=places.get(a.id)) for a in execution.artifacts],
         "refused": [
             {"name": r.name, "reason": r.reason} | ({"hint": r.hint} if r.hint else {}) for r in outcome.refused
         ],
+    }
+
+
+def event_shape(event: Event) -> Shape:
+    """An event on every wire: what it tells beside its own facts are numbers, ids and states."""
+    return {
+        "seq": event.seq,
+        "id": event.id,
+        "type": event.type,
+        "session": event.scope.session,
+        "artifactId": event.artifact_id,
+        "executionId": event.execution_id,
+        "at": time_shape(event.at),
+        **event.facts,
+    }
+
+
+def session_shape(session: SessionSummary) -> Shape:
+    return {
+        "session": session.session,
+        "createdAt": time_shape(session.created_at),
+        "updatedAt": time_shape(session.updated_at),
+        "artifacts": session.artifacts,
+        "bytes": session.size,
     }
 
 
@@ -96,7 +122,7 @@ def _version_shape(version: Version) -> Shape:
         "summaryData": {},
         "language": version.language,
         "metadata": dict(version.metadata),
-        "createdAt": _time(version.created_at),
+        "createdAt": time_shape(version.created_at),
         "provenance": {
             "principal": provenance.principal.kind,
             "executionId": provenance.execution_id,
@@ -107,5 +133,6 @@ def _version_shape(version: Version) -> Shape:
     }
 
 
-def _time(moment: datetime) -> str:
+def time_shape(moment: datetime) -> str:
+    """A moment as RFC 3339 has it, in UTC."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,26 +9,50 @@ import functools
 import os
 import tempfile
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from pathlib import Path
 
+from handiwork.access.authentication import Authenticator
+from handiwork.access.keys import Keys
+from handiwork.access.links import Links
+from handiwork.access.signing import Signing
+from handiwork.access.signing_keys import SigningKeyFile
+from handiwork.access.tokens import Tokens
+from handiwork.clock import Clock, utc_now
 from handiwork.engine import Engine
+from handiwork.executions.inputs import Inputs
 from handiwork.executions.limits import LimitPolicy
+from handiwork.executions.pictures import PATIENCE_SECONDS, Pictures
+from handiwork.executions.previews import Previews
+from handiwork.executions.queue import Turns
 from handiwork.executions.runs import Runs
+from handiwork.feed import Feed
 from handiwork.ids import new_artifact_id, new_execution_id
+from handiwork.retention import Retention
 from handiwork.sandbox.libraries import allowed_imports
 from handiwork.sandbox.local import LocalSandbox, Policy
 from handiwork.sandbox.sandbox import Places
-from handiwork.settings import Settings, load
-from handiwork.store.local_blobs import LocalBlobs
-from handiwork.store.sql_records import SqlRecords, utc_now
-from handiwork.store.sqlite import open_sqlite
+from handiwork.server.desk import Desk, Origins
+from handiwork.settings import Bounds, Settings, load
+from handiwork.store.local_blobs import DRAFTS, LocalBlobs
+from handiwork.store.owners import Owners
+from handiwork.store.records import Quota
+from handiwork.store.reserve import Reserve
+from handiwork.store.space import Space
+from handiwork.store.sql_events import SqlEvents
+from handiwork.store.sql_executions import SqlExecutions
+from handiwork.store.sql_expiry import SqlExpiry
+from handiwork.store.sql_keys import SqlKeys
+from handiwork.store.sql_records import SqlRecords
+from handiwork.store.sqlite import SqliteDatabase
 from handiwork.store.upgrade import upgrade
 from handiwork.types.file import file_type
 from handiwork.types.registry import Registry
-from handiwork.versions.creation import Clock, Creation
+from handiwork.versions.creation import Creation, Quotas
 
 DATABASE_NAME = "handiwork.db"
 BLOB_FOLDER = "artifacts"
+RESERVE_NAME = "reserve"
 
 
 @contextlib.asynccontextmanager
@@ -38,17 +62,55 @@ async def open(  # `handiwork.open` is the name that users know
     """Open the store in the folder `data`, made when it is missing, with a sandbox beside it.
 
     Without `data` the configuration decides (`./.handiwork` by default). The sandbox starts with the first run.
+    Several processes may have the folder open; what one that died has left is put in order here.
     """
     chosen = settings or await asyncio.to_thread(load)
-    folder = Path(data) if data is not None else chosen.artifacts.storage.path
-    database = folder / DATABASE_NAME
-    await asyncio.to_thread(upgrade, database)
-    connections = open_sqlite(database)
+    async with contextlib.AsyncExitStack() as stack:
+        engine, _parts = await _opened(stack, chosen, _folder(chosen, data), clock)
+        yield engine
+
+
+@contextlib.asynccontextmanager
+async def open_desk(
+    data: str | os.PathLike[str] | None = None,
+    *,
+    settings: Settings,
+    origins: Origins,
+    is_open: bool,
+    clock: Clock = utc_now,
+) -> AsyncGenerator[Desk]:
+    """Open a store as `open` does, with all that a server needs beside it."""
+    folder = _folder(settings, data)
+    async with contextlib.AsyncExitStack() as stack:
+        engine, parts = await _opened(stack, settings, folder, clock)
+        keys = _keys(parts.database, clock)
+        signing = Signing(SigningKeyFile(folder))
+        tokens = Tokens(signing, keys, clock=clock)
+        yield Desk(
+            engine=engine,
+            authenticator=Authenticator(keys, tokens, clock=clock),
+            keys=keys,
+            tokens=tokens,
+            links=Links(signing, keys, clock=clock),
+            clock=clock,
+            origins=origins,
+            is_open=is_open,
+            body_limit=settings.server.body_limit,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_keys(
+    data: str | os.PathLike[str] | None = None, *, settings: Settings, clock: Clock = utc_now
+) -> AsyncGenerator[Keys]:
+    """Open the API keys of a store, and nothing else of it."""
+    folder = _folder(settings, data)
+    await asyncio.to_thread(upgrade, folder / DATABASE_NAME)
+    database = SqliteDatabase(folder / DATABASE_NAME)
     try:
-        async with sandbox(chosen) as box:
-            yield _engine(chosen, SqlRecords(connections, clock=clock), folder / BLOB_FOLDER, box, clock)
+        yield _keys(database, clock)
     finally:
-        await connections.dispose()
+        await database.close()
 
 
 @contextlib.asynccontextmanager
@@ -70,37 +132,133 @@ def sandbox(settings: Settings) -> LocalSandbox:
     policy = Policy(
         level=own.isolation,
         allowed_imports=allowed_imports(add=own.allowed_imports.add, remove=own.allowed_imports.remove),
-        concurrency=max(2, os.cpu_count() or 1),
+        concurrency=_concurrency(),
     )
     return LocalSandbox(policy, Places(cache=settings.cache, fonts=own.fonts))
 
 
 def with_isolation(settings: Settings, level: str) -> Settings:
     """Return the settings with another isolation level."""
-    changed = settings.model_dump()
-    changed["artifacts"]["isolation"] = level
+    # What nobody has said stays unsaid: some settings may not be said twice.
+    changed = settings.model_dump(exclude_unset=True)
+    changed.setdefault("artifacts", {})["isolation"] = level
     return Settings.model_validate(changed)
 
 
-def _engine(settings: Settings, records: SqlRecords, blob_folder: Path, box: LocalSandbox, clock: Clock) -> Engine:
-    blobs = LocalBlobs(blob_folder)
-    known = types(settings)
+def _folder(settings: Settings, data: str | os.PathLike[str] | None) -> Path:
+    return Path(data) if data is not None else settings.artifacts.storage.path
+
+
+def _keys(database: SqliteDatabase, clock: Clock) -> Keys:
+    return Keys(SqlKeys(database), clock=clock)
+
+
+async def _opened(
+    stack: contextlib.AsyncExitStack, settings: Settings, folder: Path, clock: Clock
+) -> "tuple[Engine, _Parts]":
+    await asyncio.to_thread(upgrade, folder / DATABASE_NAME)
+    space = Space(Reserve(folder / RESERVE_NAME, settings.artifacts.storage.reserve))
+    # A store on a full disk must open: only so can anything be removed from it.
+    owners = await space.free(lambda: asyncio.to_thread(Owners(folder / BLOB_FOLDER / DRAFTS).__enter__))
+    stack.push_async_callback(asyncio.to_thread, owners.__exit__, None, None, None)
+    database = SqliteDatabase(folder / DATABASE_NAME)
+    stack.push_async_callback(database.close)
+    box = await stack.enter_async_context(sandbox(settings))
+    blobs = LocalBlobs(folder / BLOB_FOLDER, drafts=owners.folder)
+    stack.callback(blobs.close)
+    parts = _Parts(folder=folder, database=database, owners=owners, box=box, space=space, blobs=blobs, clock=clock)
+    engine = _engine(settings, parts)
+    stack.push_async_callback(engine.feed.close)
+    stack.push_async_callback(engine.runs.close)
+    stack.push_async_callback(engine.pictures.close)
+    await engine.retention.space.restore()
+    await engine.retention.recover()
+    if settings.artifacts.storage.cleanup_enabled:
+        cleaning = asyncio.create_task(engine.retention.keep_clean(settings.artifacts.cleanup_interval))
+        stack.push_async_callback(_end, cleaning)
+    return engine, parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What is opened and closed; the rest of an engine is made of it."""
+
+    folder: Path
+    database: SqliteDatabase
+    owners: Owners
+    box: LocalSandbox
+    space: Space
+    blobs: LocalBlobs
+    clock: Clock
+
+
+def _engine(settings: Settings, parts: _Parts) -> Engine:
+    own, clock, known = settings.artifacts, parts.clock, types(settings)
+    blobs = parts.blobs
+    records = SqlRecords(parts.database, clock=clock)
+    executions = SqlExecutions(parts.database, clock=clock)
+    log = SqlEvents(parts.database)
     creation = Creation(
         records=records,
         blobs=blobs,
         clock=clock,
-        new_id=functools.partial(new_artifact_id, prefix=settings.artifacts.id_prefix),
-        retention=settings.artifacts.artifact_retention,
-        notes=blob_folder,
+        new_id=functools.partial(new_artifact_id, prefix=own.id_prefix),
+        retention=own.retention,
+        notes=parts.folder / BLOB_FOLDER,
+        quotas=Quotas(session=_quota(own.quotas.session), user=_quota(own.quotas.user)),
+        space=parts.space,
     )
     runs = Runs(
-        sandbox=box,
+        sandbox=parts.box,
+        executions=executions,
         records=records,
-        blobs=blobs,
+        inputs=Inputs(records=records, blobs=blobs),
         creation=creation,
         limits=LimitPolicy(default=settings.limits(), maximum=settings.most()),
         type=known.named("file"),
         clock=clock,
         new_id=new_execution_id,
+        turns=Turns(slots=_concurrency(), depth=own.queue.depth, per_tenant=own.queue.per_tenant),
+        owner=parts.owners.id,
     )
-    return Engine(records=records, blobs=blobs, creation=creation, runs=runs, types=known, sandbox=box)
+    retention = Retention(
+        expiry=SqlExpiry(parts.database, clock=clock),
+        executions=executions,
+        blobs=blobs,
+        log=log,
+        database=parts.database,
+        owners=parts.owners,
+        space=parts.space,
+        clock=clock,
+        events_kept=own.event_retention,
+    )
+    return Engine(
+        records=records,
+        blobs=blobs,
+        creation=creation,
+        runs=runs,
+        retention=retention,
+        feed=Feed(log),
+        types=known,
+        sandbox=parts.box,
+        pictures=Pictures(
+            records=records,
+            blobs=blobs,
+            # Whose patience ends first decides whether it may be tried again.
+            drawing=Previews(parts.box, patience_seconds=2 * PATIENCE_SECONDS),
+            space=parts.space,
+        ),
+    )
+
+
+def _quota(bounds: Bounds) -> Quota:
+    return Quota(artifacts=bounds.artifacts, size=bounds.size)
+
+
+def _concurrency() -> int:
+    return max(2, os.cpu_count() or 1)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])

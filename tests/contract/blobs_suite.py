@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -139,3 +140,19 @@ class BlobsSuite:
     async def test_a_key_that_no_version_has_is_refused(self, blobs: Blobs, key: str) -> None:
         with pytest.raises(InvalidName):
             await blobs.put(BlobKey(key), stream(CONTENT))
+
+    async def test_the_listing_has_every_key_that_is_older_and_no_other(self, blobs: Blobs) -> None:
+        keys = {blob_key(ADA, ArtifactId("art_1"), number, "metadata.json") for number in (1, 2, 3)}
+        for key in keys:
+            await blobs.put(key, stream(CONTENT))
+        await blobs.delete(deleted := min(keys))
+
+        now = datetime.now(UTC)
+        async with aclosing(blobs.listing(before=now + timedelta(hours=1))) as older:
+            assert {key async for key in older} == keys - {deleted}
+        async with aclosing(blobs.listing(before=now - timedelta(hours=1))) as older:
+            assert [key async for key in older] == []
+
+    async def test_an_empty_store_lists_nothing(self, blobs: Blobs) -> None:
+        async with aclosing(blobs.listing(before=datetime.now(UTC))) as older:
+            assert [key async for key in older] == []

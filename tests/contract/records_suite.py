@@ -1,111 +1,30 @@
-"""What every store of records must promise. A back end gives the fixtures `records` and `clock`."""
+"""What every store of records must promise. A back end gives the fixtures `records`, `executions` and `clock`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from handiwork.errors import (
     ArtifactExpired,
+    ArtifactHeld,
     ArtifactNotFound,
     ExecutionNotFound,
     HandleTaken,
     InvalidName,
+    QuotaExceeded,
+    TookTooLong,
     VersionNotFound,
 )
-from handiwork.ids import ArtifactId, ExecutionId, Handle
+from handiwork.ids import ArtifactId, ExecutionId
 from handiwork.model import (
-    Artifact,
-    Execution,
-    Isolation,
-    Outcome,
-    Principal,
-    ProgramError,
-    Provenance,
-    Refused,
+    Reach,
     Scope,
-    Status,
-    Version,
-    Violation,
 )
+from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.keys import blob_key
-from handiwork.store.records import Filed, Records
-
-NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
-ADA = Scope(user="ada", session="s-1")
-FOREIGN = [
-    Scope(user="ada", session="s-2"),
-    Scope(user="bo", session="s-1"),
-    Scope(tenant="other", user="ada", session="s-1"),
-]
-
-
-@dataclass(slots=True)
-class Hands:
-    """A clock whose hands the test moves."""
-
-    now: datetime = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-def filed(name: str = "chart", *, scope: Scope = ADA, at: datetime = NOON, execution: str | None = None) -> Filed:
-    artifact_id = ArtifactId(f"art_{name}")
-    version = Version(
-        artifact_id=artifact_id,
-        number=1,
-        name=f"{name}.png",
-        media_type="image/png",
-        category="image",
-        size=10,
-        sha256="0" * 64,
-        created_at=at,
-        summary="Größe 図",
-        language="de",
-        metadata={"rows": 3, "nested": {"list": [1, None, "x"]}},
-        provenance=Provenance(
-            principal=Principal(kind="agent", id="writer"),
-            execution_id=ExecutionId(execution) if execution else None,
-            tool_call_id="call-1",
-            request_id="req-1",
-            inputs=("art_in",),
-        ),
-    )
-    artifact = Artifact(
-        id=artifact_id,
-        handle=Handle(f"{name}_k3x9"),
-        scope=scope,
-        type="file",
-        title=name.title(),
-        created_at=at,
-        updated_at=at,
-        expires_at=at + timedelta(days=7),
-        version=version,
-        state="draft",
-        labels=("q3", "sales"),
-    )
-    return Filed(artifact=artifact, blob_key=blob_key(scope, artifact_id, 1, version.name))
-
-
-def execution(id: str = "exc_1", *, status: Status = "failed", scope: Scope = ADA) -> Execution:
-    outcome = Outcome(
-        status=status,
-        exit_code=1,
-        signal=None,
-        stdout="a\0b\n",
-        stderr="",
-        stdout_truncated=False,
-        stderr_truncated=True,
-        error=ProgramError(type="ValueError", message="no", line=3),
-        violations=(Violation(line=1, column=0, rule="import", message="no"),),
-        duration_ms=1.5,
-        cpu_ms=1.25,
-        peak_memory_bytes=7,
-        isolation=Isolation(level="full", memory_by="cgroup", walls={"network": True}),
-        refused=(Refused(name="evil", reason="symlink"),),
-    )
-    return Execution(id=ExecutionId(id), scope=scope, created_at=NOON, outcome=outcome)
+from handiwork.store.records import Preview, Quota, Records, Search, Terms
+from sample_records import ADA, FOREIGN, NOON, Hands, execution, filed, with_handle_of
 
 
 async def names(records: Records, scope: Scope = ADA, *, limit: int = 100) -> list[str]:
@@ -139,9 +58,24 @@ class RecordsSuite:
 
         assert caught.value.head == 1
 
+    @pytest.mark.parametrize("version", [-1, 0, 2, 2**31, 2**70])
+    async def test_no_number_is_too_strange_to_be_asked_for(self, records: Records, version: int) -> None:
+        await records.add([filed()])
+
+        with pytest.raises(VersionNotFound):
+            await records.get(ADA, "art_chart", version=version)
+
+    @pytest.mark.parametrize("text", ["\ud800", "a\0b", "%", "'; --", "x" * 10_000])
+    async def test_no_text_is_too_strange_to_be_asked_for(self, records: Records, text: str) -> None:
+        await records.add([filed()])
+
+        with pytest.raises(ArtifactNotFound):
+            await records.get(ADA, text)
+        assert (await records.page(ADA, search=Search(text=text), limit=1)).items == ()
+
     @pytest.mark.parametrize("scope", FOREIGN)
     async def test_a_foreign_artifact_answers_exactly_like_a_missing_one(
-        self, records: Records, clock: Hands, scope: Scope
+        self, records: Records, executions: ExecutionRecords, clock: Hands, scope: Scope
     ) -> None:
         await records.add([filed(execution="exc_1")], execution=execution())
         clock.now += timedelta(days=30)  # Not even that it has expired is told.
@@ -152,7 +86,7 @@ class RecordsSuite:
             with pytest.raises(ArtifactNotFound):
                 await records.remove(scope, reference)
         with pytest.raises(ExecutionNotFound):
-            await records.get_execution(scope, ExecutionId("exc_1"))
+            await executions.get(scope, ExecutionId("exc_1"))
         assert await names(records, scope) == []
 
     async def test_a_session_sees_its_own_artifacts_only(self, records: Records) -> None:
@@ -162,29 +96,28 @@ class RecordsSuite:
         assert [await names(records, scope) for scope in scopes] == [["art_a0"], ["art_a1"], ["art_a2"], ["art_a3"]]
 
     async def test_the_same_handle_may_be_used_in_each_session(self, records: Records) -> None:
-        twin = filed("twin", scope=FOREIGN[0])
-        twin = replace(twin, artifact=replace(twin.artifact, handle=filed().artifact.handle))
+        twin = with_handle_of(filed("twin", scope=FOREIGN[0]), filed())
 
         await records.add([filed(), twin])
 
         assert (await records.get(ADA, "chart_k3x9")).artifact.id == "art_chart"
         assert (await records.get(FOREIGN[0], "chart_k3x9")).artifact.id == "art_twin"
 
-    async def test_a_handle_that_is_taken_is_told_and_nothing_is_added(self, records: Records) -> None:
+    async def test_a_handle_that_is_taken_is_told_and_nothing_is_added(
+        self, records: Records, executions: ExecutionRecords
+    ) -> None:
         await records.add([filed()])
-        twin = filed("twin")
-        twin = replace(twin, artifact=replace(twin.artifact, handle=filed().artifact.handle))
+        twin = with_handle_of(filed("twin"), filed())
 
         with pytest.raises(HandleTaken):
             await records.add([filed("first"), twin], execution=execution())
 
         assert await names(records) == ["art_chart"]
         with pytest.raises(ExecutionNotFound):
-            await records.get_execution(ADA, ExecutionId("exc_1"))
+            await executions.get(ADA, ExecutionId("exc_1"))
 
     async def test_two_new_artifacts_cannot_share_a_handle(self, records: Records) -> None:
-        twin = filed("twin")
-        twin = replace(twin, artifact=replace(twin.artifact, handle=filed().artifact.handle))
+        twin = with_handle_of(filed("twin"), filed())
 
         with pytest.raises(HandleTaken):
             await records.add([filed(), twin])
@@ -192,7 +125,7 @@ class RecordsSuite:
         assert await names(records) == []
 
     async def test_an_artifact_is_served_until_it_expires_and_not_a_moment_longer(
-        self, records: Records, clock: Hands
+        self, records: Records, executions: ExecutionRecords, clock: Hands
     ) -> None:
         await records.add([filed(execution="exc_1")], execution=execution())
         expiry = NOON + timedelta(days=7)
@@ -205,7 +138,7 @@ class RecordsSuite:
         with pytest.raises(ArtifactExpired):
             await records.get(ADA, "art_chart")
         assert await names(records) == []
-        assert (await records.get_execution(ADA, ExecutionId("exc_1"))).artifacts == ()
+        assert (await executions.get(ADA, ExecutionId("exc_1"))).artifacts == ()
 
     async def test_an_artifact_without_expiry_stays(self, records: Records, clock: Hands) -> None:
         entry = filed()
@@ -216,16 +149,68 @@ class RecordsSuite:
         assert await records.get(ADA, "art_chart") == entry
         assert await names(records) == ["art_chart"]
 
-    async def test_a_removed_artifact_has_expired_and_its_keys_are_told(self, records: Records) -> None:
+    async def test_a_removed_artifact_has_expired_and_is_told(self, records: Records) -> None:
         await records.add([filed(), filed("other")])
 
-        assert await records.remove(ADA, "chart_k3x9") == (filed().blob_key,)
+        assert (await records.remove(ADA, "chart_k3x9")).id == "art_chart"
 
         with pytest.raises(ArtifactExpired):
             await records.get(ADA, "art_chart")
         with pytest.raises(ArtifactExpired):
             await records.remove(ADA, "art_chart")
         assert await names(records) == ["art_other"]
+
+    async def test_a_pinned_artifact_stays_past_its_expiry_until_it_is_let_go(
+        self, records: Records, clock: Hands
+    ) -> None:
+        await records.add([filed(), filed("other")])
+        assert (await records.hold(ADA, "chart_k3x9", held=True)).held
+        clock.now += timedelta(days=30)
+
+        assert (await records.get(ADA, "art_chart")).artifact.held
+        assert await names(records) == ["art_chart"]
+        with pytest.raises(ArtifactHeld):
+            await records.remove(ADA, "art_chart")
+
+        assert not (await records.hold(ADA, "art_chart", held=False)).held
+        with pytest.raises(ArtifactExpired):
+            await records.get(ADA, "art_chart")
+        with pytest.raises(ArtifactExpired):
+            await records.hold(ADA, "art_chart", held=True)
+        assert await names(records) == []
+
+    async def test_an_artifact_that_is_let_go_before_its_expiry_stays_until_then(self, records: Records) -> None:
+        await records.add([filed()])
+        await records.hold(ADA, "art_chart", held=True)
+
+        assert await records.hold(ADA, "art_chart", held=False) == filed().artifact
+
+        assert await records.get(ADA, "art_chart") == filed()
+
+    @pytest.mark.parametrize("reach", [ADA, Reach(tenant="default"), Reach(tenant="default", user="ada")])
+    async def test_an_id_is_found_by_whoever_sees_far_enough(self, records: Records, reach: Scope | Reach) -> None:
+        await records.add([filed()])
+
+        assert await records.get(reach, "art_chart") == filed()
+
+    @pytest.mark.parametrize("reach", [Reach(tenant="default"), Reach(tenant="default", user="ada")])
+    async def test_a_handle_names_nothing_for_who_sees_more_than_a_session(
+        self, records: Records, reach: Reach
+    ) -> None:
+        await records.add([filed()])
+
+        with pytest.raises(ArtifactNotFound):
+            await records.get(reach, "chart_k3x9")
+        assert await records.get(Reach(tenant="default", user="ada", session="s-1"), "chart_k3x9") == filed()
+
+    @pytest.mark.parametrize("reach", [Reach(tenant="other"), Reach(tenant="default", user="bo")])
+    async def test_whoever_sees_far_does_not_see_what_is_beyond_it(self, records: Records, reach: Reach) -> None:
+        await records.add([filed()])
+
+        with pytest.raises(ArtifactNotFound):
+            await records.get(reach, "art_chart")
+        with pytest.raises(ArtifactNotFound):
+            await records.hold(reach, "art_chart", held=True)
 
     async def test_a_page_is_newest_first_and_the_last_of_a_batch_is_newest(self, records: Records) -> None:
         await records.add([filed("z"), filed("a"), filed("m")])
@@ -258,13 +243,33 @@ class RecordsSuite:
         plan = replace(plan, artifact=replace(plan.artifact, type="plan", state=None))
         await records.add([filed(), plan])
 
-        by_type = await records.page(ADA, type="plan", limit=10, cursor=None)
-        by_state = await records.page(ADA, state="draft", limit=10, cursor=None)
-        by_both = await records.page(ADA, type="plan", state="draft", limit=10, cursor=None)
+        by_type = await records.page(ADA, search=Search(type="plan"), limit=10)
+        by_state = await records.page(ADA, search=Search(state="draft"), limit=10)
+        by_both = await records.page(ADA, search=Search(type="plan", state="draft"), limit=10)
 
         assert [a.id for a in by_type.items] == ["art_plan"]
         assert [a.id for a in by_state.items] == ["art_chart"]
         assert by_both.items == ()
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("PLAN", ["art_plan"]),
+            ("plan.png", ["art_plan"]),
+            ("_k3x9", ["art_plan", "art_chart"]),
+            ("100%", []),
+            ("_lan", []),
+            ("", ["art_plan", "art_chart"]),
+        ],
+    )
+    async def test_a_page_can_be_narrowed_by_a_text_that_is_no_pattern(
+        self, records: Records, text: str, found: list[str]
+    ) -> None:
+        await records.add([filed(), filed("plan")])
+
+        page = await records.page(ADA, search=Search(text=text), limit=10)
+
+        assert [a.id for a in page.items] == found
 
     async def test_a_cursor_of_another_session_opens_nothing(self, records: Records) -> None:
         await records.add([filed("a"), filed("b"), filed("c", scope=FOREIGN[0])])
@@ -277,38 +282,156 @@ class RecordsSuite:
         with pytest.raises(InvalidName):
             await records.page(ADA, limit=1, cursor=cursor)
 
-    async def test_a_run_is_kept_whole_with_what_it_made_in_order(self, records: Records) -> None:
+    async def test_a_run_is_kept_whole_with_what_it_made_in_order(
+        self, records: Records, executions: ExecutionRecords
+    ) -> None:
         made = [filed(name, execution="exc_1") for name in ("z", "a", "m")]
         await records.add([filed("unrelated")])
 
         await records.add(made, execution=execution())
 
         expected = replace(execution(), artifacts=tuple(entry.artifact for entry in made))
-        assert await records.get_execution(ADA, ExecutionId("exc_1")) == expected
+        assert await executions.get(ADA, ExecutionId("exc_1")) == expected
 
-    async def test_a_run_that_was_recorded_before_is_brought_up_to_date(self, records: Records) -> None:
-        await records.add_execution(execution(status="running"))
-        assert (await records.get_execution(ADA, ExecutionId("exc_1"))).status == "running"
+    async def test_a_run_that_was_recorded_before_is_brought_up_to_date(
+        self, records: Records, executions: ExecutionRecords
+    ) -> None:
+        await executions.begin(execution(status="running"), owner="here")
+        assert (await executions.get(ADA, ExecutionId("exc_1"))).status == "running"
 
         await records.add([], execution=execution(status="succeeded"))
 
-        assert (await records.get_execution(ADA, ExecutionId("exc_1"))).status == "succeeded"
+        assert (await executions.get(ADA, ExecutionId("exc_1"))).status == "succeeded"
 
-    async def test_half_a_surrogate_in_what_a_program_prints_is_kept_as_a_question_mark(self, records: Records) -> None:
+    async def test_half_a_surrogate_in_what_a_program_prints_is_kept_as_a_question_mark(
+        self, records: Records, executions: ExecutionRecords
+    ) -> None:
         run = execution()
-        await records.add_execution(replace(run, outcome=replace(run.outcome, stdout="a\ud800b")))
+        await executions.begin(replace(run, outcome=replace(run.outcome, stdout="a\ud800b")), owner="here")
 
-        assert (await records.get_execution(ADA, ExecutionId("exc_1"))).stdout == "a?b"
+        assert (await executions.get(ADA, ExecutionId("exc_1"))).stdout == "a?b"
 
-    async def test_an_unknown_run_is_not_found(self, records: Records) -> None:
+    async def test_an_unknown_run_is_not_found(self, records: Records, executions: ExecutionRecords) -> None:
         with pytest.raises(ExecutionNotFound):
-            await records.get_execution(ADA, ExecutionId("exc_none"))
+            await executions.get(ADA, ExecutionId("exc_none"))
 
-    async def test_the_sessions_of_a_user_are_listed_the_last_active_first(self, records: Records) -> None:
-        await records.add([filed("a"), filed("b", scope=FOREIGN[0], at=NOON + timedelta(hours=1))])
+    async def test_the_sessions_of_a_user_are_listed_the_last_active_first(
+        self, records: Records, executions: ExecutionRecords, clock: Hands
+    ) -> None:
+        for hour, entry in enumerate([filed("a"), filed("c", scope=FOREIGN[1]), filed("d", scope=FOREIGN[2])]):
+            clock.now = NOON + timedelta(hours=hour)
+            await records.add([entry])
+        await executions.begin(execution(scope=Scope(user="ada", session="run-only")), owner="here")
+        clock.now += timedelta(hours=1)
+        await records.add([filed("b", scope=FOREIGN[0], size=7), filed("e", scope=FOREIGN[0], size=8)])
+
+        page = await records.sessions("default", "ada")
+
+        assert [(each.session, each.artifacts, each.size) for each in page.items] == [
+            ("s-2", 2, 15),
+            ("run-only", 0, 0),
+            ("s-1", 1, 10),
+        ]
+        assert [each.created_at for each in page.items] == [NOON + timedelta(hours=h) for h in (3, 2, 0)]
+        assert (await records.sessions("default", "nobody")).items == ()
+
+    async def test_pages_of_sessions_repeat_and_skip_none(self, records: Records) -> None:
+        wanted = [f"s{index}" for index in range(5)]
+        for session in wanted:  # All at one moment: the name decides.
+            await records.add([filed(session, scope=Scope(user="ada", session=session))])
+        seen: list[str] = []
+        cursor = None
+
+        for _ in range(3):
+            page = await records.sessions("default", "ada", limit=2, cursor=cursor)
+            seen += [each.session for each in page.items]
+            cursor = page.next_cursor
+
+        assert (seen, cursor) == (wanted, None)
+
+    async def test_a_picture_is_noted_with_its_version(self, records: Records) -> None:
+        await records.add([filed(), filed("bare")])
+        picture = Preview(blob_key=blob_key(ADA, ArtifactId("art_chart"), 1, "~p"), size=3, sha256="1" * 64)
+        assert await records.preview(ArtifactId("art_chart"), 1) is None
+
+        await records.note_preview(ArtifactId("art_chart"), 1, picture)
+        await records.note_preview(ArtifactId("art_bare"), 1, None)
+        await records.note_preview(ArtifactId("art_gone"), 1, None)
+
+        assert await records.preview(ArtifactId("art_chart"), 1) == picture
+        assert await records.preview(ArtifactId("art_bare"), 1) is False
+        assert await records.preview(ArtifactId("art_gone"), 1) is None
+
+    # Terms
+
+    @pytest.mark.parametrize(
+        ("terms", "fits"),
+        [
+            (Terms(session=Quota(artifacts=3)), True),
+            (Terms(session=Quota(artifacts=2)), False),
+            (Terms(session=Quota(size=30)), True),
+            (Terms(session=Quota(size=29)), False),
+            (Terms(user=Quota(artifacts=4, size=40)), True),
+            (Terms(user=Quota(artifacts=3)), False),
+            (Terms(user=Quota(size=39)), False),
+            (Terms(session=Quota(artifacts=3), user=Quota(artifacts=3)), False),
+        ],
+        ids=str,
+    )
+    async def test_a_quota_is_exact_and_what_is_over_it_adds_nothing(
+        self, records: Records, executions: ExecutionRecords, terms: Terms, fits: bool
+    ) -> None:
+        await records.add([filed("a"), filed("b", scope=FOREIGN[0])])
         await records.add([filed("c", scope=FOREIGN[1]), filed("d", scope=FOREIGN[2])])
-        await records.add_execution(execution(scope=Scope(user="ada", session="run-only")))
+        more = [filed("e"), filed("f")]
 
-        assert await records.sessions("default", "ada") == ("s-2", "run-only", "s-1")
-        assert await records.sessions("default", "ada", limit=1) == ("s-2",)
-        assert await records.sessions("default", "nobody") == ()
+        if fits:
+            await records.add(more, terms=terms)
+            assert await names(records) == ["art_f", "art_e", "art_a"]
+            return
+        with pytest.raises(QuotaExceeded):
+            await records.add(more, execution=execution(), terms=terms)
+        assert await names(records) == ["art_a"]
+        with pytest.raises(ExecutionNotFound):
+            await executions.get(ADA, ExecutionId("exc_1"))
+
+    async def test_what_is_over_its_time_or_removed_counts_no_more_and_what_is_pinned_does(
+        self, records: Records, clock: Hands
+    ) -> None:
+        one_more = Terms(session=Quota(artifacts=2, size=20))
+        await records.add([filed("a"), filed("b")])
+        await records.remove(ADA, "art_a")
+        await records.add([filed("c")], terms=one_more)
+        with pytest.raises(QuotaExceeded) as full:
+            await records.add([filed("d")], terms=one_more)
+        assert (full.value.used, full.value.asked, full.value.limit) == (2, 1, 2)
+        await records.hold(ADA, "art_b", held=True)
+
+        clock.now += timedelta(days=7)  # All but `b` are over.
+        await records.add([filed("d", at=clock.now)], terms=one_more)
+        with pytest.raises(QuotaExceeded):
+            await records.add([filed("e", at=clock.now)], terms=one_more)
+
+    async def test_a_run_without_files_is_recorded_in_a_session_that_is_full(
+        self, records: Records, executions: ExecutionRecords
+    ) -> None:
+        await records.add([filed()])
+
+        await records.add([], execution=execution(), terms=Terms(session=Quota(artifacts=0)))
+
+        assert (await executions.get(ADA, ExecutionId("exc_1"))).is_finished
+
+    @pytest.mark.parametrize(("minutes", "is_in_time"), [(30, True), (31, False)])
+    async def test_bytes_that_may_be_taken_for_orphans_get_no_record(
+        self, records: Records, clock: Hands, minutes: int, is_in_time: bool
+    ) -> None:
+        terms = Terms(since=clock.now)
+        clock.now += timedelta(minutes=minutes)
+
+        if is_in_time:
+            await records.add([filed()], terms=terms)
+            assert await names(records) == ["art_chart"]
+            return
+        with pytest.raises(TookTooLong):
+            await records.add([filed()], terms=terms)
+        assert await names(records) == []

@@ -2,12 +2,12 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from records_suite import Hands, RecordsSuite
+from records_suite import RecordsSuite
 
+from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.records import Records
-from handiwork.store.sql_records import SqlRecords
-from handiwork.store.sqlite import open_sqlite
-from handiwork.store.upgrade import upgrade
+from sample_records import Hands
+from sqlite_store import Store, open_store
 
 
 @pytest.fixture
@@ -16,13 +16,20 @@ def clock() -> Hands:
 
 
 @pytest.fixture(params=["sqlite"])
-async def records(request: pytest.FixtureRequest, tmp_path: Path, clock: Hands) -> AsyncGenerator[Records]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Hands) -> AsyncGenerator[Store]:
     assert request.param == "sqlite"
-    path = tmp_path / "handiwork.db"
-    upgrade(path)
-    engine = open_sqlite(path)
-    yield SqlRecords(engine, clock=clock)
-    await engine.dispose()
+    async with open_store(tmp_path, clock=clock) as store:
+        yield store
+
+
+@pytest.fixture
+def records(store: Store) -> Records:
+    return store.records
+
+
+@pytest.fixture
+def executions(store: Store) -> ExecutionRecords:
+    return store.executions
 
 
 class TestRecords(RecordsSuite):

@@ -27,6 +27,14 @@ sales.png image/png image
 
 report.md comes from totals.csv True
 """,
+    "follow.py": """\
+queued
+1 execution-started
+2 artifact-created visits.csv text/csv
+3 artifact-created visits.xlsx application/vnd.openxmlformats-officedocument.spreadsheetml.sheet
+4 execution-finished succeeded
+seen up to 4 - succeeded
+""",
     "repair.py": """\
 rejected: line 1: Import not allowed: subprocess. Other programs cannot be run here; do it in Python.
 rejected: line 1: Import not allowed: polars. Use pandas or openpyxl instead.

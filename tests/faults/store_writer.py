@@ -13,7 +13,7 @@ from handiwork.store.keys import blob_key
 from handiwork.store.local_blobs import LocalBlobs
 from handiwork.store.records import Filed
 from handiwork.store.sql_records import SqlRecords
-from handiwork.store.sqlite import open_sqlite
+from handiwork.store.sqlite import SqliteDatabase
 from handiwork.store.upgrade import upgrade
 
 OUTPUTS = 2
@@ -54,35 +54,26 @@ async def file(blobs: LocalBlobs, scope: Scope, run: Execution) -> Filed:
 
 
 def execution(scope: Scope) -> Execution:
-    outcome = Outcome(
-        status="succeeded",
-        exit_code=0,
-        signal=None,
-        stdout="",
-        stderr="",
-        stdout_truncated=False,
-        stderr_truncated=False,
-        error=None,
-        violations=(),
-        duration_ms=1.0,
-        cpu_ms=1.0,
-        peak_memory_bytes=1,
-        isolation=Isolation(level="none", memory_by="watch", walls={}),
-    )
+    outcome = Outcome(status="succeeded", exit_code=0, isolation=Isolation(level="none", memory_by="watch", walls={}))
     return Execution(id=new_execution_id(), scope=scope, created_at=datetime.now(UTC), outcome=outcome)
 
 
-async def write(data: Path, session: str, runs: int) -> None:
+async def write(data: Path, session: str, runs: int, *, writers: int = 1) -> None:
+    """Store `runs` runs with each of `writers` writers, which share one database and are committed together."""
     upgrade(data / "handiwork.db")
-    engine = open_sqlite(data / "handiwork.db")
-    records, blobs, scope = SqlRecords(engine), LocalBlobs(data / "blobs"), Scope(session=session)
-    for _ in range(runs):
-        run = execution(scope)
-        entries = [await file(blobs, scope, run) for _ in range(OUTPUTS)]
-        await records.add(entries, execution=run)
-        print(run.id, *(entry.artifact.id for entry in entries), flush=True)
-    await engine.dispose()
+    database = SqliteDatabase(data / "handiwork.db")
+    records, blobs, scope = SqlRecords(database), LocalBlobs(data / "blobs"), Scope(session=session)
+
+    async def one() -> None:
+        for _ in range(runs):
+            run = execution(scope)
+            entries = [await file(blobs, scope, run) for _ in range(OUTPUTS)]
+            await records.add(entries, execution=run)
+            print(run.id, *(entry.artifact.id for entry in entries), flush=True)
+
+    await asyncio.gather(*(one() for _ in range(writers)))
+    await database.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(write(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), writers=int(sys.argv[4])))

@@ -19,7 +19,16 @@ from handiwork.model import Level
 from handiwork.sandbox.local import LocalSandbox, Policy
 from handiwork.sandbox.sandbox import Job, Places
 from handiwork.sandbox.walls import REQUIRED
-from security.jails import Jail, descendants, eventually, interpreters, job_processes, open_descriptors, open_jail
+from security.jails import (
+    Jail,
+    descendants,
+    eventually,
+    held_for_jobs,
+    interpreters,
+    job_processes,
+    open_descriptors,
+    open_jail,
+)
 
 pytestmark = pytest.mark.linux
 LEVELS: tuple[Level, ...] = ("full", "unprivileged")
@@ -61,6 +70,7 @@ async def test_with_every_wall_the_same_program_runs(level: Level, tmp_path: Pat
     job = Job(code=CANARY.format(marker=str(marker)), is_checked=False)
     async with LocalSandbox(Policy(level=level), Places(cache=tmp_path)) as sandbox, sandbox.run(job) as run:
         assert run.outcome.stdout == "ran\n"
+        assert run.outcome.isolation is not None
         assert [wall for wall in REQUIRED[level] if not run.outcome.isolation.walls[wall]] == []
 
     assert marker.exists() == (level == "none"), "control: without walls it reaches the host"
@@ -69,6 +79,7 @@ async def test_with_every_wall_the_same_program_runs(level: Level, tmp_path: Pat
 async def test_auto_takes_the_weaker_level_only_when_the_stronger_fails_and_says_so(tmp_path: Path) -> None:
     async with LocalSandbox(Policy(level="auto", failpoint="privateRoot"), Places(cache=tmp_path)) as sandbox:
         async with sandbox.run(Job(code="print('ran')")) as run:
+            assert run.outcome.isolation is not None
             assert (run.outcome.isolation.level, run.outcome.stdout) == ("unprivileged", "ran\n")
         assert sandbox.fell_back is not None
         assert sandbox.fell_back.wall == "privateRoot"
@@ -214,7 +225,8 @@ def _groups_exist() -> bool:
 def _folders_of(supervisor: int) -> list[Path]:
     links = map(Path, open_descriptors(supervisor).values())
     place = Path(tempfile.gettempdir())
-    return [link.parent for link in links if link.name == "lock" and place in link.parents]
+    # Those of the sandbox: the store of the process has a folder with a lock too.
+    return [link.parent for link in links if link.name == "lock" and link.parent.parent == place]
 
 
 async def test_what_a_killed_sandbox_left_does_not_stop_the_next(
@@ -244,11 +256,11 @@ async def test_a_cancellation_that_is_told_again_and_again_leaves_nothing(level:
     groups = {str(each) for each in Path("/sys/fs/cgroup").glob("**/handiwork-*")}
     async with open_jail(level, tmp_path) as jail:
         await jail.run("print('warm')")
-        before = len(open_descriptors(os.getpid()))
+        before = held_for_jobs()
         for _ in range(3):
             with anyio.move_on_after(0.4):  # it cancels at every wait of the clean-up too
                 await jail.run("while True: pass")
-        assert await eventually(lambda: len(open_descriptors(os.getpid())) <= before)
+        assert await eventually(lambda: held_for_jobs() <= before)
         assert await eventually(lambda: job_processes() == [])
         assert (await jail.run("print('served')")).stdout == "served\n"
     assert {str(each) for each in Path("/sys/fs/cgroup").glob("**/handiwork-*")} <= groups

@@ -1,7 +1,16 @@
 import io
+import json
+import signal
+import socket
+import subprocess
+import sys
 import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import openpyxl
 import pypdfium2
 
@@ -9,6 +18,7 @@ import handiwork
 from handiwork.demo.conversation import STEPS, play
 from handiwork.model import Artifact
 
+DEMO = (sys.executable, "-m", "handiwork", "demo")
 EXPECTED = {
     "weather.csv": "text/csv",
     "good-days-line.png": "image/png",
@@ -42,6 +52,62 @@ async def test_the_sample_conversation_makes_every_deliverable(tmp_path: Path) -
         _has_two_formatted_sheets(await session.read(made["season-workbook.xlsx"].id))
         _holds_the_others(await session.read(made["season-bundle.zip"].id), set(EXPECTED) - {"season-bundle.zip"})
         _names_its_inputs(made["season-report.pdf"], made)
+
+
+def test_once_it_stops_after_the_work_and_prints_what_it_made(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*DEMO, "--once", "--json", "--data", "store"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["gallery"] is None
+    assert {made["version"]["name"] for made in told["artifacts"]} == EXPECTED.keys()
+    assert all((tmp_path / made["path"]).stat().st_size == made["version"]["size"] for made in told["artifacts"])
+
+
+def test_after_the_work_it_serves_the_gallery_until_it_is_stopped(tmp_path: Path) -> None:
+    # Somebody else may have the usual port; then it takes another one.
+    with (
+        _taken(8765),
+        subprocess.Popen([*DEMO, "--json", "--data", "store"], stdout=subprocess.PIPE, text=True, cwd=tmp_path) as demo,
+    ):
+        try:
+            told = _first_object(demo)
+            address, _, session = told["gallery"].partition("/#session=")
+            assert (address != "http://127.0.0.1:8765", session) == (True, told["session"])
+            assert "<html" in httpx2.get(f"{address}/").text
+            (listed,) = httpx2.get(f"{address}/api/v1/sessions").json()["items"]
+            assert (listed["session"], listed["artifacts"]) == (session, len(EXPECTED))
+        finally:
+            demo.send_signal(signal.SIGINT)
+        assert demo.wait(15) == 0
+
+
+@contextmanager
+def _taken(port: int) -> Generator[None]:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind(("127.0.0.1", port))
+            holder.listen()
+        except OSError:
+            pass  # Then somebody has it already.
+        yield
+
+
+def _first_object(process: "subprocess.Popen[str]") -> Any:
+    assert process.stdout is not None
+    said = ""
+    while not said.endswith("\n}\n"):
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    return json.loads(said)
 
 
 def _has_pages_with_charts(data: bytes) -> None:

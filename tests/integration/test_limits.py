@@ -70,6 +70,7 @@ def test_a_program_that_needs_too_much_memory_is_stopped(room: Room, code: str) 
 def test_memory_without_a_name_counts_or_is_not_to_be_had(room: Room) -> None:
     code = "import mmap\nheld = mmap.mmap(-1, 400 * 2**20)\nfor at in range(0, len(held), 4096):\n    held[at] = 1"
     execution = room.run(code, limits=Limits(memory_bytes=128 * MIB))
+    assert execution.outcome.isolation is not None
     if execution.outcome.isolation.memory_by == "cgroup":
         assert execution.status == "out_of_memory"
     else:

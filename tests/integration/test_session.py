@@ -24,6 +24,7 @@ def test_a_run_tells_what_it_made_and_how_it_went(room: Room) -> None:
     assert (outcome.stdout, outcome.stderr, outcome.stdout_truncated) == ("done\n", "", False)
     assert 0 < outcome.cpu_ms < 30_000
     assert 0 < outcome.duration_ms < 30_000
+    assert outcome.isolation is not None
     assert outcome.isolation.level == "full"
     assert all(outcome.isolation.walls[wall] for wall in ("seccomp", "landlock", "networkNamespace"))
     (artifact,) = execution.artifacts
@@ -521,6 +522,7 @@ def test_without_walls_a_program_runs_only_where_that_is_asked_for(
     with open_room("none", data) as room:
         execution = room.run("open('/mnt/data/a.txt', 'w').write('x')\nprint(1)")
         assert (execution.stdout, names(execution)) == ("1\n", ["a.txt"])
+        assert execution.outcome.isolation is not None
         assert execution.outcome.isolation.level == "none"
     assert "reach everything" in caplog.text
 

@@ -76,6 +76,7 @@ async def main(level: str, data: Path, paths: list[str]) -> None:
                 told["broken"] = repr(broken)
             else:
                 outcome = execution.outcome
+                assert outcome.isolation is not None
                 told |= {
                     "status": execution.status,
                     "stdout": outcome.stdout,

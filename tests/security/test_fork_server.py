@@ -6,7 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
-from jails import Host, Jail, eventually, interpreters, job_processes, open_descriptors, outside, threads_of
+from jails import (
+    Host,
+    Jail,
+    eventually,
+    held_for_jobs,
+    interpreters,
+    job_processes,
+    open_descriptors,
+    outside,
+    threads_of,
+)
 
 from handiwork.model import Limits
 
@@ -150,11 +160,6 @@ async def test_the_interpreter_forks_with_one_thread_and_stays_small(jail: Jail)
     assert threads_of(interpreter) == 1
     assert await eventually(lambda: len(open_descriptors(interpreter)) <= held)
     assert await eventually(lambda: job_processes() == [])
-
-
-def held_for_jobs() -> int:
-    """Pipes, sockets, processes and folders that are open here; the database keeps as many as it likes."""
-    return sum("handiwork.db" not in link for link in open_descriptors().values())
 
 
 async def test_fifty_jobs_at_once_do_not_mix(jail: Jail) -> None:

@@ -319,6 +319,7 @@ for path in {PLACES_OF_THE_KERNEL!r}:
 
     assert "opened" not in execution.stdout
     assert Path("/proc/sys/kernel/core_pattern").read_text(encoding="ascii") == pattern
+    assert execution.outcome.isolation is not None
     assert ("handiwork-" in group) == (execution.outcome.isolation.memory_by == "cgroup")
 
 

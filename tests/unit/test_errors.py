@@ -42,6 +42,21 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     (errors.StoreVersionMismatch(found="9", expected="1"), ("`9`", "`1`", "newer release")),
     (errors.BlobExists("a/b"), ("`a/b`",)),
     (errors.HandleTaken("chart_k3x9"), ("`chart_k3x9`",)),
+    (errors.ArtifactHeld("chart_k3x9"), ("`chart_k3x9`", "held", "`held: false`")),
+    (
+        errors.QuotaExceeded("artifacts per user", used=9, asked=2, limit=1_000),
+        ("1,000", "artifacts per user", "2", "9", "Remove"),
+    ),
+    (errors.ScopeErased("conv-42"), ("`conv-42`", "erased", "again")),
+    (errors.TookTooLong(1_800), ("1,800", "again")),
+    (errors.CursorTooOld(3, oldest=7, last=9), ("3", "7 to 9", "List", "`seq`")),
+    (errors.SessionNotFound("conv-42"), ("session", "`conv-42`")),
+    (errors.KeyNotFound("k1"), ("`k1`", "`handiwork keys list`")),
+    (errors.NotAuthenticated(), ("key or token", "`Authorization: Bearer hw_…`")),
+    (errors.NotAllowed("artifacts:read", principal="agent"), ("`artifacts:read`", "agent")),
+    (errors.LinkInvalid(), ("link", "new link")),
+    (errors.QueueFull("depth", limit=1_000, retry_after_seconds=7), ("1,000", "in all", "7 s")),
+    (errors.ShuttingDown(), ("shutting down", "again")),
 ]
 each_error = pytest.mark.parametrize(("error", "words"), EXAMPLES, ids=[e.code for e, _ in EXAMPLES])
 

@@ -19,10 +19,22 @@ artifacts:
   maximum: {execution_timeout: 120s, memory_limit: 2GB, output_size_limit: 50MB}
   allowed_imports: {add: [torch], remove: [json]}
   artifact_retention: 7d
+  event_retention: 7d
+  cleanup_interval: 1h
+  quotas:
+    session: {artifacts: 1000, size: 1GB}
+    user: {artifacts: 10000, size: 10GB}
+  queue: {depth: 256, per_tenant: 64}
   id_prefix: art_
   isolation: auto
   fonts: []
-  storage: {type: local, path: ./.handiwork}
+  storage: {type: local, path: ./.handiwork, retention_days: 7, cleanup_enabled: true, reserve: 16MB}
+server:
+  public_url: https://app.example.com
+  content_url: https://content.example.com
+  cors: [https://app.example.com]
+  allowed_hosts: [app.example.com]
+  body_limit: 64MB
 cache: ./cache
 """
 
@@ -40,11 +52,27 @@ KEYS = [
     ("artifacts.allowed_imports.add", "[torch, jax]", ("torch", "jax"), "torch", "tuple"),
     ("artifacts.allowed_imports.remove", "[json]", ("json",), "5", "tuple"),
     ("artifacts.artifact_retention", "12h", timedelta(hours=12), "0", "greater than"),
+    ("artifacts.event_retention", "2d", timedelta(days=2), "0", "greater than"),
+    ("artifacts.cleanup_interval", "10m", timedelta(minutes=10), "-1", "duration such as"),
+    ("artifacts.quotas.session.artifacts", "0", 0, "-1", "greater than or equal to 0"),
+    ("artifacts.quotas.session.size", "1GB", 1024 * MIB, "much", "a size such as"),
+    ("artifacts.quotas.user.artifacts", "500", 500, "few", "integer"),
+    ("artifacts.quotas.user.size", "2GB", 2048 * MIB, "-2", "a size such as"),
+    ("artifacts.queue.depth", "9", 9, "0", "greater than or equal to 1"),
+    ("artifacts.queue.per_tenant", "3", 3, "0", "greater than or equal to 1"),
     ("artifacts.id_prefix", "atf_", "atf_", "ART", "match pattern"),
     ("artifacts.isolation", "none", "none", "strong", "'full'"),
     ("artifacts.fonts", "[/]", (Path("/"),), "[/no/such/folder]", "not a folder"),
     ("artifacts.storage.type", "local", "local", "tape", "'local'"),
     ("artifacts.storage.path", "/srv/artifacts", Path("/srv/artifacts"), "[]", "path"),
+    ("artifacts.storage.retention_days", "3", 3, "0", "greater than 0"),
+    ("artifacts.storage.cleanup_enabled", "false", False, "perhaps", "boolean"),
+    ("artifacts.storage.reserve", "1MB", MIB, "0", "greater than 0"),
+    ("server.public_url", "https://a.example.com/x/", "https://a.example.com/x", "ftp://a", "is not like"),
+    ("server.content_url", "http://c.example.com", "http://c.example.com", "example.com", "is not like"),
+    ("server.cors", "[https://A.example.com]", ("https://a.example.com",), "['*']", "is not like"),
+    ("server.allowed_hosts", "[a.example.com]", ("a.example.com",), "a.example.com", "tuple"),
+    ("server.body_limit", "1GB", 1024 * MIB, "0", "greater than 0"),
     ("cache", "/var/cache/handiwork", Path("/var/cache/handiwork"), "[]", "path"),
 ]
 each_key = pytest.mark.parametrize(("key", "good", "value", "bad", "complaint"), KEYS, ids=[row[0] for row in KEYS])
@@ -222,6 +250,24 @@ def test_a_default_over_the_maximum_is_told_with_its_key_and_line(file: Path, ke
     with pytest.raises(InvalidSetting, match=f"maximum.{key}") as refused:
         load(written(file, f"artifacts:\n  {key}: 1000000000000\n"), environment={})
     assert (refused.value.key, refused.value.where) == (f"artifacts.{key}", f"{file}, line 2")
+
+
+def test_a_retention_in_days_is_the_retention(file: Path) -> None:
+    settings = load(written(file, "artifacts:\n  storage: {retention_days: 3}\n"), environment={})
+    assert settings.artifacts.retention == timedelta(days=3)
+    assert load(written(file, "artifacts: {artifact_retention: 2d}"), environment={}).artifacts.retention.days == 2
+    assert Settings().artifacts.retention == timedelta(days=7)
+
+
+@pytest.mark.parametrize(("days", "agree"), [(7, True), (8, False)])
+def test_a_retention_that_is_said_twice_must_be_the_same(file: Path, days: int, agree: bool) -> None:
+    text = f"artifacts:\n  artifact_retention: 7d\n  storage: {{retention_days: {days}}}\n"
+    if agree:
+        assert load(written(file, text), environment={}).artifacts.retention == timedelta(days=7)
+        return
+    with pytest.raises(InvalidSetting, match="retention_days") as refused:
+        load(written(file, text), environment={})
+    assert (refused.value.key, refused.value.where) == ("artifacts.artifact_retention", f"{file}, line 2")
 
 
 def test_a_variable_that_is_no_list_is_named() -> None:

@@ -1,7 +1,8 @@
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
-from handiwork.ids import ArtifactId, ExecutionId, Handle
+from handiwork.events import Event
+from handiwork.ids import ArtifactId, EventId, ExecutionId, Handle
 from handiwork.model import (
     Artifact,
     Execution,
@@ -12,10 +13,11 @@ from handiwork.model import (
     Provenance,
     Refused,
     Scope,
+    SessionSummary,
     Version,
     Violation,
 )
-from handiwork.shapes import artifact_shape, execution_shape, isolation_shape, made_shape
+from handiwork.shapes import artifact_shape, event_shape, execution_shape, isolation_shape, made_shape, session_shape
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 891_234, tzinfo=UTC)
 SCOPE = Scope(tenant="t", user="ada", session="conv-42")
@@ -82,6 +84,7 @@ def test_an_artifact_on_the_wire() -> None:
         "createdAt": "2026-03-04T05:06:07.891Z",
         "updatedAt": "2026-03-04T05:06:07.891Z",
         "expiresAt": "2026-03-11T05:06:07.891Z",
+        "held": False,
         "labels": ["final"],
         "version": {
             "number": 2,
@@ -104,6 +107,50 @@ def test_an_artifact_on_the_wire() -> None:
             },
         },
     }
+
+
+def test_an_artifact_that_is_pinned_says_so() -> None:
+    assert artifact_shape(replace(ARTIFACT, held=True))["held"] is True
+
+
+def test_an_event_on_the_wire_has_its_own_facts_beside_its_numbers_and_ids() -> None:
+    event = Event(
+        seq=7,
+        id=EventId("evt_1"),
+        scope=SCOPE,
+        type="artifact-created",
+        at=MOMENT,
+        artifact_id=ArtifactId("art_1"),
+        facts={"artifactType": "file", "version": 1},
+    )
+    assert event_shape(event) == {
+        "seq": 7,
+        "id": "evt_1",
+        "type": "artifact-created",
+        "session": "conv-42",
+        "artifactId": "art_1",
+        "executionId": None,
+        "at": "2026-03-04T05:06:07.891Z",
+        "artifactType": "file",
+        "version": 1,
+    }
+
+
+def test_a_session_on_the_wire() -> None:
+    later = MOMENT + timedelta(days=1)
+    session = SessionSummary(session="conv-42", created_at=MOMENT, updated_at=later, artifacts=3, size=4096)
+    assert session_shape(session) == {
+        "session": "conv-42",
+        "createdAt": "2026-03-04T05:06:07.891Z",
+        "updatedAt": "2026-03-05T05:06:07.891Z",
+        "artifacts": 3,
+        "bytes": 4096,
+    }
+
+
+def test_a_run_that_waits_has_no_walls_yet() -> None:
+    shape = execution_shape(replace(EXECUTION, outcome=Outcome(status="queued"), artifacts=()))
+    assert (shape["status"], shape["isolation"], shape["exitCode"]) == ("queued", None, None)
 
 
 def test_an_artifact_that_is_kept_for_ever_has_no_end() -> None:
@@ -154,6 +201,7 @@ def test_a_run_that_succeeded_has_no_error_and_its_files_no_place() -> None:
 
 
 def test_isolation_tells_every_wall() -> None:
+    assert OUTCOME.isolation is not None
     assert isolation_shape(OUTCOME.isolation)["walls"] == {"seccomp": True}
 
 

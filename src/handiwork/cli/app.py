@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 LEVELS = ("auto", "full", "unprivileged", "none")
+KINDS = ("user", "agent", "admin")
 _INTERRUPTED = 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -44,12 +45,18 @@ class Commands(click.Group):
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _DATA = click.option("--data", metavar="DIR", help="Folder of the store.  [default: ./.handiwork]")
 _SESSION = click.option("--session", metavar="NAME", default="default", show_default=True, help="Session to look in.")
+_TENANT = click.option("--tenant", metavar="NAME", default="default", show_default=True, help="Tenant of the key.")
+_PORT = click.IntRange(0, 65535)
 _VERSION = click.option("--version", "number", metavar="N", type=click.IntRange(min=1), help="Version, else the head.")
 _REFERENCE = click.argument("reference", metavar="REF")
 
 
 def _in_store(command: _Command) -> _Command:
     return _SESSION(_DATA(_AS_JSON(command)))
+
+
+def _of_tenant(command: _Command) -> _Command:
+    return _TENANT(_DATA(_AS_JSON(command)))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -59,14 +66,29 @@ def app() -> None:
 
 
 @app.command()
-@click.option("--once", is_flag=True, help="Stop after the work; there is no gallery to serve yet, so it always does.")
+@click.option("--once", is_flag=True, help="Stop after the work instead of serving the gallery.")
 @click.option("--data", metavar="DIR", help="Folder of the store and the files.  [default: ./handiwork-demo]")
+@click.option("--port", metavar="N", type=_PORT, help="Port of the gallery.  [default: 8765, or a free one]")
 @_AS_JSON
-def demo(once: bool, data: str | None, as_json: bool) -> int:
-    """Play an agent conversation on real data and keep what it makes."""
+def demo(once: bool, **flags: Any) -> int:
+    """Play an agent conversation on real data and show what it makes."""
     from handiwork.cli import demo as conversation
 
-    return conversation.run(as_json=as_json, data=data)
+    return conversation.run(conversation.Request(is_once=once, **flags))
+
+
+@app.command()
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", metavar="N", type=_PORT, default=8765, show_default=True, help="Port; 0 is any free one.")
+@click.option("--content-port", metavar="N", type=_PORT, default=8766, show_default=True, help="Port of user content.")
+@_DATA
+@click.option("--config", metavar="FILE", help="Configuration.  [default: ./handiwork.yaml, if it is there]")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when requests are answered.")
+def serve(**flags: Any) -> int:
+    """Serve the API and the gallery until Ctrl-C."""
+    from handiwork.cli import serve as serving
+
+    return serving.serve(serving.Request(**flags))
 
 
 @app.command()
@@ -146,6 +168,58 @@ def types(as_json: bool) -> int:
     from handiwork.cli import types as listing
 
     return listing.run(as_json=as_json)
+
+
+@app.command()
+@click.option("--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing.")
+@_DATA
+@_AS_JSON
+def gc(dry_run: bool, data: str | None, as_json: bool) -> int:
+    """Delete what has expired and what nobody names any more."""
+    from handiwork.cli import gc as cleaning
+
+    return cleaning.run(data=data, is_dry=dry_run, as_json=as_json)
+
+
+@app.group(cls=Commands)
+def keys() -> None:
+    """Make, list and revoke the API keys of a store."""
+
+
+@keys.command()
+@click.option("--kind", type=click.Choice(KINDS), required=True, help="Who is to hold it.")
+@click.option("--user", metavar="NAME", help="User whom it is for; not for an admin.  [default: local]")
+@click.option("--session", metavar="NAME", help="Only session that it opens; an agent's key needs one.")
+@click.option("--name", metavar="TEXT", default="", help="What to call it in lists.")
+@click.option("--expires-in", metavar="30d", help="When it ends by itself, else never.")
+@click.option(
+    "--permission", "permissions", metavar="NAME", multiple=True, help="Only this right of its kind; repeatable."
+)
+@_of_tenant
+def create(data: str | None, tenant: str, as_json: bool, **wanted: Any) -> int:
+    """Make a key and print it, this once."""
+    from handiwork.cli import keys as keeping
+
+    return keeping.create(keeping.Place(data=data, tenant=tenant, as_json=as_json), keeping.Wanted(**wanted))
+
+
+@keys.command("list")
+@_of_tenant
+def list_keys(**place: Any) -> int:
+    """List the keys of a tenant, the newest first."""
+    from handiwork.cli import keys as keeping
+
+    return keeping.list_keys(keeping.Place(**place))
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@_of_tenant
+def revoke(key_id: str, **place: Any) -> int:
+    """End a key for good."""
+    from handiwork.cli import keys as keeping
+
+    return keeping.revoke(keeping.Place(**place), key_id)
 
 
 @app.group(cls=Commands)

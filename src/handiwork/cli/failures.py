@@ -10,6 +10,7 @@ from handiwork.errors import (
     InvalidLimit,
     InvalidSetting,
     IsolationUnavailable,
+    KeyNotFound,
     LimitExceeded,
     VersionNotFound,
 )
@@ -54,6 +55,18 @@ class TargetRefused(HandiworkError):
         self.hint = "Name another file or folder with `--out`."
 
 
+class KeysNeeded(HandiworkError):
+    """Others can reach the server, and nobody has a key."""
+
+    code = "keys_needed"
+
+    def __init__(self, where: str, *, data: str | None = None) -> None:
+        super().__init__(f"Others can reach this server (`{where}`), and there is no key with which they could use it.")
+        self.where = where
+        place = "" if data is None else f" --data {data}"
+        self.hint = f"Make one with `handiwork keys create --kind admin{place}`, or serve on `127.0.0.1` alone."
+
+
 def exit_code(error: HandiworkError) -> int:
     match error:
         case (
@@ -62,12 +75,13 @@ def exit_code(error: HandiworkError) -> int:
             | ArtifactExpired()
             | ExecutionNotFound()
             | InputNotFound()
+            | KeyNotFound()
             | StoreNotFound()
         ):
             return NOT_FOUND
         case IsolationUnavailable():
             return NO_ISOLATION
-        case InvalidSetting() | InvalidLimit() | LimitExceeded() | ScriptUnusable():
+        case InvalidSetting() | InvalidLimit() | KeysNeeded() | LimitExceeded() | ScriptUnusable():
             return WRONG_USAGE
         case _:
             return FAILED

@@ -66,6 +66,6 @@ def _print_status(console: Console, outcome: Outcome) -> None:
         told.append(f"exit code {outcome.exit_code}")
     if outcome.signal:
         told.append(one_line(outcome.signal))
-    walls = outcome.isolation
-    told.append(f"isolation {walls.level}, memory by {walls.memory_by}")
+    if (walls := outcome.isolation) is not None:
+        told.append(f"isolation {walls.level}, memory by {walls.memory_by}")
     say(console, (_WORDS.get(outcome.status, outcome.status), style), " · " + " · ".join(told))

@@ -95,11 +95,11 @@ def _is_missing(database: Path) -> bool:
 
 
 async def _list(place: Place, wanted: Wanted) -> int:
-    found, others, remark = [], (), f"No such artifacts in the session `{place.session}`."
+    found, others, remark = [], [], f"No such artifacts in the session `{place.session}`."
     try:
         async with _opened(place) as session:
             found = await _gathered(session, wanted)
-            others = () if found else await session.engine.sessions()
+            others = [] if found else [each.session for each in (await session.engine.sessions()).items]
     except StoreNotFound as missing:
         remark = str(missing)
     if place.as_json:

@@ -1,33 +1,41 @@
-"""A run from code to stored artifacts: inputs found, limits admitted, program run, files kept.
+"""Runs from code to stored artifacts: inputs found, limits admitted, a turn waited for, program run, files kept.
 
-How a program is confined is the sandbox's; how artifacts are stored is `versions`'.
+How a program is confined is the sandbox's; how artifacts are stored is `versions`'. A run is on record from its
+beginning, under the name of this process, so that one that is cut off by a crash is found and declared lost.
 """
 
 import asyncio
-import os
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from handiwork.errors import ArtifactNotFound, ContentTooLarge, InputNotFound, InvalidName
+from handiwork.clock import Clock
+from handiwork.errors import (
+    ContentTooLarge,
+    HandiworkError,
+    QueueFull,
+    ScopeErased,
+    ShuttingDown,
+    StorageFailed,
+    StorageFull,
+)
+from handiwork.executions.inputs import InputReference, Inputs
 from handiwork.executions.limits import LimitPolicy
+from handiwork.executions.outputs import kept_of
+from handiwork.executions.queue import Turns
 from handiwork.ids import ExecutionId
-from handiwork.media.detection import detect
-from handiwork.model import MIB, Artifact, Execution, Limits, Principal, Provenance, Refused, Scope
-from handiwork.sandbox.sandbox import PROGRAM_NAME, Input, Job, Output, Run, Sandbox
-from handiwork.store.blobs import Blobs
-from handiwork.store.reading import read_verified
-from handiwork.store.records import Filed, Records
+from handiwork.model import MIB, Execution, Limits, Outcome, Principal, ProgramError, Provenance, Reach, Scope
+from handiwork.sandbox.sandbox import PROGRAM_NAME, Job, Run, Sandbox
+from handiwork.store.execution_records import ExecutionRecords
+from handiwork.store.records import Records
+from handiwork.store.threads import in_thread
+from handiwork.tasks import to_the_end
 from handiwork.types.artifact_type import ArtifactType
-from handiwork.versions.content import HostFile
-from handiwork.versions.creation import Clock, Creation, Draft
+from handiwork.versions.creation import Creation
 
 LONGEST_CODE_BYTES = 4 * MIB
-MOST_INPUTS = 100
-_LONGEST_JOINED = 200
-
-InputReference = str | Path | Artifact
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,34 +51,115 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A run on its way: its record as it began, what the sandbox gets, and where what it makes comes from."""
+
+    execution: Execution
+    job: Job
+    provenance: Provenance
+
+
+@dataclass(kw_only=True, eq=False)
 class Runs:
-    """Carries out orders in one sandbox and one store."""
+    """Carries out orders in one sandbox and one store; `owner` is this process in the records. Close it when done."""
 
     sandbox: Sandbox
+    executions: ExecutionRecords
     records: Records
-    blobs: Blobs
+    inputs: Inputs
     creation: Creation
     limits: LimitPolicy
     type: ArtifactType
     clock: Clock
     new_id: Callable[[], ExecutionId]
+    turns: Turns
+    owner: str
+    _live: "dict[ExecutionId, asyncio.Task[Execution]]" = field(
+        default_factory=dict["ExecutionId", "asyncio.Task[Execution]"]
+    )
+    _unsettled: list[Execution] = field(default_factory=list[Execution])
+    _looking: "asyncio.Task[None] | None" = None
 
     async def carry_out(self, scope: Scope, principal: Principal, order: Order) -> Execution:
         """Run the program and store what it made, all or none, with the record of the run.
 
         Raises:
-            ContentTooLarge, InputNotFound, InvalidLimit, LimitExceeded: nothing was run.
+            ContentTooLarge, InputNotFound, InvalidLimit, LimitExceeded, QueueFull: nothing was run.
             IsolationUnavailable, SandboxBroken: nothing was stored.
-            StorageFull, StorageFailed: the run is lost; none of its files was stored.
+            QuotaExceeded, StorageFull, StorageFailed: the run is lost; none of its files was stored.
         """
+        run = await self._set_off(scope, principal, order)
+        try:
+            await asyncio.wait([run])
+        except asyncio.CancelledError:
+            run.cancel()
+            await to_the_end(asyncio.wait([run]))
+            raise
+        return run.result()
+
+    async def see_through(self, scope: Scope, principal: Principal, order: Order) -> Execution:
+        """Do as `carry_out` does and raise what it raises; but a caller that stops waiting does not stop the run."""
+        run = await self._set_off(scope, principal, order)
+        await asyncio.wait([run])
+        return run.result()
+
+    async def start(self, scope: Scope, principal: Principal, order: Order) -> Execution:
+        """Put the program into the queue and return at once; the record tells what becomes of it.
+
+        Raises:
+            ContentTooLarge, InputNotFound, InvalidLimit, LimitExceeded, QueueFull: nothing will be run.
+        """
+        begun = await self._begun(scope, principal, order, status="queued")
+        self.turns.demand_room(scope.tenant)
+        try:
+            await self.executions.begin(begun.execution, owner=self.owner)
+        except asyncio.CancelledError:
+            # The record may stand by now, and nobody would ever carry it out.
+            await to_the_end(self._end(begun, Outcome(status="cancelled")))
+            raise
+        self._let_go(begun)
+        # Its first step: a task that is cancelled before that ends without a word, and its record never does.
+        await asyncio.sleep(0)
+        return begun.execution
+
+    async def cancel(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
+        """End a run, here or in another process, and return it as it ended; one that has ended stays as it is.
+
+        Raises:
+            ExecutionNotFound: there is none within reach.
+        """
+        execution = await self.executions.request_cancel(reach, execution_id)
+        run = self._live.get(execution_id)
+        if run is not None:
+            run.cancel()
+            await asyncio.wait([run], timeout=10)
+        return execution if execution.is_finished else await self.executions.get(reach, execution_id)
+
+    async def close(self, *, within_seconds: float = 10.0) -> None:
+        """Let the runs that have begun end, as long as that takes no longer than this; the rest are cancelled."""
+        self.turns.close()
+        if self._live:
+            await asyncio.wait(self._live.values(), timeout=within_seconds)
+        for run in list(self._live.values()):
+            run.cancel()
+        if self._live:
+            await to_the_end(asyncio.wait(self._live.values()))
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    async def _begun(
+        self, scope: Scope, principal: Principal, order: Order, *, status: Literal["queued", "running"]
+    ) -> _Begun:
         limits = self.limits.admit(order.limits)
         if not isinstance(order.code, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"code is text, not {type(order.code).__name__}")
         code_bytes = len(order.code.encode("utf-8", "surrogatepass"))
         if code_bytes > LONGEST_CODE_BYTES:
             raise ContentTooLarge(order.name, size=code_bytes, limit=LONGEST_CODE_BYTES)
-        given = await self._inputs(scope, order.inputs)
-        began = self.clock()
+        given = await self.inputs.find(scope, order.inputs)
+        outcome = Outcome(status=status)
+        execution = Execution(id=self.new_id(), scope=scope, created_at=self.clock(), outcome=outcome)
         job = Job(
             code=order.code,
             name=order.name,
@@ -78,90 +167,95 @@ class Runs:
             inputs=tuple(each for each, _reference in given),
             is_checked=order.is_checked,
         )
-        async with self.sandbox.run(job) as run:
-            execution = Execution(id=self.new_id(), scope=scope, created_at=began, outcome=run.outcome)
-            provenance = Provenance(
-                principal=principal,
-                execution_id=execution.id,
-                request_id=order.request_id,
-                inputs=tuple(reference for _each, reference in given),
-            )
-            return await self._keep(execution, run, provenance)
+        provenance = Provenance(
+            principal=principal,
+            execution_id=execution.id,
+            request_id=order.request_id,
+            inputs=tuple(reference for _each, reference in given),
+        )
+        return _Begun(execution=execution, job=job, provenance=provenance)
 
-    async def _keep(self, execution: Execution, run: Run, provenance: Provenance) -> Execution:
-        drafts: list[Draft] = []
-        refused = list(run.outcome.refused)
-        for output, name in _named(run.outputs):
-            found = detect(name, output)
-            if not found.delivered:
-                refused.append(Refused(name=output.path, reason="unsupported_format", hint=found.hint))
-                continue
-            draft = Draft(
-                type=self.type,
-                name=name,
-                content=output,
-                provenance=provenance,
-                metadata={} if name == output.path else {"path": output.path},
-                uncounted_bytes=output.inserted_bytes,
-            )
-            drafts.append(draft)
-        execution = replace(execution, outcome=replace(run.outcome, refused=tuple(refused)))
-        made = await self.creation.file(execution.scope, drafts, execution=execution)
+    async def _set_off(self, scope: Scope, principal: Principal, order: Order) -> "asyncio.Task[Execution]":
+        return self._let_go(await self._begun(scope, principal, order, status="running"))
+
+    def _let_go(self, begun: _Begun) -> "asyncio.Task[Execution]":
+        run = asyncio.create_task(self._run(begun))
+        self._live[begun.execution.id] = run
+        run.add_done_callback(lambda ended: self._ended(begun.execution.id, ended))
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return run
+
+    async def _run(self, begun: _Begun) -> Execution:
+        try:
+            async with self.turns.turn(begun.execution.scope.tenant):
+                return await self._in_turn(begun)
+        except asyncio.CancelledError:
+            return await to_the_end(self._end(begun, Outcome(status="cancelled")))
+        except Exception as failure:
+            # The edge of a run: whatever it was, the record must not say for ever that it is running.
+            is_turned_away = isinstance(failure, (QueueFull, ShuttingDown))
+            # Of one that was turned away at the door there is no record, and overload must not write any.
+            if not is_turned_away or begun.execution.status == "queued":
+                error = _error_of(failure)
+                status = "cancelled" if is_turned_away else "lost"
+                await to_the_end(self._end(begun, Outcome(status=status, error=error)))
+            raise
+
+    def _ended(self, execution_id: ExecutionId, run: "asyncio.Task[Execution]") -> None:
+        del self._live[execution_id]
+        if not run.cancelled():
+            run.exception()  # Looked at: of a run that nobody waits for, the record tells what went wrong.
+
+    async def _in_turn(self, begun: _Begun) -> Execution:
+        running = replace(begun.execution, outcome=Outcome(status="running"))
+        # The record is written while the program runs already; nothing of it counts before both are done.
+        noted = asyncio.create_task(self.executions.begin(running, owner=self.owner))
+        try:
+            async with self.sandbox.run(begun.job) as run:
+                await noted
+                return await self._keep(begun, run)
+        finally:
+            await to_the_end(asyncio.wait([noted]))
+            if not noted.cancelled():
+                noted.exception()  # Looked at: what failed is told by the `await` above, or by what came before it.
+
+    async def _keep(self, begun: _Begun, run: Run) -> Execution:
+        kept = await in_thread(kept_of, run, self.type, begun.provenance)
+        execution = replace(begun.execution, outcome=replace(run.outcome, refused=kept.refused))
+        made = await self.creation.file(execution.scope, kept.drafts, execution=execution)
         return replace(execution, artifacts=made)
 
-    async def _inputs(self, scope: Scope, references: Sequence[InputReference]) -> list[tuple[Input, str]]:
-        if isinstance(references, str | Path | Artifact):
-            raise TypeError("inputs is a list: put the one input into brackets")
-        if len(references) > MOST_INPUTS:
-            raise InputNotFound(f"{len(references)} inputs", f"a run takes at most {MOST_INPUTS}")
-        found: list[tuple[Input, str]] = []
-        names: set[str] = set()
-        for reference in references:
-            given, origin = await self._input(scope, reference)
-            if given.name in names:
-                raise InvalidName("input name", given.name, expected="a different name for each input")
-            names.add(given.name)
-            found.append((given, origin))
-        return found
-
-    async def _input(self, scope: Scope, reference: InputReference) -> tuple[Input, str]:
-        if isinstance(reference, Path):
-            file = HostFile.at(reference)
-            return Input(name=reference.name, chunks=file.chunks), f"file:{reference.name}"
-        wanted, number = (
-            (reference.id, reference.version.number) if isinstance(reference, Artifact) else (reference, None)
-        )
+    async def _end(self, begun: _Begun, outcome: Outcome) -> Execution:
+        ended = replace(begun.execution, outcome=outcome)
         try:
-            filed = await self.records.get(scope, wanted, version=number)
-        except ArtifactNotFound as unknown:
-            if await asyncio.to_thread(os.path.lexists, wanted):
-                raise InputNotFound(
-                    wanted, f"text names an artifact; for the file write `Path({wanted!r})`"
-                ) from unknown
-            raise
-        version = filed.artifact.version
+            await self.records.add([], execution=ended)
+            # It may have ended before that in another way, and then that is how it ended.
+            return await self.executions.get(ended.scope, ended.id)
+        except ScopeErased:
+            return ended
+        except (StorageFull, StorageFailed):
+            self._unsettled.append(ended)
+            return ended
 
-        def chunks() -> AsyncIterator[bytes]:
-            return read_verified(self.blobs, filed.blob_key, size=version.size, sha256=version.sha256)
+    async def _look(self) -> None:
+        """Look for runs of ours that another process wants to end, as long as any is on its way.
 
-        return Input(name=version.name, chunks=chunks), _origin(filed)
+        An end that could not be written when it came is written as soon as that is possible again.
+        """
+        while self._live or self._unsettled:
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(StorageFull, StorageFailed):
+                while self._unsettled:
+                    with contextlib.suppress(ScopeErased):
+                        await self.records.add([], execution=self._unsettled[0])
+                    self._unsettled.pop(0)
+                for execution_id in await self.executions.cancel_requests(self.owner) if self._live else ():
+                    if execution_id in self._live:
+                        self._live[execution_id].cancel()
 
 
-def _origin(filed: Filed) -> str:
-    return f"{filed.artifact.id}@{filed.artifact.version.number}"
-
-
-def _named(outputs: Sequence[Output]) -> list[tuple[Output, str]]:
-    """Give each file its own name: where several have the same, those in folders get their folders before it."""
-    count = Counter(output.name.casefold() for output in outputs)
-    taken: set[str] = set()
-    named: list[tuple[Output, str]] = []
-    for output in outputs:
-        is_alone = count[output.name.casefold()] == 1
-        wanted = output.name if is_alone else output.path.replace("/", "-")[-_LONGEST_JOINED:]
-        name, number = wanted, 2
-        while name.casefold() in taken:
-            name, number = f"{number}-{wanted}", number + 1
-        taken.add(name.casefold())
-        named.append((output, name))
-    return named
+def _error_of(failure: Exception) -> ProgramError:
+    if isinstance(failure, HandiworkError):
+        return ProgramError(type=failure.code, message=str(failure), hint=failure.hint)
+    return ProgramError(type="internal", message="The run broke off; the log of this process tells why.")

@@ -68,31 +68,35 @@ class WarmInterpreter:
 
     async def _launch(self) -> None:
         ours, theirs = socket.socketpair()
+        self._channel = Channel(ours)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         script = Path(__file__).with_name("zygote.py")
         with contextlib.suppress(OSError):  # without it the fonts are looked up anew at each start
             await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         with theirs:
-            # An empty environment: /proc/self/environ shows for ever what a process was started with.
-            self._process = await asyncio.to_thread(
-                subprocess.Popen,
-                [self._python, "-I", str(script), str(theirs.fileno()), *map(str, self._fonts)],
-                env={
-                    "LANG": "C.UTF-8",
-                    "TZ": "UTC",
-                    "MPLBACKEND": "Agg",
-                    "MPLCONFIGDIR": str(self._cache),
-                    **ONE_THREAD,
-                },
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        self._channel = Channel(ours)
+            command = [self._python, "-I", str(script), str(theirs.fileno()), *map(str, self._fonts)]
+            launching = asyncio.ensure_future(asyncio.to_thread(self._launched, command, theirs.fileno()))
+            try:
+                await to_the_end(launching)
+            finally:
+                # Whoever stopped waiting: what was started is ours to stop.
+                if not launching.cancelled() and launching.exception() is None:
+                    self._process = launching.result()
         await self._hear(self._channel)
+
+    def _launched(self, command: Sequence[str], channel: int) -> "subprocess.Popen[bytes]":
+        # An empty environment: /proc/self/environ shows for ever what a process was started with.
+        environment = {"LANG": "C.UTF-8", "TZ": "UTC", "MPLBACKEND": "Agg", "MPLCONFIGDIR": str(self._cache)}
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and our own script
+            command,
+            env=environment | ONE_THREAD,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            pass_fds=(channel,),
+            start_new_session=True,
+        )
 
     async def _hear(self, channel: Channel) -> None:
         hello = None

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from handiwork.store.keys import BlobKey, BlobPrefix
@@ -52,4 +53,11 @@ class Blobs(Protocol):
 
     async def delete_prefix(self, prefix: BlobPrefix) -> None:
         """Remove everything below `prefix`, as after `delete` of each key. It may be repeated after a failure."""
+        ...
+
+    def listing(self, *, before: datetime) -> AsyncGenerator[BlobKey, None]:
+        """Yield every key whose bytes were last changed before that moment, in no order.
+
+        What is put or deleted meanwhile may be among them or not. Close the generator if it is not read to the end.
+        """
         ...

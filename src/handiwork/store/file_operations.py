@@ -1,11 +1,15 @@
-"""The calls to the operating system that can lose data. In which order they must come is decided in `local_blobs`."""
+"""The calls to the operating system that can lose data. In which order they must come is decided by who makes them."""
 
 import errno
+import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import Protocol
 
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+_NO_NAMELESS_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS})
+_OPEN_DESCRIPTORS = "/proc/self/fd"
 
 
 class FileOperations(Protocol):
@@ -13,6 +17,13 @@ class FileOperations(Protocol):
 
     def create(self, path: Path) -> int:
         """Open a new file for writing, readable by its owner alone, and return its descriptor."""
+        ...
+
+    def create_nameless(self, folder: Path) -> int:
+        """As `create`, but the file has no name in `folder` yet and is gone with its descriptor.
+
+        `NotImplementedError` where the system or the file system has no such files.
+        """
         ...
 
     def write(self, descriptor: int, data: memoryview) -> int:
@@ -30,8 +41,42 @@ class FileOperations(Protocol):
         """
         ...
 
+    def publish_nameless(self, descriptor: int, target: Path) -> None:
+        """Give a finished file of `create_nameless` its name, in one step.
+
+        `FileExistsError` when the name is taken, `NotImplementedError` where there are no hard links.
+        """
+        ...
+
     def make_folder(self, path: Path) -> None:
         """Make one folder, open to its owner alone. `FileExistsError` when there is one."""
+        ...
+
+    def open_folder(self, path: Path) -> int:
+        """Return a descriptor of a folder, to sync it."""
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Remove a file's name."""
+        ...
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove an empty folder."""
+        ...
+
+    def lock(self, path: Path) -> int:
+        """Open a file, made when it is missing, and hold it locked until the descriptor is closed.
+
+        `BlockingIOError` when it is held already.
+        """
+        ...
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        """Take room on the disk for the first `size` bytes of a file, and make it at least as long."""
+        ...
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file to `size` bytes and give back the room behind them."""
         ...
 
 
@@ -40,6 +85,16 @@ class OperatingSystem:
 
     def create(self, path: Path) -> int:
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def create_nameless(self, folder: Path) -> int:
+        if sys.platform != "linux" or not Path(_OPEN_DESCRIPTORS).is_dir():
+            raise NotImplementedError
+        try:
+            return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno in _NO_NAMELESS_FILES:
+                raise NotImplementedError from error
+            raise
 
     def write(self, descriptor: int, data: memoryview) -> int:
         return os.write(descriptor, data)
@@ -56,11 +111,56 @@ class OperatingSystem:
                 raise
             _rename_to_free_name(draft, target)
 
+    def publish_nameless(self, descriptor: int, target: Path) -> None:
+        try:
+            # Only with a folder given does `os.link` follow the link in /proc; the path is absolute, so any will do.
+            os.link(f"{_OPEN_DESCRIPTORS}/{descriptor}", target, src_dir_fd=descriptor, follow_symlinks=True)
+        except OSError as error:
+            if error.errno in _NO_HARD_LINKS:
+                raise NotImplementedError from error
+            raise
+
     def make_folder(self, path: Path) -> None:
         path.mkdir(mode=0o700)
+
+    def open_folder(self, path: Path) -> int:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def remove(self, path: Path) -> None:
+        path.unlink()
+
+    def remove_folder(self, path: Path) -> None:
+        path.rmdir()
+
+    def lock(self, path: Path) -> int:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        if sys.platform == "linux":
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            _fill(descriptor, size)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        os.ftruncate(descriptor, size)
 
 
 def _rename_to_free_name(draft: Path, target: Path) -> None:
     if target.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     draft.rename(target)
+
+
+def _fill(descriptor: int, size: int) -> None:
+    """Write what cannot be compressed away: the system has no call that only takes the room."""
+    step = 256 * 1024
+    for offset in range(os.fstat(descriptor).st_size, size, step):
+        data = os.urandom(min(step, size - offset))
+        while data:
+            data = data[os.pwrite(descriptor, data, min(size, offset + step) - len(data)) :]

@@ -1,38 +1,156 @@
-"""Folders that are still there after the loss of power. What is put into them is not known here."""
+"""Folders that are still there after the loss of power. What is put into them is not known here.
+
+A file is found after a crash when every folder from its own up to the root holds the entry below it on the disk, so
+each of them must be synced once after that entry was made. `Folders` leaves out the syncs that have been done. Which
+those are is the question, because several processes work below one root: a folder that was there before may have been
+made a moment ago by a process that has not synced it yet, and one that we have synced may have been removed since and
+made anew. A path therefore proves nothing, and neither do the numbers that `stat` gives for it: the file system hands
+the number of a removed folder to the next one, and a folder's change time moves with each entry in it.
+
+What proves it is a descriptor kept open. As long as it is open the number cannot be given to another folder, so when
+the path leads to that number, it leads to the folder we have seen. We open the folder *before* we sync its parent; if
+it was replaced in between, the numbers differ the next time and the sync is done again. Nobody renames a folder here,
+so a folder that is the same has lain in its parent all the time, which could not be removed meanwhile either: one
+folder that is known to be settled settles all above it. A new file's own folder is always synced, the climb begins
+after the file has its name, and while it has that name nobody can remove a folder above it. What is not kept, because
+the number of descriptors is bounded or because a sync has failed, is synced again, which costs time and nothing else.
+
+No use is made of what one file system happens to promise beyond this (ext4 commits all folders with any of them).
+"""
 
 import contextlib
 import os
+import threading
+import weakref
+from collections import OrderedDict
 from pathlib import Path
 
 from handiwork.store.file_operations import FileOperations
 
+REMEMBERED_FOLDERS = 64
+
+
+class Folders:
+    """Makes the folders below `root` and settles them: what was settled before is known and not synced again."""
+
+    def __init__(self, root: Path, files: FileOperations, *, remembered: int = REMEMBERED_FOLDERS) -> None:
+        self._root, self._files, self._most = root, files, remembered
+        self._settled: OrderedDict[Path, int] = OrderedDict()
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._settled)
+
+    def close(self) -> None:
+        """Let go of what is remembered; it is found out anew when it is needed."""
+        with self._lock:
+            _close_all(self._settled)
+
+    def make(self, path: Path) -> None:
+        """Make `path` and what is missing above it. Nothing is synced before `settle`."""
+        for folder in reversed(_missing(path)):
+            with contextlib.suppress(FileExistsError):
+                self._files.make_folder(folder)
+
+    def settle_root(self) -> None:
+        """Make the root; return when its entry and those above it are on the disk, as far as we may look there."""
+        if self._is_settled(self._root):
+            return
+        make_folders(self._root, self._files)
+        descriptor = self._files.open_folder(self._root)
+        try:
+            device = self._root.stat().st_dev
+            for folder in self._root.parents:
+                if folder.stat().st_dev != device or not os.access(folder, os.R_OK):
+                    break
+                sync_folder(folder, self._files)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._remember([(self._root, descriptor)])
+
+    def settle(self, path: Path) -> None:
+        """Return when what is in `path` now, and every folder's entry from there up, is on the disk."""
+        sync_folder(path, self._files)
+        climbed: list[tuple[Path, int]] = []
+        try:
+            for folder in (path, *path.parents):
+                if folder == self._root or self._is_settled(folder):
+                    break
+                if folder != path:
+                    # Content has a folder of its own, so the lowest is not asked for again.
+                    climbed.append((folder, self._files.open_folder(folder)))
+                sync_folder(folder.parent, self._files)
+            self.settle_root()
+        except BaseException:
+            for _, descriptor in climbed:
+                os.close(descriptor)
+            raise
+        # Only now: a folder counts as settled when all above it are.
+        self._remember(climbed)
+
+    def _is_settled(self, folder: Path) -> bool:
+        with self._lock:
+            descriptor = self._settled.get(folder)
+            if descriptor is None:
+                return False
+            self._settled.move_to_end(folder)
+            try:
+                found = folder.lstat()
+            except FileNotFoundError:
+                return False
+            known = os.fstat(descriptor)
+            return (known.st_dev, known.st_ino) == (found.st_dev, found.st_ino)
+
+    def _remember(self, climbed: list[tuple[Path, int]]) -> None:
+        with self._lock:
+            for folder, descriptor in reversed(climbed):
+                if (earlier := self._settled.pop(folder, None)) is not None:
+                    os.close(earlier)
+                self._settled[folder] = descriptor
+            while len(self._settled) > self._most:
+                _, oldest = self._settled.popitem(last=False)
+                os.close(oldest)
+
 
 def make_folders(path: Path, files: FileOperations) -> None:
     """Make `path` and what is missing above it; each new folder's entry in its parent is synced."""
-    missing = [path]
-    while not missing[-1].parent.is_dir():
-        missing.append(missing[-1].parent)
-    for folder in reversed(missing):
+    for folder in reversed(_missing(path)):
         with contextlib.suppress(FileExistsError):
             files.make_folder(folder)
             sync_folder(folder.parent, files)
 
 
-def sync_up(path: Path, root: Path, files: FileOperations) -> None:
-    """Sync every folder from `path` up to `root`.
-
-    Also those that were there before: another process may have made them and not synced them yet.
-    """
-    sync_folder(path, files)
-    for folder in path.parents:
-        if not folder.is_relative_to(root):
-            return
-        sync_folder(folder, files)
-
-
 def sync_folder(path: Path, files: FileOperations) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = files.open_folder(path)
     try:
         files.sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_tree(folder: Path, files: FileOperations) -> None:
+    """Remove a folder with everything in it; a link in it is removed and not followed.
+
+    `FileNotFoundError` when someone else is removing it too, and `OSError` when someone puts something into it.
+    """
+    with os.scandir(folder) as entries:
+        found = [(Path(entry.path), entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for path, is_folder in found:
+        if is_folder:
+            remove_tree(path, files)
+        else:
+            files.remove(path)
+    files.remove_folder(folder)
+
+
+def _missing(path: Path) -> list[Path]:
+    missing: list[Path] = []
+    for folder in (path, *path.parents):
+        if folder.is_dir():
+            break
+        missing.append(folder)
+    return missing
+
+
+def _close_all(settled: OrderedDict[Path, int]) -> None:
+    while settled:
+        os.close(settled.popitem()[1])

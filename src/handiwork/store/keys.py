@@ -10,6 +10,7 @@ and if they did, `put` would refuse the second.
 import hashlib
 import string
 from typing import NewType
+from urllib.parse import unquote
 
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
@@ -30,6 +31,20 @@ _DEVICES = frozenset(
 
 def blob_key(scope: Scope, artifact_id: ArtifactId, number: int, name: str) -> BlobKey:
     return BlobKey(f"{artifact_prefix(scope, artifact_id)}{number}/{_file_name(name)}")
+
+
+def preview_key(scope: Scope, artifact_id: ArtifactId, number: int) -> BlobKey:
+    """Where the picture of a version is filed; no file of a user can have this name."""
+    return BlobKey(f"{artifact_prefix(scope, artifact_id)}{number}/{_MARK}preview.png")
+
+
+def version_of(key: BlobKey) -> tuple[ArtifactId, int] | None:
+    """Return which version a key belongs to, or None when it is none of ours."""
+    match key.split("/"):
+        case [_tenant, _user, _session, artifact_id, number, _name] if number.isascii() and number.isdigit():
+            return ArtifactId(unquote(artifact_id)), int(number)
+        case _:
+            return None
 
 
 def tenant_prefix(tenant: str) -> BlobPrefix:

@@ -1,31 +1,38 @@
 """Blobs in a folder of the local disk. Whose they are, and whether they may be read, is not known here.
 
 The order of `put` is the promise: the bytes go to a draft and are synced, the draft gets its name in one step that
-never replaces anything, then every folder up to the root is synced. Only then is it acknowledged. A sync that fails
+never replaces anything, then every folder up to the root is settled. Only then is it acknowledged. A sync that fails
 is final: the kernel may drop the data and report success on a second try, so the file is removed instead.
+
+Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread.
 """
 
 import contextlib
-import hashlib
+import errno
+import itertools
 import os
 import secrets
-import shutil
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterator
-from io import FileIO
+import stat
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
+from datetime import datetime
 from pathlib import Path
 
 from handiwork.errors import BlobExists, BlobNotFound, InvalidName
 from handiwork.ids import BASE36, nanoid
 from handiwork.store.blobs import CHUNK_BYTES, Stored
+from handiwork.store.drafts import Draft, Place
 from handiwork.store.failures import system_failure
 from handiwork.store.file_operations import FileOperations, OperatingSystem
-from handiwork.store.folders import make_folders, sync_folder, sync_up
+from handiwork.store.folders import Folders, remove_tree, sync_folder
 from handiwork.store.keys import BlobKey, BlobPrefix, is_safe_part
+from handiwork.store.projection import FILE_NAME
 from handiwork.store.threads import in_thread
 
 # No part of a key begins with a dot, so no tenant can be called like this.
 DRAFTS = ".tmp"
-PUBLISH_ATTEMPTS = 3
+LISTED_AT_ONCE = 256
+REMOVAL_ATTEMPTS = 3
+_PARTS_OF_AN_ARTIFACT = 4
 
 
 def _draft_name() -> str:
@@ -33,47 +40,59 @@ def _draft_name() -> str:
 
 
 class LocalBlobs:
-    """Keeps `Blobs`' promises in `root`, which is made with the first `put` and may be shared between processes."""
+    """Keeps `Blobs`' promises in `root`, which is made with the first `put` and may be shared between processes.
+
+    `drafts` is where content is written before it has its name: on the same file system, and best a folder of this
+    process alone, as `owners` gives it.
+    """
 
     def __init__(
-        self, root: Path, *, files: FileOperations | None = None, draft_name: Callable[[], str] = _draft_name
+        self,
+        root: Path,
+        *,
+        drafts: Path | None = None,
+        files: FileOperations | None = None,
+        draft_name: Callable[[], str] = _draft_name,
     ) -> None:
         self._root = root.absolute()
         self._files = files or OperatingSystem()
-        self._draft_name = draft_name
+        folder = drafts.absolute() if drafts is not None else self._root / DRAFTS
+        self._place = Place(
+            folder=folder, folders=Folders(self._root, self._files), files=self._files, new_name=draft_name
+        )
+
+    def close(self) -> None:
+        """Let go of the folders that are kept open."""
+        self._place.folders.close()
 
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:
         target = self._path(key)
-        draft = _Draft(self._root / DRAFTS / self._draft_name(), key=key, files=self._files)
+        draft = Draft(self._place)
+        held = bytearray()
         try:
-            with _os_errors_as_ours(key):
-                await in_thread(draft.begin)
             async for chunk in chunks:
-                for piece in _pieces(chunk):
-                    with _os_errors_as_ours(key):
-                        await in_thread(draft.write, piece)
+                if len(held) + len(chunk) <= CHUNK_BYTES:
+                    held += chunk
+                    continue
+                with _os_errors_as_ours(key):
+                    await in_thread(draft.write, held, chunk)
+                held = bytearray()
             with _os_errors_as_ours(key):
-                await in_thread(draft.commit, target, self._root)
+                return await in_thread(_committed, draft, held, target, key)
         except BaseException:
             await in_thread(draft.withdraw)
             raise
-        return draft.stored()
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
-        path = self._path(key)
-        with _os_errors_as_ours(key):
-            file = await in_thread(_opened, path, offset, key)
+        reader = _Reader(self._path(key), key=key, offset=offset, length=length)
         try:
-            left = length
-            while left is None or left > 0:
+            while not reader.is_through:
                 with _os_errors_as_ours(key):
-                    chunk = await in_thread(file.read, CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
-                if not chunk:
-                    return
-                left = None if left is None else left - len(chunk)
-                yield chunk
+                    chunk = await in_thread(reader.read)
+                if chunk:
+                    yield chunk
         finally:
-            file.close()
+            reader.close()
 
     async def delete(self, key: BlobKey) -> None:
         path = self._path(key)
@@ -85,6 +104,19 @@ class LocalBlobs:
         with _os_errors_as_ours(prefix):
             await in_thread(self._delete_tree, folder)
 
+    async def listing(self, *, before: datetime) -> AsyncGenerator[BlobKey, None]:
+        found = _keys_below(self._root, (), before.timestamp())
+        try:
+            while True:
+                with _os_errors_as_ours(str(self._root)):
+                    batch = await in_thread(_taken, found, LISTED_AT_ONCE)
+                for key in batch:
+                    yield key
+                if len(batch) < LISTED_AT_ONCE:
+                    return
+        finally:
+            found.close()
+
     def _path(self, key: str) -> Path:
         parts = key.split("/")
         if not all(is_safe_part(part) for part in parts):
@@ -93,17 +125,24 @@ class LocalBlobs:
 
     def _delete(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.unlink()
+            self._files.remove(path)
         self._sync_nearest(path.parent)
         # The folder of the version goes too when nothing else is in it; `put` copes when that meets a writer.
         with contextlib.suppress(OSError):
-            path.parent.rmdir()
+            self._files.remove_folder(path.parent)
 
     def _delete_tree(self, folder: Path) -> None:
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "it is a symbolic link")
+        attempt = 0
         while folder.is_dir():
-            # Another process may be removing the same files.
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(folder)
+            attempt += 1
+            try:
+                remove_tree(folder, self._files)
+            except OSError as error:
+                # Another process may be removing the same files, or a writer was in the middle of it.
+                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY) or attempt == REMOVAL_ATTEMPTS:
+                    raise
         self._sync_nearest(folder.parent)
 
     def _sync_nearest(self, folder: Path) -> None:
@@ -114,89 +153,77 @@ class LocalBlobs:
                 return
 
 
-class _Draft:
-    """One `put` on its way: a file under a temporary name, until `commit` gives it its own."""
+class _Reader:
+    """One blob that is being read; `read` opens it first and closes it with the last chunk."""
 
-    def __init__(self, path: Path, *, key: BlobKey, files: FileOperations) -> None:
-        self._path, self._key, self._files = path, key, files
+    def __init__(self, path: Path, *, key: BlobKey, offset: int, length: int | None) -> None:
+        self._path, self._key, self._offset, self._length = path, key, offset, length
+        self._left = 0
         self._descriptor: int | None = None
-        self._published: Path | None = None
-        self._hash = hashlib.sha256()
-        self._size = 0
+        self.is_through = False
 
-    def begin(self) -> None:
-        make_folders(self._path.parent, self._files)
-        self._descriptor = self._files.create(self._path)
+    def read(self) -> bytes:
+        descriptor = self._opened() if self._descriptor is None else self._descriptor
+        chunk = os.pread(descriptor, min(self._left, CHUNK_BYTES), self._offset)
+        self._offset += len(chunk)
+        self._left -= len(chunk)
+        if not self._left or not chunk:
+            self.is_through = True
+            self.close()
+        return chunk
 
-    def write(self, data: memoryview) -> None:
-        assert self._descriptor is not None
-        self._hash.update(data)
-        self._size += len(data)
-        while data:
-            data = data[self._files.write(self._descriptor, data) :]
+    def _opened(self) -> int:
+        try:
+            descriptor = self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise BlobNotFound(self._key) from error
+        facts = os.fstat(descriptor)
+        if stat.S_ISDIR(facts.st_mode):
+            raise BlobNotFound(self._key)
+        left = max(0, facts.st_size - self._offset)
+        self._left = left if self._length is None else min(left, self._length)
+        return descriptor
 
-    def commit(self, target: Path, root: Path) -> None:
-        assert self._descriptor is not None
-        self._files.sync(self._descriptor)
-        self._close()
-        self._publish(target)
-        self._forget_name()
-        sync_up(target.parent, root, self._files)
-
-    def withdraw(self) -> None:
-        """Remove what was written, as far as the system lets us; the error that led here is the one that counts."""
-        with contextlib.suppress(OSError):
-            self._close()
-        with contextlib.suppress(OSError):
-            self._forget_name()
-        if self._published is not None:
-            with contextlib.suppress(OSError):
-                self._published.unlink()
-
-    def stored(self) -> Stored:
-        return Stored(size=self._size, sha256=self._hash.hexdigest())
-
-    def _publish(self, target: Path) -> None:
-        for attempt in range(1, PUBLISH_ATTEMPTS + 1):
-            try:
-                make_folders(target.parent, self._files)
-                self._files.publish(self._path, target)
-            except FileExistsError as error:
-                raise BlobExists(self._key) from error
-            except FileNotFoundError:
-                # Someone removed the folder between the two calls.
-                if attempt == PUBLISH_ATTEMPTS:
-                    raise
-            else:
-                self._published = target
-                return
-
-    def _close(self) -> None:
+    def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
-    def _forget_name(self) -> None:
-        self._path.unlink(missing_ok=True)
 
-
-def _opened(path: Path, offset: int, key: BlobKey) -> FileIO:
+def _committed(draft: Draft, rest: bytearray, target: Path, key: BlobKey) -> Stored:
+    draft.write(rest)
     try:
-        file = FileIO(path, "r")
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise BlobNotFound(key) from error
+        return draft.commit(target)
+    except FileExistsError as error:
+        raise BlobExists(key) from error
+
+
+def _keys_below(folder: Path, parts: tuple[str, ...], before: float) -> Generator[BlobKey]:
+    # What is being deleted meanwhile is no key any more.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not is_safe_part(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _keys_below(folder / entry.name, (*parts, entry.name), before)
+            elif _is_blob(entry, parts) and _changed_before(entry, before):
+                yield BlobKey("/".join((*parts, entry.name)))
+
+
+def _is_blob(entry: os.DirEntry[str], parts: tuple[str, ...]) -> bool:
+    is_projection = len(parts) == _PARTS_OF_AN_ARTIFACT and entry.name == FILE_NAME
+    return entry.is_file(follow_symlinks=False) and not is_projection
+
+
+def _changed_before(entry: os.DirEntry[str], moment: float) -> bool:
     try:
-        file.seek(offset)
-    except BaseException:
-        file.close()
-        raise
-    return file
+        return entry.stat(follow_symlinks=False).st_mtime < moment
+    except FileNotFoundError:
+        return False
 
 
-def _pieces(chunk: bytes) -> Iterator[memoryview]:
-    view = memoryview(chunk)
-    for start in range(0, len(view), CHUNK_BYTES):
-        yield view[start : start + CHUNK_BYTES]
+def _taken(keys: Generator[BlobKey], most: int) -> list[BlobKey]:
+    return list(itertools.islice(keys, most))
 
 
 @contextlib.contextmanager

@@ -1,14 +1,15 @@
-"""The seam for records: artifacts, versions and executions by scope. Content is not kept here, only its key.
+"""The seam for records of artifacts: what is known of each, by scope. Content is not kept here, only its key.
 
 A foreign artifact answers exactly like a missing one, because the scope is part of every query.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
-from handiwork.ids import ExecutionId
-from handiwork.model import Artifact, Execution, Scope
+from handiwork.ids import ArtifactId
+from handiwork.model import Artifact, Execution, Reach, Scope, SessionSummary
 from handiwork.store.keys import BlobKey
 
 
@@ -22,41 +23,92 @@ class Filed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some artifacts of a session; `next_cursor` is None on the last page."""
+    """Some artifacts of a session; `next_cursor` is None on the last page.
+
+    Whoever follows the session's events from `seq` on misses nothing that is not on the page.
+    """
 
     items: tuple[Artifact, ...]
     next_cursor: str | None
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPage:
+    """Some sessions of a user, the one that was active last first."""
+
+    items: tuple[SessionSummary, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which artifacts a page shows: of a type, in a state, with a text in title, name or handle; by default all."""
+
+    type: str | None = None
+    state: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What a session or a user may keep at most; None is no bound."""
+
+    artifacts: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What must hold for an addition: the quotas, and that nothing was erased since its bytes were put there."""
+
+    session: Quota = field(default_factory=Quota)
+    user: Quota = field(default_factory=Quota)
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A picture of one version, stored beside its bytes."""
+
+    blob_key: BlobKey
+    size: int
+    sha256: str
 
 
 class Records(Protocol):
     """What is known of every artifact. When a method that writes returns, its change survives a crash.
 
-    A `reference` is an id or a handle. Each method may raise `StorageFailed`, and those that write `StorageFull`.
+    A `reference` is an id, or within one session a handle. Each change writes its events in its own transaction.
+    Each method may raise `StorageFailed`, and those that write `StorageFull`.
     """
 
-    async def add(self, entries: Sequence[Filed], *, execution: Execution | None = None) -> None:
+    async def add(
+        self, entries: Sequence[Filed], *, execution: Execution | None = None, terms: Terms | None = None
+    ) -> None:
         """Add new artifacts with their first versions, whose bytes are stored already; all of them or none.
 
         The `execution` that made them is recorded with them, or brought up to date if it is known.
 
         Raises:
-            HandleTaken: another artifact of the session has this handle; nothing was added.
+            HandleTaken: another artifact of the session has this handle.
+            QuotaExceeded: the session or the user would have too much.
+            ScopeErased: session, user or tenant was erased since `terms.since`.
+            TookTooLong: `terms.since` is so long ago that the bytes may be taken for orphans.
         """
         ...
 
-    async def get(self, scope: Scope, reference: str, *, version: int | None = None) -> Filed:
+    async def get(self, reach: Scope | Reach, reference: str, *, version: int | None = None) -> Filed:
         """Return an artifact at its head, or at the version that was asked for.
 
         Raises:
-            ArtifactNotFound: there is none in this scope.
+            ArtifactNotFound: there is none within reach.
             VersionNotFound: it has no such version.
             ArtifactExpired: its retention has ended, whether or not anything was purged.
         """
         ...
 
-    async def page(
-        self, scope: Scope, *, type: str | None = None, state: str | None = None, limit: int, cursor: str | None = None
-    ) -> Page:
+    async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
         """Return artifacts that have not expired, at their heads, newest first.
 
         Going on from `next_cursor` repeats nothing and skips nothing, whatever is added meanwhile. A cursor holds no
@@ -67,27 +119,32 @@ class Records(Protocol):
         """
         ...
 
-    async def remove(self, scope: Scope, reference: str) -> tuple[BlobKey, ...]:
-        """Let an artifact expire now, and return the keys of its versions, whose bytes the caller then deletes.
+    async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
+        """Let an artifact expire now, and return it. Its bytes are the caller's to delete, or the next purge's.
 
         Raises:
-            ArtifactNotFound: there is none in this scope.
+            ArtifactNotFound: there is none within reach.
             ArtifactExpired: it has expired before.
+            ArtifactHeld: it is pinned.
         """
         ...
 
-    async def add_execution(self, execution: Execution) -> None:
-        """Record a run as it stands; one that is known is brought up to date. Its artifacts are not added."""
-        ...
-
-    async def get_execution(self, scope: Scope, execution_id: ExecutionId) -> Execution:
-        """Return a run with the artifacts that it made and that have not expired, in the order they were added.
+    async def hold(self, reach: Scope | Reach, reference: str, *, held: bool) -> Artifact:
+        """Pin an artifact so that it stays past its expiry, or let it go.
 
         Raises:
-            ExecutionNotFound: there is none in this scope.
+            ArtifactNotFound, ArtifactExpired: there is none to be had.
         """
         ...
 
-    async def sessions(self, tenant: str, user: str, *, limit: int = 1000) -> tuple[str, ...]:
+    async def sessions(self, tenant: str, user: str, *, limit: int = 1000, cursor: str | None = None) -> SessionPage:
         """Return the sessions of a user, the one that was active last first."""
+        ...
+
+    async def preview(self, artifact_id: ArtifactId, number: int) -> Preview | bool | None:
+        """Return where the picture of a version is; False when none can be made, None when nobody has tried."""
+        ...
+
+    async def note_preview(self, artifact_id: ArtifactId, number: int, preview: Preview | None) -> None:
+        """Note where the picture of a version is, or that none can be made; a version that is gone is no error."""
         ...

@@ -8,10 +8,12 @@ from functools import cache
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, Table
 
+from handiwork.events import Event
 from handiwork.model import Artifact, Execution, Outcome, Scope
 from handiwork.store import tables
+from handiwork.store.key_records import KeyRecord
 from handiwork.store.keys import BlobKey
-from handiwork.store.records import Filed
+from handiwork.store.records import Filed, Preview
 
 Row = dict[str, object]
 
@@ -30,6 +32,7 @@ def artifact_row(artifact: Artifact, *, ordinal: int) -> Row:
         "ordinal": ordinal,
         "updated_at": artifact.updated_at,
         "expires_at": artifact.expires_at,
+        "held": artifact.held,
     }
 
 
@@ -91,6 +94,29 @@ def execution_of(row: RowMapping, artifacts: tuple[Artifact, ...]) -> Execution:
     )
 
 
+def event_of(row: RowMapping) -> Event:
+    facts = _facts(row, tables.events)
+    return _events().validate_python({**facts, "scope": facts})
+
+
+def key_row(key: KeyRecord) -> Row:
+    return {**{field.name: getattr(key, field.name) for field in fields(key)}, "permissions": sorted(key.permissions)}
+
+
+def key_of(row: RowMapping) -> KeyRecord:
+    return _keys().validate_python(_facts(row, tables.keys))
+
+
+def preview_row(preview: Preview | None) -> Row:
+    return {} if preview is None else {field.name: getattr(preview, field.name) for field in fields(preview)}
+
+
+def preview_of(noted: object) -> Preview | bool | None:
+    if noted is None:
+        return None
+    return _previews().validate_python(noted) if noted else False
+
+
 def _facts(row: RowMapping, table: Table) -> Row:
     return {column.name: row[column] for column in table.columns}
 
@@ -117,3 +143,18 @@ def _artifacts() -> TypeAdapter[Artifact]:
 @cache
 def _outcomes() -> TypeAdapter[Outcome]:
     return TypeAdapter(Outcome)
+
+
+@cache
+def _events() -> TypeAdapter[Event]:
+    return TypeAdapter(Event)
+
+
+@cache
+def _keys() -> TypeAdapter[KeyRecord]:
+    return TypeAdapter(KeyRecord)
+
+
+@cache
+def _previews() -> TypeAdapter[Preview]:
+    return TypeAdapter(Preview)

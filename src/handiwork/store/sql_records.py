@@ -1,70 +1,61 @@
-"""Records in a SQL database. How the database is opened and brought up to date is known to `sqlite` and `upgrade`."""
+"""Artifacts in a SQL database. Runs are known to `sql_executions`, and what ends to `sql_expiry`."""
 
-import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
+    Integer,
     RowMapping,
     Select,
-    Table,
     and_,
+    bindparam,
     func,
     insert,
     or_,
     select,
     tuple_,
-    union_all,
     update,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.exc import IntegrityError
 
-from handiwork.errors import (
-    ArtifactExpired,
-    ArtifactNotFound,
-    ExecutionNotFound,
-    HandleTaken,
-    VersionNotFound,
-)
-from handiwork.ids import ExecutionId
-from handiwork.model import Artifact, Execution, Scope
+from handiwork.clock import Clock, utc_now
+from handiwork.errors import ArtifactExpired, ArtifactHeld, ArtifactNotFound, HandleTaken, VersionNotFound
+from handiwork.events import Happening
+from handiwork.ids import ArtifactId
+from handiwork.model import Artifact, Execution, Reach, Scope, SessionSummary
+from handiwork.store.clauses import is_live, named, within, within_named
 from handiwork.store.cursors import Cursor
+from handiwork.store.database import Database
 from handiwork.store.failures import database_failure
-from handiwork.store.keys import BlobKey
-from handiwork.store.records import Filed, Page
-from handiwork.store.rows import artifact_row, execution_of, execution_row, filed_of, version_row
-from handiwork.store.sqlite import FOR_WRITING
-from handiwork.store.tables import artifacts, executions, versions
+from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
+from handiwork.store.rows import artifact_row, filed_of, preview_of, preview_row, version_row
+from handiwork.store.sql_events import record
+from handiwork.store.sql_executions import put
+from handiwork.store.sql_terms import demand, demand_nothing_erased
+from handiwork.store.tables import UtcTime, artifacts, sessions, versions
 
-Clock = Callable[[], datetime]
-
-_UNFINISHED = frozenset({"queued", "running"})
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+LARGEST_NUMBER = 2**31 - 1
 
 
 class SqlRecords:
-    """Keeps `Records`' promises on an engine whose database is up to date; the caller disposes of the engine."""
+    """Keeps `Records`' promises on a database that is up to date; the caller closes it."""
 
-    def __init__(self, engine: AsyncEngine, *, clock: Clock = utc_now) -> None:
-        self._reader = engine
-        self._writer = engine.execution_options(**FOR_WRITING)
-        self._clock = clock
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database, self._clock = database, clock
 
-    async def add(self, entries: Sequence[Filed], *, execution: Execution | None = None) -> None:
+    async def add(
+        self, entries: Sequence[Filed], *, execution: Execution | None = None, terms: Terms | None = None
+    ) -> None:
         _refuse_a_handle_twice(entries)
         try:
-            async with _transaction(self._writer) as connection:
-                if execution is not None:
-                    await self._put_execution(connection, execution)
-                for ordinal, entry in enumerate(entries):
-                    await connection.execute(insert(artifacts).values(artifact_row(entry.artifact, ordinal=ordinal)))
-                    await connection.execute(insert(versions).values(version_row(entry)))
+            await self._database.write(
+                lambda connection: _add(connection, entries, execution, terms or Terms(), self._clock())
+            )
         except IntegrityError as error:
             # Which constraint it was is told in each database's own prose; a look at the rows is plain.
             for entry in entries:
@@ -72,135 +63,173 @@ class SqlRecords:
                     raise HandleTaken(entry.artifact.handle) from error
             raise database_failure(error) from error
 
-    async def get(self, scope: Scope, reference: str, *, version: int | None = None) -> Filed:
-        number = artifacts.c.head if version is None else version
-        query = (
-            select(artifacts, versions)
-            .join_from(
-                artifacts,
-                versions,
-                and_(versions.c.artifact_id == artifacts.c.id, versions.c.number == number),
-                isouter=True,
-            )
-            .where(_in_scope(scope), _refers(reference))
+    async def get(self, reach: Scope | Reach, reference: str, *, version: int | None = None) -> Filed:
+        return await self._database.read(
+            lambda connection: _found(connection, reach, reference, version, self._clock())
         )
-        async with _transaction(self._reader) as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-        if row is None:
-            raise ArtifactNotFound(reference)
-        self._refuse_expired(reference, row[artifacts.c.expires_at])
-        if row[versions.c.number] is None:
-            raise VersionNotFound(reference, version or 0, head=row[artifacts.c.head])
-        return filed_of(row)
 
-    async def page(
-        self, scope: Scope, *, type: str | None = None, state: str | None = None, limit: int, cursor: str | None = None
-    ) -> Page:
-        query = _joined().where(_in_scope(scope), self._is_live(), versions.c.number == artifacts.c.head)
-        if type is not None:
-            query = query.where(artifacts.c.type == type)
-        if state is not None:
-            query = query.where(artifacts.c.state == state)
+    async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
+        query = _joined().where(within(scope), is_live(self._clock()), versions.c.number == artifacts.c.head)
+        query = _narrowed(query, search or Search())
         if cursor is not None:
             after = Cursor.parse(cursor)
             place = tuple_(artifacts.c.created_at, artifacts.c.ordinal, artifacts.c.id)
             query = query.where(place < (after.created_at, after.ordinal, after.id))
         newest_first = (artifacts.c.created_at.desc(), artifacts.c.ordinal.desc(), artifacts.c.id.desc())
-        async with _transaction(self._reader) as connection:
-            rows = (await connection.execute(query.order_by(*newest_first).limit(limit + 1))).mappings().all()
-        shown = rows[:limit]
-        following = _place(shown[-1]).spelled() if shown and len(rows) > limit else None
-        return Page(items=tuple(filed_of(row).artifact for row in shown), next_cursor=following)
+        query = query.order_by(*newest_first).limit(limit + 1)
 
-    async def remove(self, scope: Scope, reference: str) -> tuple[BlobKey, ...]:
-        async with _transaction(self._writer) as connection:
-            found = await connection.execute(
-                select(artifacts.c.id, artifacts.c.expires_at).where(_in_scope(scope), _refers(reference))
-            )
-            row = found.one_or_none()
-            if row is None:
-                raise ArtifactNotFound(reference)
-            self._refuse_expired(reference, row.expires_at)
-            await connection.execute(
-                update(artifacts).where(_in_scope(scope), artifacts.c.id == row.id).values(expires_at=self._clock())
-            )
-            keys = await connection.scalars(
-                _joined(versions.c.blob_key)
-                .where(_in_scope(scope), artifacts.c.id == row.id)
-                .order_by(versions.c.number)
-            )
-            return tuple(BlobKey(key) for key in keys)
+        def look(connection: Connection) -> Page:
+            rows = connection.execute(query).mappings().all()
+            seq = connection.execute(select(sessions.c.last_seq).where(within(scope, sessions))).scalar()
+            shown = rows[:limit]
+            following = _place(shown[-1]).spelled() if shown and len(rows) > limit else None
+            return Page(items=tuple(filed_of(row).artifact for row in shown), next_cursor=following, seq=seq or 0)
 
-    async def add_execution(self, execution: Execution) -> None:
-        try:
-            async with _transaction(self._writer) as connection:
-                await self._put_execution(connection, execution)
-        except IntegrityError as error:
-            raise database_failure(error) from error
+        return await self._database.read(look)
 
-    async def get_execution(self, scope: Scope, execution_id: ExecutionId) -> Execution:
-        query = select(executions).where(_in_scope(scope, executions), executions.c.id == execution_id)
-        made = (
-            _joined()
-            .where(_in_scope(scope), self._is_live(), versions.c.execution_id == execution_id)
-            .order_by(artifacts.c.created_at, artifacts.c.ordinal)
-        )
-        async with _transaction(self._reader) as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-            if row is None:
-                raise ExecutionNotFound(execution_id)
-            outputs = (await connection.execute(made)).mappings().all()
-        return execution_of(row, tuple(filed_of(output).artifact for output in outputs))
+    async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
+        def write(connection: Connection) -> Artifact:
+            now = self._clock()
+            artifact = _found(connection, reach, reference, None, now).artifact
+            if artifact.held:
+                raise ArtifactHeld(reference)
+            # That both times are the same tells a removal from an expiry.
+            ended = update(artifacts).where(artifacts.c.id == artifact.id).values(expires_at=now, updated_at=now)
+            connection.execute(ended)
+            removed = Happening(type="artifact-expired", artifact_id=artifact.id, facts={"reason": "removed"})
+            record(connection, artifact.scope, [removed], at=now)
+            return artifact
 
-    async def sessions(self, tenant: str, user: str, *, limit: int = 1000) -> tuple[str, ...]:
-        each = union_all(
-            *(
-                select(table.c.session, moment.label("at")).where(table.c.tenant == tenant, table.c.user == user)
-                for table, moment in ((artifacts, artifacts.c.updated_at), (executions, executions.c.created_at))
-            )
-        ).subquery()
-        query = select(each.c.session).group_by(each.c.session)
-        async with _transaction(self._reader) as connection:
-            names = await connection.scalars(query.order_by(func.max(each.c.at).desc(), each.c.session).limit(limit))
-            return tuple(names)
+        return await self._database.write(write)
 
-    async def _put_execution(self, connection: AsyncConnection, execution: Execution) -> None:
-        finished_at = None if execution.status in _UNFINISHED else self._clock()
-        row = execution_row(execution, finished_at=finished_at)
-        known = await connection.execute(
-            update(executions)
-            .where(_in_scope(execution.scope, executions), executions.c.id == execution.id)
-            .values(row)
-        )
-        if known.rowcount == 0:
-            await connection.execute(insert(executions).values(row))
+    async def hold(self, reach: Scope | Reach, reference: str, *, held: bool) -> Artifact:
+        def write(connection: Connection) -> Artifact:
+            now = self._clock()
+            artifact = _found(connection, reach, reference, None, now).artifact
+            connection.execute(update(artifacts).where(artifacts.c.id == artifact.id).values(held=held))
+            if not held and artifact.expires_at is not None and artifact.expires_at <= now:
+                return replace(artifact, held=False)
+            return _found(connection, reach, reference, None, now).artifact
+
+        return await self._database.write(write)
+
+    async def sessions(self, tenant: str, user: str, *, limit: int = 1000, cursor: str | None = None) -> SessionPage:
+        query = select(sessions).where(within(Reach(tenant=tenant, user=user), sessions))
+        if cursor is not None:
+            after = Cursor.parse(cursor)
+            place = (sessions.c.updated_at, sessions.c.session)
+            older = sessions.c.updated_at < after.created_at
+            query = query.where(or_(older, and_(place[0] == after.created_at, place[1] > after.id)))
+        query = query.order_by(sessions.c.updated_at.desc(), sessions.c.session).limit(limit + 1)
+        rows = await self._database.read(lambda connection: connection.execute(query).mappings().all())
+        shown = tuple(map(_summary, rows[:limit]))
+        following = None
+        if len(rows) > limit and shown:
+            following = Cursor(created_at=shown[-1].updated_at, ordinal=0, id=shown[-1].session).spelled()
+        return SessionPage(items=shown, next_cursor=following)
+
+    async def preview(self, artifact_id: ArtifactId, number: int) -> Preview | bool | None:
+        query = select(versions.c.preview).where(_is_version(artifact_id, number))
+        return preview_of(await self._database.read(lambda connection: connection.scalar(query)))
+
+    async def note_preview(self, artifact_id: ArtifactId, number: int, preview: Preview | None) -> None:
+        noted = update(versions).where(_is_version(artifact_id, number)).values(preview=preview_row(preview))
+        await self._database.write(lambda connection: connection.execute(noted).rowcount)
 
     async def _handle_is_taken(self, artifact: Artifact) -> bool:
-        query = select(artifacts.c.id).where(_in_scope(artifact.scope), artifacts.c.handle == artifact.handle)
-        async with _transaction(self._reader) as connection:
-            return await connection.scalar(query) is not None
-
-    def _is_live(self) -> ColumnElement[bool]:
-        return or_(artifacts.c.expires_at.is_(None), artifacts.c.expires_at > self._clock())
-
-    def _refuse_expired(self, reference: str, expires_at: datetime | None) -> None:
-        if expires_at is not None and expires_at <= self._clock():
-            raise ArtifactExpired(reference, expires_at.isoformat())
+        query = select(artifacts.c.id).where(within(artifact.scope), artifacts.c.handle == artifact.handle)
+        return await self._database.read(lambda connection: connection.scalar(query)) is not None
 
 
-@contextlib.asynccontextmanager
-async def _transaction(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    try:
-        async with engine.begin() as connection:
-            yield connection
-    except IntegrityError:
-        raise
-    except DBAPIError as error:
-        raise database_failure(error) from error
+def _add(
+    connection: Connection, entries: Sequence[Filed], execution: Execution | None, terms: Terms, now: datetime
+) -> None:
+    by_scope: dict[Scope, list[Filed]] = {}
+    for entry in entries:
+        by_scope.setdefault(entry.artifact.scope, []).append(entry)
+    if execution is not None:
+        by_scope.setdefault(execution.scope, [])
+    ordinals = {entry.artifact.id: ordinal for ordinal, entry in enumerate(entries)}
+    for scope, added in by_scope.items():
+        size = sum(entry.artifact.size for entry in added)
+        demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
+        if added:
+            rows = [artifact_row(entry.artifact, ordinal=ordinals[entry.artifact.id]) for entry in added]
+            connection.execute(insert(artifacts), rows)
+            connection.execute(insert(versions), [version_row(entry) for entry in added])
+        told = [_created(entry.artifact) for entry in added]
+        if execution is not None and execution.scope == scope:
+            demand_nothing_erased(connection, scope, execution.created_at)
+            run = put(connection, execution, at=now)
+            told = [*run[:-1], *told, *run[-1:]]
+        record(connection, scope, told, at=now, added=(len(added), size))
+
+
+def _created(artifact: Artifact) -> Happening:
+    facts = {"artifactType": artifact.type, "version": artifact.version.number}
+    return Happening(
+        type="artifact-created",
+        artifact_id=artifact.id,
+        execution_id=artifact.version.provenance.execution_id,
+        facts=facts,
+    )
+
+
+@cache
+def _lookup(*, has_user: bool, has_session: bool, is_head: bool) -> Select[Any]:
+    number: ColumnElement[int] = artifacts.c.head if is_head else bindparam("number", type_=Integer)
+    is_asked_for = and_(versions.c.artifact_id == artifacts.c.id, versions.c.number == number)
+    refers = artifacts.c.id == bindparam("reference")
+    if has_user and has_session:
+        # A handle is unique in its session only, so it names nothing for a caller who sees more than one.
+        refers = or_(refers, artifacts.c.handle == bindparam("reference"))
+    return (
+        select(artifacts, versions, is_live(bindparam("now", type_=UtcTime)).label("is_live"))
+        .join_from(artifacts, versions, is_asked_for, isouter=True)
+        .where(within_named(artifacts, has_user=has_user, has_session=has_session), refers)
+    )
+
+
+def _found(connection: Connection, reach: Scope | Reach, reference: str, version: int | None, now: datetime) -> Filed:
+    query = _lookup(has_user=reach.user is not None, has_session=reach.session is not None, is_head=version is None)
+    asked: dict[str, object] = {**named(reach), "reference": _storable(reference), "now": now}
+    if version is not None:
+        # What no column can hold is in no row, and asking for it is no error.
+        asked["number"] = max(0, min(version, LARGEST_NUMBER))
+    row = connection.execute(query, asked).mappings().one_or_none()
+    if row is None:
+        raise ArtifactNotFound(reference)
+    if not row["is_live"]:
+        raise ArtifactExpired(reference, row[artifacts.c.expires_at].isoformat())
+    if row[versions.c.number] is None:
+        raise VersionNotFound(reference, version or 0, head=row[artifacts.c.head])
+    return filed_of(row)
+
+
+def _narrowed(query: Select[Any], search: Search) -> Select[Any]:
+    if search.type is not None:
+        query = query.where(artifacts.c.type == search.type)
+    if search.state is not None:
+        query = query.where(artifacts.c.state == search.state)
+    if search.text:
+        wanted = _storable(search.text.lower())
+        places = (artifacts.c.title, versions.c.name, artifacts.c.handle)
+        query = query.where(or_(*(func.lower(place).contains(wanted, autoescape=True) for place in places)))
+    return query
 
 
 def _place(row: RowMapping) -> Cursor:
     return Cursor(created_at=row[artifacts.c.created_at], ordinal=row[artifacts.c.ordinal], id=row[artifacts.c.id])
+
+
+def _summary(row: RowMapping) -> SessionSummary:
+    return SessionSummary(
+        session=row[sessions.c.session],
+        created_at=row[sessions.c.created_at],
+        updated_at=row[sessions.c.updated_at],
+        artifacts=row[sessions.c.artifacts],
+        size=row[sessions.c.bytes],
+    )
 
 
 def _refuse_a_handle_twice(entries: Sequence[Filed]) -> None:
@@ -212,14 +241,14 @@ def _refuse_a_handle_twice(entries: Sequence[Filed]) -> None:
         seen.add(place)
 
 
-def _joined(*columns: ColumnElement[Any]) -> Select[Any]:
-    chosen = columns or (artifacts, versions)
-    return select(*chosen).join_from(artifacts, versions, versions.c.artifact_id == artifacts.c.id)
+def _joined() -> Select[Any]:
+    return select(artifacts, versions).join_from(artifacts, versions, versions.c.artifact_id == artifacts.c.id)
 
 
-def _in_scope(scope: Scope, table: Table = artifacts) -> ColumnElement[bool]:
-    return and_(table.c.tenant == scope.tenant, table.c.user == scope.user, table.c.session == scope.session)
+def _is_version(artifact_id: ArtifactId, number: int) -> ColumnElement[bool]:
+    return and_(versions.c.artifact_id == artifact_id, versions.c.number == number)
 
 
-def _refers(reference: str) -> ColumnElement[bool]:
-    return or_(artifacts.c.id == reference, artifacts.c.handle == reference)
+def _storable(text: str) -> str:
+    """Return `text` as it would be stored: half a surrogate pair, which a command line may hold, is a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""The tables, for SQLite and PostgreSQL alike. What is read from them and written to them is in `sql_records`.
+"""The tables, for SQLite and PostgreSQL alike. What is read from them and written to them is in `sql_*`.
 
 `migrations/` makes the same tables step by step; a test proves that the two agree.
 """
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -78,10 +79,14 @@ artifacts = Table(
     Column("ordinal", Integer, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
+    Column("held", Boolean, nullable=False),
+    # Its bytes and versions are gone; the row stays for a while to tell its owner that it has expired.
+    Column("purged_at", UtcTime),
     UniqueConstraint("tenant", "user", "session", "handle"),
     CheckConstraint("head >= 1", name="head"),
     Index(None, "tenant", "user", "session", "created_at", "ordinal", "id"),
     Index(None, "expires_at"),
+    Index(None, "purged_at"),
 )
 
 versions = Table(
@@ -102,6 +107,8 @@ versions = Table(
     # Out of the provenance, to find what a run has made.
     Column("execution_id", String(64)),
     Column("created_at", UtcTime, nullable=False),
+    # Where its picture is, an empty object when none can be made, null when nobody has asked.
+    Column("preview", JSON(none_as_null=True)),
     CheckConstraint("number >= 1", name="number"),
     CheckConstraint("size >= 0", name="size"),
     Index(None, "execution_id"),
@@ -116,5 +123,67 @@ executions = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("finished_at", UtcTime),
     Column("outcome", JSON, nullable=False),
+    # The process that carries it out, as long as it has not ended.
+    Column("owner", String(64)),
+    Column("cancel_requested", Boolean, nullable=False),
     Index(None, "tenant", "user", "session", "created_at", "id"),
+    Index(None, "owner"),
+)
+
+# What a session adds up to. Its row is written with every event, so whoever writes it has the numbers to himself.
+sessions = Table(
+    "sessions",
+    metadata,
+    *(Column(column.name, Text, primary_key=True) for column in _scope()),
+    Column("last_seq", Integer, nullable=False),
+    # The oldest event that is still kept has this number.
+    Column("first_seq", Integer, nullable=False),
+    # The number before that of its first event: not 0 where a session of this name was erased before.
+    Column("base_seq", Integer, nullable=False),
+    Column("artifacts", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Index(None, "tenant", "user", "updated_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    *(Column(column.name, Text, primary_key=True) for column in _scope()),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("id", String(64), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("artifact_id", String(64)),
+    Column("execution_id", String(64)),
+    Column("at", UtcTime, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index(None, "at"),
+)
+
+# That something was erased, as a hash: whoever is still storing into it must not end with a row without bytes.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("place", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    # The highest number of an event that was erased with it: no cursor from before shall fit what comes after.
+    Column("last_seq", Integer, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("user", Text),
+    Column("session", Text),
+    Column("name", Text, nullable=False),
+    Column("permissions", JSON, nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Index(None, "tenant", "created_at"),
 )

@@ -20,7 +20,7 @@ from handiwork.errors import StoreVersionMismatch
 from handiwork.store.failures import database_failure, system_failure
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.folders import make_folders, sync_folder
-from handiwork.store.sqlite import BUSY_SECONDS, open_sqlite_for_upgrade
+from handiwork.store.sqlite import BUSY_SECONDS, FOR_WRITING, open_sqlite
 from handiwork.store.tables import metadata
 
 Standing = Literal["empty", "older", "current", "newer"]
@@ -90,8 +90,9 @@ def upgrade(path: Path, *, history: History = HISTORY) -> Revision:
                 case "older":
                     _copy(path, path.with_name(f"{path.name}.before-{history.head}"))
                     _migrate(path, history)
+                    _write_ahead(path)
                 case "current":
-                    pass
+                    _write_ahead(path)
             return before
 
 
@@ -134,13 +135,18 @@ def _errors_as_ours(path: Path) -> Generator[None]:
 
 def _create(path: Path, history: History) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(path)
     with _transaction(path) as connection:
         metadata.create_all(connection)
         _REVISION.create(connection)
         connection.execute(insert(_REVISION).values(version_num=history.head))
     sync_folder(path.parent, OperatingSystem())
+
+
+def _write_ahead(path: Path) -> None:
+    """Let writers and readers not wait for each other; a database that comes from a backup may have lost that."""
+    with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _migrate(path: Path, history: History) -> None:
@@ -171,9 +177,9 @@ def _copy(path: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _transaction(path: Path) -> Generator[Connection]:
-    engine = open_sqlite_for_upgrade(path)
+    engine = open_sqlite(path)
     try:
-        with engine.begin() as connection:
+        with engine.execution_options(**FOR_WRITING).begin() as connection:
             yield connection
     finally:
         engine.dispose()

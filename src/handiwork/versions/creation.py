@@ -5,11 +5,21 @@ Which bytes are wanted is decided by the callers; where they go is the store's.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from handiwork.errors import ContentTooLarge, HandleTaken, InvalidName, UnsupportedFormat
+from handiwork.clock import Clock
+from handiwork.errors import (
+    ContentTooLarge,
+    HandleTaken,
+    InvalidName,
+    QuotaExceeded,
+    ScopeErased,
+    StorageFull,
+    TookTooLong,
+    UnsupportedFormat,
+)
 from handiwork.ids import ArtifactId, new_handle
 from handiwork.media.detection import detect
 from handiwork.media.formats import Format
@@ -17,14 +27,17 @@ from handiwork.model import Artifact, Execution, Provenance, Scope, Version
 from handiwork.store.blobs import Blobs
 from handiwork.store.keys import BlobKey, blob_key
 from handiwork.store.projection import write_projection
-from handiwork.store.records import Filed, Records
+from handiwork.store.records import Filed, Quota, Records, Terms
+from handiwork.store.space import Space
+from handiwork.store.threads import in_thread
 from handiwork.tasks import to_the_end
 from handiwork.types.artifact_type import ArtifactType
+from handiwork.versions.content import Bytes
 
 HANDLE_ATTEMPTS = 8
+AT_HAND_BYTES = 64 * 1024
 LONGEST_NAME = 255
 LONGEST_TITLE = 300
-Clock = Callable[[], datetime]
 
 
 class Content(Protocol):
@@ -46,8 +59,18 @@ class Draft:
     title: str | None = None
     provenance: Provenance = field(default_factory=Provenance)
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    retention: timedelta | Literal["default"] | None = "default"
+    """How long it is kept; None is for ever."""
     uncounted_bytes: int = 0
     """What was put in on the way, such as a library, and does not count against the cap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """What each session and each user may keep at most."""
+
+    session: Quota = field(default_factory=Quota)
+    user: Quota = field(default_factory=Quota)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +83,8 @@ class Creation:
     new_id: Callable[[], ArtifactId]
     retention: timedelta | None
     notes: Path | None
+    quotas: Quotas = field(default_factory=Quotas)
+    space: Space | None = None
 
     async def file(
         self, scope: Scope, drafts: Sequence[Draft], *, execution: Execution | None = None
@@ -70,9 +95,13 @@ class Creation:
             ContentTooLarge: a draft is over the cap of its type.
             UnsupportedFormat: a draft is of a kind that is not delivered.
             InvalidName: a name or title cannot be used.
+            QuotaExceeded, ScopeErased, TookTooLong: nothing was stored.
             StorageFull, StorageFailed: nothing was stored.
         """
-        formats = [_admit(draft) for draft in drafts]
+        terms = Terms(session=self.quotas.session, user=self.quotas.user, since=self.clock())
+        formats = await _admitted(drafts)
+        if self.space is not None and drafts:
+            await self.space.demand()
         stored: list[BlobKey] = []
         try:
             filed = [await self._put(scope, d, f, stored) for d, f in zip(drafts, formats, strict=True)]
@@ -81,8 +110,9 @@ class Creation:
             raise
         try:
             # Cut in two, nobody could tell whether the commit took place and the bytes are needed.
-            filed = await to_the_end(self._commit(filed, execution))
-        except HandleTaken:
+            filed = await to_the_end(self._commit(filed, execution, terms))
+        except (HandleTaken, QuotaExceeded, ScopeErased, StorageFull, TookTooLong):
+            # Not after `StorageFailed`: a record that could not be synced may come back, and needs its bytes then.
             await self._forget(stored)
             raise
         if self.notes is not None:
@@ -100,6 +130,7 @@ class Creation:
         bytes_ = await self.blobs.put(key, draft.content.chunks())
         stored.append(key)
         now = self.clock()
+        kept_for = self.retention if draft.retention == "default" else draft.retention
         version = Version(
             artifact_id=artifact_id,
             number=1,
@@ -122,24 +153,31 @@ class Creation:
             title=draft.title or draft.name,
             created_at=now,
             updated_at=now,
-            expires_at=None if self.retention is None else now + self.retention,
+            expires_at=None if kept_for is None else now + kept_for,
             version=version,
         )
         return Filed(artifact=artifact, blob_key=key)
 
-    async def _commit(self, filed: list[Filed], execution: Execution | None) -> list[Filed]:
+    async def _commit(self, filed: list[Filed], execution: Execution | None, terms: Terms) -> list[Filed]:
         for _attempt in range(HANDLE_ATTEMPTS):
             try:
                 if execution is None:
-                    await self.records.add(filed)
+                    await self.records.add(filed, terms=terms)
                 else:
                     made = tuple(each.artifact for each in filed)
-                    await self.records.add(filed, execution=replace(execution, artifacts=made))
+                    await self.records.add(filed, execution=replace(execution, artifacts=made), terms=terms)
             except HandleTaken as taken:
                 filed = [_renamed(each) if each.artifact.handle == taken.handle else each for each in filed]
             else:
                 return filed
         raise HandleTaken(filed[0].artifact.handle)
+
+
+async def _admitted(drafts: Sequence[Draft]) -> list[Format]:
+    if all(isinstance(draft.content, Bytes) and draft.content.size <= AT_HAND_BYTES for draft in drafts):
+        return [_admit(draft) for draft in drafts]
+    # Looking into files waits for the disk.
+    return await in_thread(lambda: [_admit(draft) for draft in drafts])
 
 
 def _renamed(filed: Filed) -> Filed:
@@ -156,11 +194,16 @@ def _admit(draft: Draft) -> Format:
         raise InvalidName(
             "file name", draft.name, expected=f"printable characters without a slash, 1 to {LONGEST_NAME} bytes"
         )
-    if draft.title is not None and len(draft.title) > LONGEST_TITLE:
-        raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} characters")
+    if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
+        raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
     if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
         raise ContentTooLarge(draft.name, size=draft.content.size, limit=draft.type.cap_bytes)
     found = detect(draft.name, draft.content)
     if not found.delivered:
         raise UnsupportedFormat(draft.name, media_type=found.media_type, hint=found.hint or "")
     return found
+
+
+def _is_whole(text: str) -> bool:
+    """Tell whether no half of a surrogate pair is in it, which no database takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,5 +1,8 @@
+"""Runs on a scripted sandbox and a store in memory: what is recorded when, and what a caller is told."""
+
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -9,21 +12,25 @@ import pytest
 from handiwork.errors import (
     ArtifactNotFound,
     ContentTooLarge,
-    InputNotFound,
-    InvalidName,
+    ExecutionNotFound,
     LimitExceeded,
+    QueueFull,
     SandboxBroken,
+    ShuttingDown,
+    StorageFailed,
     StorageFull,
 )
+from handiwork.executions.inputs import Inputs
 from handiwork.executions.limits import LimitPolicy
-from handiwork.executions.runs import LONGEST_CODE_BYTES, MOST_INPUTS, Order, Runs
+from handiwork.executions.queue import Turns
+from handiwork.executions.runs import LONGEST_CODE_BYTES, Order, Runs
 from handiwork.ids import ExecutionId, new_artifact_id
-from handiwork.model import Isolation, Limits, Outcome, Principal, Refused, Scope, Status
+from handiwork.model import Execution, Isolation, Limits, Outcome, Principal, Refused, Scope, Status
 from handiwork.sandbox.sandbox import Job, Output, Run
 from handiwork.types.file import file_type
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Creation
-from memory_store import NOON, MemoryBlobs, MemoryRecords
+from memory_store import NOON, MemoryBlobs, MemoryExecutions, MemoryRecords
 
 SCOPE = Scope(session="s")
 ADA = Principal(kind="agent", id="ada")
@@ -57,7 +64,7 @@ class Made:
 
 
 class ScriptedSandbox:
-    """Keeps the job and what its inputs held, and answers with the files that it was told to."""
+    """Keeps the job and what its inputs held, and answers with the files that it was told to, once it `may_end`."""
 
     def __init__(self) -> None:
         self.leaves: Sequence[Output] = ()
@@ -67,16 +74,21 @@ class ScriptedSandbox:
         self.job: Job | None = None
         self.inputs: dict[str, bytes] = {}
         self.is_open = False
+        self.jobs = 0
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     @contextlib.asynccontextmanager
     async def run(self, job: Job) -> AsyncGenerator[Run]:
         self.job = job
+        self.jobs += 1
         if self.failure is not None:
             raise self.failure
         for given in job.inputs:
             self.inputs[given.name] = b"".join([chunk async for chunk in given.chunks()])
         self.is_open = True
         try:
+            await self.may_end.wait()
             yield Run(outcome=outcome(self.status, self.refuses), outputs=tuple(self.leaves))
         finally:
             self.is_open = False
@@ -90,29 +102,16 @@ class ScriptedSandbox:
 
 
 def outcome(status: Status, refused: tuple[Refused, ...]) -> Outcome:
-    return Outcome(
-        status=status,
-        exit_code=0,
-        signal=None,
-        stdout="",
-        stderr="",
-        stdout_truncated=False,
-        stderr_truncated=False,
-        error=None,
-        violations=(),
-        duration_ms=1,
-        cpu_ms=1,
-        peak_memory_bytes=1,
-        isolation=ISOLATION,
-        refused=refused,
-    )
+    return Outcome(status=status, exit_code=0, duration_ms=1, isolation=ISOLATION, refused=refused)
 
 
 class Running:
     """Runs on a scripted sandbox and a store in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, slots: int = 2, depth: int = 4) -> None:
         self.sandbox, self.records, self.blobs = ScriptedSandbox(), MemoryRecords(), MemoryBlobs()
+        self.executions = MemoryExecutions(self.records)
+        self.count = 0
         creation = Creation(
             records=self.records,
             blobs=self.blobs,
@@ -123,23 +122,51 @@ class Running:
         )
         self.runs = Runs(
             sandbox=self.sandbox,
+            executions=self.executions,
             records=self.records,
-            blobs=self.blobs,
+            inputs=Inputs(records=self.records, blobs=self.blobs),
             creation=creation,
             limits=LimitPolicy(),
             type=file_type(),
             clock=lambda: NOON,
-            new_id=lambda: ExecutionId("exc_1"),
+            new_id=self.new_id,
+            turns=Turns(slots=slots, depth=depth, per_tenant=depth),
+            owner="here",
         )
 
-    async def names_of(self, *paths: str) -> list[str]:
-        self.sandbox.leaves = [Made(path, b"x") for path in paths]
-        return [a.name for a in (await self.runs.carry_out(SCOPE, ADA, Order(code="1"))).artifacts]
+    def new_id(self) -> ExecutionId:
+        self.count += 1
+        return ExecutionId(f"exc_{self.count}")
+
+    def known(self, id: str = "exc_1") -> Execution:
+        return self.records.executions[ExecutionId(id)]
+
+    def status(self, id: str = "exc_1") -> Status | None:
+        found = self.records.executions.get(ExecutionId(id))
+        return found and found.status
+
+    async def run(self, order: Order | None = None, *, scope: Scope = SCOPE) -> Execution:
+        return await self.runs.carry_out(scope, ADA, order or Order(code="1"))
+
+    async def start(self) -> Execution:
+        return await self.runs.start(SCOPE, ADA, Order(code="1"))
+
+    async def cancel(self, id: str = "exc_1") -> Execution:
+        return await self.runs.cancel(SCOPE, ExecutionId(id))
+
+
+async def eventually(holds: Callable[[], bool], *, within: float = 5.0) -> bool:
+    deadline = asyncio.get_running_loop().time() + within
+    while not holds() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  # nothing announces it
+        await asyncio.sleep(0.005)
+    return holds()
 
 
 @pytest.fixture
-def running() -> Running:
-    return Running()
+async def running() -> AsyncGenerator[Running]:
+    running = Running()
+    yield running
+    await running.runs.close(within_seconds=0)
 
 
 async def test_a_run_is_recorded_with_the_files_that_it_made(running: Running) -> None:
@@ -155,8 +182,8 @@ async def test_a_run_is_recorded_with_the_files_that_it_made(running: Running) -
 
 async def test_a_run_without_files_is_recorded_too(running: Running) -> None:
     running.sandbox.status = "failed"
-    execution = await running.runs.carry_out(SCOPE, ADA, Order(code="1"))
-    assert running.records.executions[ExecutionId("exc_1")].status == "failed"
+    execution = await running.run()
+    assert running.known().status == "failed"
     assert execution.artifacts == ()
 
 
@@ -172,78 +199,14 @@ async def test_the_order_reaches_the_sandbox_as_it_was_given(running: Running) -
 async def test_a_format_that_is_not_delivered_joins_what_was_refused(running: Running) -> None:
     running.sandbox.leaves = [Made("a/film.mp4", b"\0\0\0\x18ftypmp42" + bytes(50)), Made("k.txt", b"k")]
     running.sandbox.refuses = (Refused(name="evil", reason="symlink"),)
-    execution = await running.runs.carry_out(SCOPE, ADA, Order(code="1"))
+    execution = await running.run()
     assert [(r.name, r.reason) for r in execution.outcome.refused] == [
         ("evil", "symlink"),
         ("a/film.mp4", "unsupported_format"),
     ]
     assert execution.outcome.refused[1].hint
-    assert running.records.executions[ExecutionId("exc_1")].outcome.refused == execution.outcome.refused
+    assert running.known().outcome.refused == execution.outcome.refused
     assert [artifact.name for artifact in execution.artifacts] == ["k.txt"]
-
-
-# Names
-
-
-async def test_names_that_differ_stay_as_they_are(running: Running) -> None:
-    assert await running.names_of("a.txt", "b/c.txt", "b/d/e.txt") == ["a.txt", "c.txt", "e.txt"]
-
-
-async def test_equal_names_get_their_folders(running: Running) -> None:
-    assert await running.names_of("r.txt", "a/r.txt", "b/c/r.txt") == ["r.txt", "a-r.txt", "b-c-r.txt"]
-
-
-async def test_names_that_differ_by_case_alone_are_equal(running: Running) -> None:
-    assert await running.names_of("a/R.txt", "b/r.TXT") == ["a-R.txt", "b-r.TXT"]
-
-
-async def test_names_that_are_still_equal_are_counted(running: Running) -> None:
-    assert await running.names_of("a-r.txt", "a/r.txt", "r.txt") == ["a-r.txt", "2-a-r.txt", "r.txt"]
-
-
-async def test_a_very_deep_path_gives_a_name_that_fits(running: Running) -> None:
-    deep = "/".join(["d" * 200] * 20)
-    first, second = await running.names_of(f"{deep}/r.txt", f"x/{deep}/r.txt")
-    assert first != second
-    assert max(map(len, (first, second))) <= 255
-    assert first.endswith("r.txt")
-
-
-# Inputs
-
-
-async def test_paths_and_artifacts_become_inputs_with_their_content(running: Running, tmp_path: Path) -> None:
-    running.sandbox.leaves = [Made("a.csv", b"stored")]
-    (stored,) = (await running.runs.carry_out(SCOPE, ADA, Order(code="1"))).artifacts
-    (tmp_path / "b.csv").write_bytes(b"from disk")
-    execution = await running.runs.carry_out(SCOPE, ADA, Order(code="1", inputs=[stored.handle, tmp_path / "b.csv"]))
-    assert running.sandbox.inputs == {"a.csv": b"stored", "b.csv": b"from disk"}
-    assert execution.artifacts[0].version.provenance.inputs == (f"{stored.id}@1", "file:b.csv")
-
-
-@pytest.mark.parametrize("reference", ["a_0000", "art_nothing"])
-async def test_an_artifact_that_is_not_there_stops_the_run_before_it_begins(running: Running, reference: str) -> None:
-    with pytest.raises(ArtifactNotFound):
-        await running.runs.carry_out(SCOPE, ADA, Order(code="1", inputs=[reference]))
-    assert running.sandbox.job is None
-
-
-async def test_an_artifact_of_another_session_is_not_there(running: Running) -> None:
-    running.sandbox.leaves = [Made("a.csv", b"stored")]
-    (stored,) = (await running.runs.carry_out(Scope(session="other"), ADA, Order(code="1"))).artifacts
-    with pytest.raises(ArtifactNotFound):
-        await running.runs.carry_out(SCOPE, ADA, Order(code="1", inputs=[stored]))
-
-
-async def test_more_inputs_than_a_run_may_have_are_refused_with_the_number(running: Running, tmp_path: Path) -> None:
-    with pytest.raises(InputNotFound, match=str(MOST_INPUTS)):
-        await running.runs.carry_out(SCOPE, ADA, Order(code="1", inputs=[tmp_path / "a"] * (MOST_INPUTS + 1)))
-
-
-async def test_two_inputs_of_one_name_are_refused(running: Running, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").touch()
-    with pytest.raises(InvalidName, match=r"a\.csv"):
-        await running.runs.carry_out(SCOPE, ADA, Order(code="1", inputs=[tmp_path / "a.csv"] * 2))
 
 
 # What stops it
@@ -264,17 +227,241 @@ async def test_code_is_measured_in_bytes(running: Running) -> None:
     assert running.sandbox.job is None
 
 
-async def test_a_sandbox_that_breaks_leaves_nothing(running: Running) -> None:
+async def test_an_artifact_that_is_not_there_stops_the_run_before_it_begins(running: Running) -> None:
+    with pytest.raises(ArtifactNotFound):
+        await running.run(Order(code="1", inputs=["art_nothing"]))
+    assert (running.sandbox.job, running.records.executions) == (None, {})
+
+
+async def test_inputs_reach_the_program_and_the_provenance(running: Running, tmp_path: Path) -> None:
+    running.sandbox.leaves = [Made("a.csv", b"stored")]
+    (stored,) = (await running.run()).artifacts
+    (tmp_path / "b.csv").write_bytes(b"from disk")
+    execution = await running.run(Order(code="1", inputs=[stored.handle, tmp_path / "b.csv"]))
+    assert running.sandbox.inputs == {"a.csv": b"stored", "b.csv": b"from disk"}
+    assert execution.artifacts[0].version.provenance.inputs == (f"{stored.id}@1", "file:b.csv")
+
+
+async def test_a_sandbox_that_breaks_leaves_no_files_and_the_run_is_lost(running: Running) -> None:
     running.sandbox.failure = SandboxBroken("it died")
     with pytest.raises(SandboxBroken):
-        await running.runs.carry_out(SCOPE, ADA, Order(code="1"))
-    assert (running.records.executions, running.blobs.stored) == ({}, {})
+        await running.run()
+    assert running.blobs.stored == {}
+    error = running.known().error
+    assert error is not None
+    assert (running.status(), error.type) == ("lost", "sandbox_broken")
 
 
-async def test_a_full_disk_leaves_nothing_and_closes_the_run(running: Running) -> None:
+async def test_a_full_disk_leaves_no_files_and_closes_the_run(running: Running) -> None:
     running.sandbox.leaves = [Made("a.txt", b"one"), Made("b.txt", b"two")]
     running.blobs.failure, running.blobs.good = StorageFull("disk"), 1
     with pytest.raises(StorageFull):
-        await running.runs.carry_out(SCOPE, ADA, Order(code="1"))
-    assert (running.records.filed, running.records.executions, running.blobs.stored) == ([], {}, {})
+        await running.run()
+    assert (running.records.filed, running.blobs.stored, running.status()) == ([], {}, "lost")
     assert not running.sandbox.is_open
+
+
+# Started and left alone
+
+
+async def test_a_run_that_was_started_is_queued_then_running_then_ended(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    started = await running.start()
+    assert (started.status, running.executions.said) == ("queued", ["queued"])
+    assert await eventually(lambda: running.status() == "running")
+    running.sandbox.may_end.set()
+    assert await eventually(lambda: running.status() == "succeeded")
+    assert (started.id, running.executions.owner_of[started.id]) == ("exc_1", "here")
+
+
+async def test_a_run_is_on_record_while_the_caller_waits_for_it(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    waiting = asyncio.ensure_future(running.run())
+    assert await eventually(lambda: running.status() == "running")
+    running.sandbox.may_end.set()
+    assert (await waiting).status == "succeeded"
+
+
+async def test_one_that_waits_for_its_turn_begins_when_another_has_ended(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    for _ in range(3):
+        await running.start()
+    assert await eventually(lambda: running.sandbox.jobs == 2)
+    assert running.status("exc_3") == "queued"
+    running.sandbox.may_end.set()
+    assert await eventually(lambda: running.status("exc_3") == "succeeded")
+
+
+# Cancelled
+
+
+async def test_a_run_that_waits_is_cancelled_and_never_begins() -> None:
+    running = Running(slots=1)
+    running.sandbox.may_end.clear()
+    await running.start()
+    await running.start()
+    ended = await running.cancel("exc_2")
+    assert (ended.status, running.status("exc_2")) == ("cancelled", "cancelled")
+    running.sandbox.may_end.set()
+    assert await eventually(lambda: running.status("exc_1") == "succeeded")
+    assert running.sandbox.jobs == 1
+    await running.runs.close()
+
+
+async def test_a_program_that_runs_is_ended_and_leaves_nothing(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    running.sandbox.leaves = [Made("a.txt", b"one")]
+    await running.start()
+    assert await eventually(lambda: running.sandbox.is_open)
+    assert (await running.cancel()).status == "cancelled"
+    assert (running.sandbox.is_open, running.blobs.stored, running.status()) == (False, {}, "cancelled")
+
+
+async def test_whoever_waits_for_a_run_that_is_cancelled_gets_it_as_it_ended(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    waiting = asyncio.ensure_future(running.run())
+    assert await eventually(lambda: running.status() == "running")
+    await running.cancel()
+    assert (await asyncio.wait_for(waiting, 5)).status == "cancelled"
+
+
+async def test_a_run_that_has_ended_stays_as_it_ended(running: Running) -> None:
+    await running.run()
+    assert (await running.cancel()).status == "succeeded"
+    assert running.status() == "succeeded"
+
+
+async def test_a_run_of_somebody_else_cannot_be_cancelled(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    await running.start()
+    with pytest.raises(ExecutionNotFound):
+        await running.runs.cancel(Scope(session="other"), ExecutionId("exc_1"))
+    assert await eventually(lambda: running.status() == "running")
+
+
+async def test_a_caller_who_stops_waiting_ends_the_run(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    waiting = asyncio.ensure_future(running.run())
+    assert await eventually(lambda: running.sandbox.is_open)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert (running.sandbox.is_open, running.status()) == (False, "cancelled")
+
+
+async def test_another_process_ends_a_run_by_saying_so_in_the_records(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    started = await running.start()
+    assert await eventually(lambda: running.sandbox.is_open)
+    await running.executions.request_cancel(SCOPE, started.id)
+    assert await eventually(lambda: running.status() == "cancelled")
+    assert not running.sandbox.is_open
+
+
+async def test_a_starter_who_is_cancelled_while_the_record_is_written_leaves_no_run_in_the_queue(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, begin = asyncio.Event(), running.executions.begin
+
+    async def slow(execution: Execution, *, owner: str) -> None:
+        await begin(execution, owner=owner)
+        written.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(running.executions, "begin", slow)
+    starting = asyncio.ensure_future(running.start())
+    await asyncio.wait_for(written.wait(), 5)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert (running.status(), running.sandbox.jobs) == ("cancelled", 0)
+
+
+# Turned away
+
+
+@pytest.mark.parametrize("how", ["run", "start"])
+async def test_a_full_queue_is_told_at_once_and_nothing_is_recorded(how: str) -> None:
+    running = Running(slots=1, depth=1)
+    running.sandbox.may_end.clear()
+    await running.start()
+    assert await eventually(lambda: running.sandbox.is_open)
+    await running.start()
+    assert await eventually(lambda: running.runs.turns.waiting == 1)
+    with pytest.raises(QueueFull):
+        await (running.run() if how == "run" else running.start())
+    assert sorted(running.records.executions) == ["exc_1", "exc_2"]
+    running.sandbox.may_end.set()
+    assert await eventually(lambda: running.status("exc_2") == "succeeded")
+    await running.runs.close()
+
+
+async def test_a_close_lets_runs_end_that_do_so_in_time(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    await running.start()
+    assert await eventually(lambda: running.sandbox.is_open)
+    closing = asyncio.ensure_future(running.runs.close(within_seconds=5))
+    running.sandbox.may_end.set()
+    await asyncio.wait_for(closing, 5)
+    assert running.status() == "succeeded"
+
+
+async def test_a_close_ends_what_takes_longer_than_it_may_and_what_waits(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    for _ in range(3):
+        await running.start()
+    assert await eventually(lambda: running.sandbox.jobs == 2)
+    began = asyncio.get_running_loop().time()
+    await running.runs.close(within_seconds=0.1)
+    assert asyncio.get_running_loop().time() - began < 2
+    assert [running.status(f"exc_{n}") for n in (1, 2, 3)] == ["cancelled"] * 3
+    with pytest.raises(ShuttingDown):
+        await running.start()
+
+
+async def test_one_that_was_sent_away_by_a_close_says_why(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    for _ in range(3):
+        await running.start()
+    assert await eventually(lambda: running.runs.turns.waiting == 1)
+    await running.runs.close(within_seconds=0)
+    error = running.known("exc_3").error
+    assert error is not None
+    assert error.type == "shutting_down"
+
+
+async def test_a_caller_may_stop_waiting_for_a_run_that_is_to_be_seen_through(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    waiting = asyncio.ensure_future(running.runs.see_through(SCOPE, ADA, Order(code="1")))
+    assert await eventually(lambda: running.sandbox.is_open)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    running.sandbox.may_end.set()
+    assert await eventually(lambda: running.status() == "succeeded")
+
+
+# What cannot be written
+
+
+async def test_a_run_whose_record_cannot_be_written_stores_nothing_and_its_caller_is_told(running: Running) -> None:
+    running.executions.failure = StorageFailed("db", "I/O error")
+    running.sandbox.leaves = [Made("a.txt", b"one")]
+    with pytest.raises(StorageFailed):
+        await running.run()
+    assert (running.blobs.stored, running.records.filed, running.status()) == ({}, [], "lost")
+    with pytest.raises(StorageFailed):
+        await running.start()
+    assert running.sandbox.jobs == 1
+
+
+async def test_an_end_that_cannot_be_written_is_written_as_soon_as_that_is_possible(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    running.records.failure = StorageFull("db")
+    await running.start()
+    assert await eventually(lambda: running.sandbox.jobs == 1 and not running.sandbox.is_open)
+    assert running.status() == "running"
+    running.records.failure = None
+    assert await eventually(lambda: running.status() == "lost")
+    assert caplog.messages == []  # Nobody waits for a run that was started, so nobody is to be told.

@@ -1,18 +1,25 @@
 import asyncio
 import errno
+import hashlib
 import os
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from file_faults import FailsOnce, FailsOnceWithoutNamelessFiles, HasNoNamelessFiles, Watched
 from handiwork.errors import BlobExists, BlobNotFound, HandiworkError, StorageFailed, StorageFull
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
+from handiwork.store import local_blobs
+from handiwork.store.blobs import CHUNK_BYTES, Stored
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.keys import artifact_prefix, blob_key, session_prefix
-from handiwork.store.local_blobs import DRAFTS, LocalBlobs
+from handiwork.store.local_blobs import DRAFTS, LISTED_AT_ONCE, LocalBlobs
+from handiwork.store.threads import in_thread
 
 SCOPE = Scope(session="s")
 KEY = blob_key(SCOPE, ArtifactId("art_1"), 1, "a.bin")
@@ -28,56 +35,13 @@ async def read(blobs: LocalBlobs) -> bytes:
     return b"".join([chunk async for chunk in blobs.open(KEY)])
 
 
+def put_by_hand(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENT)
+
+
 def files_below(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if not path.is_dir()]
-
-
-class Watched:
-    """The real calls, noted down, with room for a fault before each."""
-
-    def __init__(self) -> None:
-        self._real = OperatingSystem()
-        self.calls: list[tuple[str, Path]] = []
-
-    def before(self, call: str, path: Path) -> None:
-        self.calls.append((call, path))
-
-    def create(self, path: Path) -> int:
-        self.before("create", path)
-        return self._real.create(path)
-
-    def write(self, descriptor: int, data: memoryview) -> int:
-        self.before("write", _path_of(descriptor))
-        return self._real.write(descriptor, data)
-
-    def sync(self, descriptor: int) -> None:
-        self.before("sync", _path_of(descriptor))
-        self._real.sync(descriptor)
-
-    def publish(self, draft: Path, target: Path) -> None:
-        self.before("publish", target)
-        self._real.publish(draft, target)
-
-    def make_folder(self, path: Path) -> None:
-        self.before("make_folder", path)
-        self._real.make_folder(path)
-
-
-class FailsOnce(Watched):
-    """Fails the n-th call, as SQLite's own tests do."""
-
-    def __init__(self, n: int, code: int) -> None:
-        super().__init__()
-        self._n, self._code = n, code
-
-    def before(self, call: str, path: Path) -> None:
-        super().before(call, path)
-        if len(self.calls) == self._n:
-            raise OSError(self._code, os.strerror(self._code))
-
-    @property
-    def has_failed(self) -> bool:
-        return len(self.calls) >= self._n
 
 
 class WritesLittle(OperatingSystem):
@@ -90,11 +54,11 @@ class LosesFolderOnce(OperatingSystem):
 
     lost = False
 
-    def publish(self, draft: Path, target: Path) -> None:
-        if not self.lost:
+    def publish_nameless(self, descriptor: int, target: Path) -> None:
+        if not self.lost and target.name == Path(KEY).name:
             self.lost = True
             target.parent.rmdir()
-        super().publish(draft, target)
+        super().publish_nameless(descriptor, target)
 
 
 class HasNoHardLinks(OperatingSystem):
@@ -103,27 +67,29 @@ class HasNoHardLinks(OperatingSystem):
             patch.setattr(os, "link", _refuse)
             super().publish(draft, target)
 
+    def publish_nameless(self, descriptor: int, target: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "link", _refuse)
+            super().publish_nameless(descriptor, target)
+
 
 def _refuse(*_: object, **__: object) -> None:
     raise PermissionError(errno.EPERM, "no hard links here")
 
 
-def _path_of(descriptor: int) -> Path:
-    return Path(f"/proc/self/fd/{descriptor}").readlink()
-
-
+@pytest.mark.parametrize("kind", [FailsOnce, FailsOnceWithoutNamelessFiles])
 @pytest.mark.parametrize(
     ("code", "expected"),
     [(errno.EIO, StorageFailed), (errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull)],
 )
 async def test_whichever_call_fails_nothing_is_left_and_the_next_put_succeeds(
-    tmp_path: Path, code: int, expected: type[HandiworkError]
+    tmp_path: Path, code: int, expected: type[HandiworkError], kind: type[FailsOnce]
 ) -> None:
     n = 0
     while True:
         n += 1
         root = tmp_path / str(n)
-        files = FailsOnce(n, code)
+        files = kind(n, code)
         blobs = LocalBlobs(root, files=files)
         try:
             await blobs.put(KEY, stream(CONTENT[:5], CONTENT[5:]))
@@ -137,7 +103,7 @@ async def test_whichever_call_fails_nothing_is_left_and_the_next_put_succeeds(
         else:
             break
     assert not files.has_failed
-    assert {call for call, _ in files.calls} == {"create", "write", "sync", "publish", "make_folder"}
+    assert {call for call, _ in files.calls} >= {"create", "write", "sync", "publish", "make_folder", "open_folder"}
 
 
 async def test_the_bytes_are_synced_before_they_get_their_name_and_the_folders_after(tmp_path: Path) -> None:
@@ -177,15 +143,20 @@ async def test_a_write_that_takes_little_is_continued(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_vanishes_under_a_writer_is_made_again(tmp_path: Path) -> None:
-    blobs = LocalBlobs(tmp_path, files=LosesFolderOnce())
+    files = LosesFolderOnce()
+    blobs = LocalBlobs(tmp_path, files=files)
 
     await blobs.put(KEY, stream(CONTENT))
 
+    assert files.lost
     assert await read(blobs) == CONTENT
 
 
-async def test_a_file_system_without_hard_links_will_do(tmp_path: Path) -> None:
-    blobs = LocalBlobs(tmp_path, files=HasNoHardLinks())
+@pytest.mark.parametrize("kind", [HasNoHardLinks, HasNoNamelessFiles])
+async def test_a_file_system_without_hard_links_or_nameless_files_will_do(
+    tmp_path: Path, kind: type[OperatingSystem]
+) -> None:
+    blobs = LocalBlobs(tmp_path, files=kind())
 
     await blobs.put(KEY, stream(CONTENT))
 
@@ -280,3 +251,89 @@ async def test_a_deletion_is_synced_also_when_it_is_repeated(tmp_path: Path) -> 
         await LocalBlobs(tmp_path, files=files).delete_prefix(artifact_prefix(SCOPE, ArtifactId("art_1")))
         assert ("sync", tmp_path / session_prefix(SCOPE)) in files.calls
     assert not (tmp_path / artifact_prefix(SCOPE, ArtifactId("art_1"))).exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES])
+@pytest.mark.parametrize("step", [4096, CHUNK_BYTES, 4 * CHUNK_BYTES])
+async def test_content_is_the_same_in_whatever_pieces_it_comes(tmp_path: Path, size: int, step: int) -> None:
+    content = os.urandom(size)
+    pieces = [content[at : at + step] for at in range(0, size, step)]
+
+    stored = await LocalBlobs(tmp_path).put(KEY, stream(*pieces))
+
+    assert stored == Stored(size=size, sha256=hashlib.sha256(content).hexdigest())
+    assert (tmp_path / KEY).read_bytes() == content
+
+
+async def test_small_content_is_stored_and_read_with_one_visit_to_a_thread_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits = 0
+
+    async def counted(work: Callable[..., object], *args: object) -> object:
+        nonlocal visits
+        visits += 1
+        return await in_thread(work, *args)
+
+    monkeypatch.setattr(local_blobs, "in_thread", counted)
+    blobs = LocalBlobs(tmp_path)
+
+    await blobs.put(KEY, stream(CONTENT[:5], CONTENT[5:]))
+    assert visits == 1
+    assert await read(blobs) == CONTENT
+    assert visits == 2
+
+
+async def test_drafts_are_written_where_they_are_told_to(tmp_path: Path) -> None:
+    files = Watched()
+    drafts = tmp_path / "artifacts" / DRAFTS / "me"
+
+    await LocalBlobs(tmp_path / "artifacts", drafts=drafts, files=files).put(KEY, stream(CONTENT))
+
+    assert {path for call, path in files.calls if call == "create"} == {drafts}
+    assert files_below(tmp_path) == [tmp_path / "artifacts" / KEY]
+
+
+async def test_only_what_changed_is_synced_once_the_folders_are_known(tmp_path: Path) -> None:
+    files = Watched()
+    blobs = LocalBlobs(tmp_path, files=files)
+    await blobs.put(KEY, stream(CONTENT))
+
+    for number, folders in ((1, 3), (2, 2)):
+        files.calls.clear()
+        key = blob_key(SCOPE, ArtifactId("art_2"), number, "a.bin")
+        await blobs.put(key, stream(CONTENT))
+        synced = [path for call, path in files.calls if call == "sync" and path.is_dir()]
+        assert synced == list((tmp_path / key).parents)[:folders]
+
+
+async def test_keys_are_listed_by_when_their_bytes_last_changed(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    old = {blob_key(SCOPE, ArtifactId(f"art_{n}"), 1, "metadata.json") for n in range(LISTED_AT_ONCE + 1)}
+    await blobs.put(KEY, stream(CONTENT))
+    artifact = artifact_prefix(SCOPE, ArtifactId("art_1"))
+    for name in [*old, f"{artifact}metadata.json", f"{artifact}.metadata.json", f"{DRAFTS}/me/left"]:
+        put_by_hand(tmp_path / name)
+        os.utime(tmp_path / name, (1000, 1000))
+
+    listed = [key async for key in blobs.listing(before=datetime.fromtimestamp(1001, UTC))]
+
+    assert len(listed) == len(old)
+    assert set(listed) == old
+    assert [key async for key in blobs.listing(before=datetime.fromtimestamp(1000, UTC))] == []
+
+
+async def test_a_listing_goes_on_while_what_it_lists_is_deleted(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    for n in range(LISTED_AT_ONCE + 10):
+        put_by_hand(tmp_path / blob_key(SCOPE, ArtifactId(f"art_{n}"), 1, "a.bin"))
+
+    seen = 0
+    async with aclosing(blobs.listing(before=datetime.now(UTC) + timedelta(days=1))) as keys:
+        async for _ in keys:
+            seen += 1
+            if seen == 1:
+                await blobs.delete_prefix(session_prefix(SCOPE))
+
+    assert LISTED_AT_ONCE <= seen <= LISTED_AT_ONCE + 10
+    assert not (tmp_path / session_prefix(SCOPE)).exists()

@@ -28,12 +28,13 @@ async def stored(root: Path, content: bytes) -> LocalBlobs:
     return blobs
 
 
-async def received(blobs: LocalBlobs, original: bytes) -> tuple[int, bool]:
+async def received(blobs: LocalBlobs, original: bytes, *, start: int = 0, stop: int | None = None) -> tuple[int, bool]:
     """Return how many bytes a reader got, and whether it was told that they are damaged."""
     size = 0
+    digest = sha256(original).hexdigest()
     try:
         async with aclosing(
-            read_verified(blobs, KEY, size=len(original), sha256=sha256(original).hexdigest())
+            read_verified(blobs, KEY, size=len(original), sha256=digest, start=start, stop=stop)
         ) as chunks:
             async for chunk in chunks:
                 size += len(chunk)
@@ -97,3 +98,52 @@ async def test_what_differs_from_the_record_is_never_read_to_its_end(
 
     assert is_told
     assert size < len(content)
+
+
+@pytest.mark.parametrize("content", [SMALL, LONG])
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [
+        (0, None),
+        (0, 0),
+        (0, 1),
+        (3, 7),
+        (5, None),
+        (0, 10**9),
+        (10**9, None),
+        (7, 3),
+        (CHUNK_BYTES - 1, CHUNK_BYTES + 1),
+    ],
+)
+async def test_a_part_is_the_slice_of_the_whole(tmp_path: Path, content: bytes, start: int, stop: int | None) -> None:
+    blobs = await stored(tmp_path, content)
+    digest = sha256(content).hexdigest()
+
+    parts = read_verified(blobs, KEY, size=len(content), sha256=digest, start=start, stop=stop)
+
+    assert b"".join([part async for part in parts]) == content[start:stop]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "given_out"), [(0, 9, 0), (0, CHUNK_BYTES + 9, CHUNK_BYTES), (9, None, None)]
+)
+async def test_a_part_is_not_read_to_its_end_when_a_bit_flipped_elsewhere(
+    tmp_path: Path, start: int, stop: int | None, given_out: int | None
+) -> None:
+    blobs = await stored(tmp_path, LONG)
+    damaged = bytearray(LONG)
+    damaged[-1] ^= 1
+    (tmp_path / KEY).write_bytes(damaged)
+
+    size, is_told = await received(blobs, LONG, start=start, stop=stop)
+
+    assert is_told
+    assert size == (2 * CHUNK_BYTES - start if given_out is None else given_out)
+
+
+async def test_no_byte_of_a_part_of_a_small_file_is_read_when_a_bit_flipped_elsewhere(tmp_path: Path) -> None:
+    blobs = await stored(tmp_path, SMALL)
+    assert await received(blobs, SMALL, start=0, stop=4) == (4, False), "control"
+    (tmp_path / KEY).write_bytes(SMALL[:-1] + b"!")
+
+    assert await received(blobs, SMALL, start=0, stop=4) == (0, True)

@@ -2,7 +2,9 @@ import contextlib
 import re
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -13,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from handiwork.errors import StorageFailed, StoreVersionMismatch
-from handiwork.store.sqlite import open_sqlite, open_sqlite_for_upgrade
+from handiwork.store.sqlite import FOR_WRITING, open_sqlite
 from handiwork.store.tables import metadata
 from handiwork.store.upgrade import HISTORY, History, check, upgrade
 
@@ -73,7 +75,7 @@ def test_the_tables_made_without_alembic_are_those_that_its_steps_make(path: Pat
     stepped = tmp_path / "stepped.db"
     config = Config()
     config.set_main_option("script_location", str(HISTORY.folder))
-    engine = open_sqlite_for_upgrade(stepped)
+    engine = open_sqlite(stepped)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -111,7 +113,9 @@ def test_a_database_that_is_up_to_date_is_left_as_it_is(path: Path) -> None:
 def test_an_older_database_is_copied_and_then_upgraded(path: Path, tmp_path: Path) -> None:
     upgrade(path)
     with contextlib.closing(sqlite3.connect(path)) as writer:
-        writer.execute("INSERT INTO executions VALUES ('exc_1', 't', 'u', 's', 'lost', '2026-11-21', NULL, '{}')")
+        writer.execute(
+            "INSERT INTO executions VALUES ('exc_1', 't', 'u', 's', 'lost', '2026-11-21', NULL, '{}', NULL, 0)"
+        )
         writer.commit()  # It is open still, so the row is only in the write-ahead log.
 
         before = upgrade(path, history=next_release(tmp_path / "steps"))
@@ -162,14 +166,17 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> 
     assert path.read_bytes() == b"not a database, but precious" * 100
 
 
-async def test_every_connection_survives_the_loss_of_power_and_checks_references(path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, FOR_WRITING], ids=["reading", "writing"])
+def test_every_connection_survives_the_loss_of_power_checks_references_and_wipes_what_is_deleted(
+    path: Path, options: Mapping[str, Any]
+) -> None:
     upgrade(path)
     engine = open_sqlite(path)
-    async with engine.connect() as connection:
+    with engine.execution_options(**options).connect() as connection:
         answers = [
-            await connection.scalar(text(f"PRAGMA {name}"))
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            connection.scalar(text(f"PRAGMA {name}"))
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "busy_timeout")
         ]
-    await engine.dispose()
+    engine.dispose()
 
-    assert answers == ["wal", 2, 1, 10_000]
+    assert answers == ["wal", 2, 1, 1, 10_000]

@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,15 +12,22 @@ from handiwork.errors import (
     HandiworkError,
     HandleTaken,
     InvalidName,
+    QuotaExceeded,
+    ScopeErased,
     StorageFailed,
     StorageFull,
+    TookTooLong,
     UnsupportedFormat,
 )
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
+from handiwork.store.file_operations import OperatingSystem
+from handiwork.store.records import Quota
+from handiwork.store.reserve import Reserve
+from handiwork.store.space import Space
 from handiwork.types.file import file_type
 from handiwork.versions.content import Bytes
-from handiwork.versions.creation import HANDLE_ATTEMPTS, Creation, Draft
+from handiwork.versions.creation import HANDLE_ATTEMPTS, Creation, Draft, Quotas
 from memory_store import NOON, MemoryBlobs, MemoryRecords
 
 SCOPE = Scope(session="s")
@@ -27,7 +36,14 @@ SCOPE = Scope(session="s")
 class Making:
     """A creation on a store in memory."""
 
-    def __init__(self, notes: Path | None = None, *, retention: timedelta | None = timedelta(days=7)) -> None:
+    def __init__(
+        self,
+        notes: Path | None = None,
+        *,
+        retention: timedelta | None = timedelta(days=7),
+        quotas: Quotas | None = None,
+        space: Space | None = None,
+    ) -> None:
         self.records, self.blobs, self.count = MemoryRecords(), MemoryBlobs(), 0
         self.creation = Creation(
             records=self.records,
@@ -36,6 +52,8 @@ class Making:
             new_id=self.new_id,
             retention=retention,
             notes=notes,
+            quotas=quotas or Quotas(),
+            space=space,
         )
 
     def new_id(self) -> ArtifactId:
@@ -62,6 +80,61 @@ async def test_an_artifact_is_filed_with_what_its_content_is() -> None:
 async def test_without_a_retention_an_artifact_never_expires() -> None:
     (made,) = await Making(retention=None).creation.file(SCOPE, [draft()])
     assert made.expires_at is None
+
+
+@pytest.mark.parametrize("kept_for", [timedelta(hours=1), None])
+async def test_a_draft_may_have_a_retention_of_its_own(kept_for: timedelta | None) -> None:
+    (made,) = await Making().creation.file(SCOPE, [replace(draft(), retention=kept_for)])
+    assert made.expires_at == (None if kept_for is None else NOON + kept_for)
+
+
+async def test_the_quotas_and_the_time_of_the_first_byte_go_with_the_addition() -> None:
+    quotas = Quotas(session=Quota(artifacts=3), user=Quota(size=100))
+    making = Making(quotas=quotas)
+    await making.creation.file(SCOPE, [draft()])
+    terms = making.records.terms
+    assert terms is not None
+    assert (terms.session, terms.user, terms.since) == (quotas.session, quotas.user, NOON)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [QuotaExceeded("artifacts per session", used=1, asked=1, limit=1), ScopeErased("s"), TookTooLong(1800)],
+    ids=lambda refusal: type(refusal).__name__,
+)
+async def test_what_the_records_refuse_leaves_no_bytes(refusal: HandiworkError) -> None:
+    making = Making()
+    making.records.failure = refusal
+    with pytest.raises(type(refusal)):
+        await making.creation.file(SCOPE, [draft("a.csv"), draft("b.csv")])
+    assert (making.blobs.stored, making.records.filed) == ({}, [])
+
+
+class FullDisk(OperatingSystem):
+    """Has no room for a reserve as long as `is_full`."""
+
+    is_full = True
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().allocate(descriptor, size)
+
+
+async def test_nothing_is_stored_while_the_reserve_cannot_be_had_back(tmp_path: Path) -> None:
+    disk = FullDisk()
+    making = Making(space=Space(Reserve(tmp_path / "reserve", 300_000, files=disk)))
+    with pytest.raises(StorageFull):
+        await making.creation.file(SCOPE, [draft()])
+    assert making.blobs.stored == {}
+    disk.is_full = False
+    await making.creation.file(SCOPE, [draft()])
+    assert len(making.blobs.stored) == 1
+
+
+async def test_a_run_without_files_is_recorded_even_without_the_reserve(tmp_path: Path) -> None:
+    making = Making(space=Space(Reserve(tmp_path / "reserve", 300_000, files=FullDisk())))
+    assert await making.creation.file(SCOPE, []) == ()
 
 
 async def test_a_note_for_people_lies_beside_the_bytes(tmp_path: Path) -> None:
@@ -116,6 +189,7 @@ async def test_when_the_commit_fails_nobody_is_told_of_an_artifact() -> None:
         (draft("a\u202eb"), InvalidName),
         (draft("x" * 256), InvalidName),
         (draft(title="x" * 301), InvalidName),
+        (draft(title="a\ud800"), InvalidName),
     ],
 )
 async def test_a_draft_that_cannot_be_admitted_keeps_the_others_out_too(

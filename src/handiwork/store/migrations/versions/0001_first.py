@@ -1,4 +1,4 @@
-"""The first tables: artifacts, their versions, and executions."""
+"""The first tables: artifacts, versions, executions, and what a session, an event and a key are."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.Column("ordinal", sa.Integer, nullable=False),
         sa.Column("updated_at", UtcTime, nullable=False),
         sa.Column("expires_at", UtcTime),
+        sa.Column("held", sa.Boolean, nullable=False),
+        sa.Column("purged_at", UtcTime),
         sa.PrimaryKeyConstraint("id", name="pk_artifacts"),
         sa.UniqueConstraint("tenant", "user", "session", "handle", name="uq_artifacts_tenant_user_session_handle"),
         sa.CheckConstraint("head >= 1", name=op.f("ck_artifacts_head")),
@@ -34,6 +36,7 @@ def upgrade() -> None:
         ["tenant", "user", "session", "created_at", "ordinal", "id"],
     )
     op.create_index("ix_artifacts_expires_at", "artifacts", ["expires_at"])
+    op.create_index("ix_artifacts_purged_at", "artifacts", ["purged_at"])
     op.create_table(
         "versions",
         sa.Column("artifact_id", sa.String(64), nullable=False),
@@ -50,6 +53,7 @@ def upgrade() -> None:
         sa.Column("provenance", sa.JSON, nullable=False),
         sa.Column("execution_id", sa.String(64)),
         sa.Column("created_at", UtcTime, nullable=False),
+        sa.Column("preview", sa.JSON(none_as_null=True)),
         sa.PrimaryKeyConstraint("artifact_id", "number", name="pk_versions"),
         sa.ForeignKeyConstraint(
             ["artifact_id"], ["artifacts.id"], name="fk_versions_artifact_id_artifacts", ondelete="CASCADE"
@@ -66,6 +70,8 @@ def upgrade() -> None:
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("finished_at", UtcTime),
         sa.Column("outcome", sa.JSON, nullable=False),
+        sa.Column("owner", sa.String(64)),
+        sa.Column("cancel_requested", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_executions"),
     )
     op.create_index(
@@ -73,10 +79,68 @@ def upgrade() -> None:
         "executions",
         ["tenant", "user", "session", "created_at", "id"],
     )
+    op.create_index("ix_executions_owner", "executions", ["owner"])
+    _sessions_and_events()
+    _keys_and_erasures()
+
+
+def _sessions_and_events() -> None:
+    op.create_table(
+        "sessions",
+        *_scope(),
+        sa.Column("last_seq", sa.Integer, nullable=False),
+        sa.Column("first_seq", sa.Integer, nullable=False),
+        sa.Column("base_seq", sa.Integer, nullable=False),
+        sa.Column("artifacts", sa.Integer, nullable=False),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.Column("updated_at", UtcTime, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "user", "session", name="pk_sessions"),
+    )
+    op.create_index("ix_sessions_tenant_user_updated_at", "sessions", ["tenant", "user", "updated_at"])
+    op.create_table(
+        "events",
+        *_scope(),
+        sa.Column("seq", sa.Integer, nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("type", sa.String(32), nullable=False),
+        sa.Column("artifact_id", sa.String(64)),
+        sa.Column("execution_id", sa.String(64)),
+        sa.Column("at", UtcTime, nullable=False),
+        sa.Column("facts", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "user", "session", "seq", name="pk_events"),
+    )
+    op.create_index("ix_events_at", "events", ["at"])
+
+
+def _keys_and_erasures() -> None:
+    op.create_table(
+        "erasures",
+        sa.Column("place", sa.String(64), nullable=False),
+        sa.Column("at", UtcTime, nullable=False),
+        sa.Column("last_seq", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("place", name="pk_erasures"),
+    )
+    op.create_table(
+        "keys",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("tenant", sa.Text, nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("user", sa.Text),
+        sa.Column("session", sa.Text),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("permissions", sa.JSON, nullable=False),
+        sa.Column("secret_sha256", sa.String(64), nullable=False),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.Column("expires_at", UtcTime),
+        sa.Column("revoked_at", UtcTime),
+        sa.PrimaryKeyConstraint("id", name="pk_keys"),
+    )
+    op.create_index("ix_keys_tenant_created_at", "keys", ["tenant", "created_at"])
 
 
 def downgrade() -> None:
-    for table in ("versions", "artifacts", "executions"):
+    for table in ("versions", "artifacts", "executions", "events", "sessions", "erasures", "keys"):
         op.drop_table(table)
 
 

@@ -1,0 +1,38 @@
+"""What happens in a session, as frozen values. Who keeps them and who is told is not known here.
+
+An event carries ids, numbers and states, never content, titles or names, so that a user can be erased.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from handiwork.ids import ArtifactId, EventId, ExecutionId
+from handiwork.model import Scope
+
+EventType = Literal["artifact-created", "artifact-expired", "execution-started", "execution-finished"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """An event to be: it gets its number, id and time when it is written, in the transaction of the change itself."""
+
+    type: EventType
+    artifact_id: ArtifactId | None = None
+    execution_id: ExecutionId | None = None
+    facts: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that has happened; `seq` rises by one in each session, from 1, without gaps."""
+
+    seq: int
+    id: EventId
+    scope: Scope
+    type: EventType
+    at: datetime
+    artifact_id: ArtifactId | None = None
+    execution_id: ExecutionId | None = None
+    facts: Mapping[str, str | int] = field(default_factory=dict[str, str | int])

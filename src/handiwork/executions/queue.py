@@ -1,0 +1,166 @@
+"""Who runs next: a fixed number of turns, bounded waiting, and no tenant in the way of another.
+
+What is done in a turn, and what becomes of a caller who is turned away, is not decided here.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import math
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from handiwork.errors import QueueFull, ShuttingDown
+
+SHORTEST_RETRY_SECONDS = 1
+LONGEST_RETRY_SECONDS = 60
+# How much the latest turn counts for in the moving average of how long turns last.
+_WEIGHT = 0.2
+
+_Answer = Literal["begin", "closed"]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Lane:
+    """Those of one tenant who wait, first come first; `since` is when the tenant came or a turn of it ended."""
+
+    since: int
+    waiting: dict[asyncio.Future[_Answer], None] = field(default_factory=dict[asyncio.Future[_Answer], None])
+
+
+class Turns:
+    """Gives out `slots` turns at a time; more than `depth` may not wait in all, nor `per_tenant` of one tenant.
+
+    A free slot goes to the tenant that has the fewest turns running, among equals to the one that has waited
+    longest since it came or a turn of it ended. So a tenant's first in line waits for no more than one turn of each
+    other tenant, however many of them wait, and nobody waits for ever. Within a tenant it is first come, first served.
+    """
+
+    def __init__(
+        self, *, slots: int, depth: int, per_tenant: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._slots, self._depth, self._per_tenant = slots, depth, per_tenant
+        self._monotonic = monotonic
+        self._running = Counter[str]()
+        self._lanes: dict[str, _Lane] = {}
+        self._ticks = itertools.count()
+        self._average_seconds: float | None = None
+        self._is_closed = False
+
+    @property
+    def running(self) -> int:
+        return self._running.total()
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(lane.waiting) for lane in self._lanes.values())
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def demand_room(self, tenant: str) -> None:
+        """Say what `turn` would say at this moment to one who comes now; it holds no place.
+
+        Raises:
+            QueueFull, ShuttingDown: as `turn`.
+        """
+        if self._is_closed:
+            raise ShuttingDown
+        if self._has_free_slot():
+            return
+        lane = self._lanes.get(tenant)
+        own, everyone = len(lane.waiting) if lane is not None else 0, self.waiting
+        if everyone >= self._depth:
+            raise QueueFull("depth", limit=self._depth, retry_after_seconds=self._retry_after_seconds(everyone))
+        if own >= self._per_tenant:
+            # In a round of all tenants this one has one turn.
+            before = min(everyone, own * len(self._lanes))
+            raise QueueFull("per_tenant", limit=self._per_tenant, retry_after_seconds=self._retry_after_seconds(before))
+
+    @contextlib.asynccontextmanager
+    async def turn(self, tenant: str) -> AsyncGenerator[None]:
+        """Wait for a slot and hold it. A caller that is cancelled, waiting or running, leaves nothing behind.
+
+        The wait has no deadline of its own: it is bounded by `depth` and by how long turns last.
+
+        Raises:
+            QueueFull: too many wait already; told at once.
+            ShuttingDown: no turn begins any more, for those who wait neither.
+        """
+        await self._enter(tenant)
+        began = self._monotonic()
+        try:
+            yield
+        finally:
+            self._learn(self._monotonic() - began)
+            self._leave(tenant)
+
+    def close(self) -> None:
+        """Send away all who wait and all who come; the turns that run go on to their end."""
+        self._is_closed = True
+        lanes, self._lanes = self._lanes, {}
+        for waiter in itertools.chain.from_iterable(lane.waiting for lane in lanes.values()):
+            if not waiter.done():
+                waiter.set_result("closed")
+
+    async def _enter(self, tenant: str) -> None:
+        self.demand_room(tenant)
+        # Nobody waits as long as a slot is free.
+        if self._has_free_slot():
+            self._running[tenant] += 1
+            return
+        waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        self._lanes.setdefault(tenant, _Lane(since=next(self._ticks))).waiting[waiter] = None
+        try:
+            answer = await waiter
+        except asyncio.CancelledError:
+            # The slot may have come in the same moment as the cancellation: then it goes on to the next.
+            if waiter.cancelled():
+                self._forget(tenant, waiter)
+            elif waiter.result() == "begin":
+                self._leave(tenant)
+            raise
+        if answer == "closed":
+            raise ShuttingDown
+
+    def _leave(self, tenant: str) -> None:
+        self._running[tenant] -= 1
+        if not self._running[tenant]:
+            del self._running[tenant]
+        if lane := self._lanes.get(tenant):
+            lane.since = next(self._ticks)
+        while self._lanes and self._has_free_slot():
+            self._call_next()
+
+    def _has_free_slot(self) -> bool:
+        return self.running < self._slots
+
+    def _call_next(self) -> None:
+        tenant, lane = min(self._lanes.items(), key=lambda entry: (self._running[entry[0]], entry[1].since))
+        waiter = next(iter(lane.waiting))
+        self._forget(tenant, waiter)
+        # One that is cancelled and has not woken yet has lost its place.
+        if not waiter.done():
+            self._running[tenant] += 1
+            waiter.set_result("begin")
+
+    def _forget(self, tenant: str, waiter: "asyncio.Future[_Answer]") -> None:
+        lane = self._lanes.get(tenant)
+        if lane is None or waiter not in lane.waiting:
+            return
+        del lane.waiting[waiter]
+        if not lane.waiting:
+            del self._lanes[tenant]
+
+    def _retry_after_seconds(self, before: int) -> int:
+        """Return when the turn after the `before` first may begin, judged by how long those lasted that have ended."""
+        expected = (self._average_seconds or 0.0) * (before + 1) / self._slots
+        return min(max(math.ceil(expected), SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
+
+    def _learn(self, seconds: float) -> None:
+        known = self._average_seconds
+        self._average_seconds = seconds if known is None else known + _WEIGHT * (seconds - known)

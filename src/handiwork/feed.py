@@ -1,0 +1,158 @@
+"""Following what happens in a session, from a cursor on. Where events are kept is the store's affair.
+
+However many follow one session, it is read once: what is new goes into a short ring that all of them read at their
+own pace. Nobody has a queue. Who falls behind the ring reads from the log again, so a slow follower costs no memory
+and misses nothing, and who comes back later goes on from the last number that he has seen.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from handiwork.errors import HandiworkError
+from handiwork.events import Event
+from handiwork.model import Scope
+from handiwork.store.event_log import EventLog
+
+RING = 1000
+READ_TOGETHER = 500
+
+
+@dataclass(slots=True, kw_only=True)
+class _Channel:
+    """What the followers of one session share.
+
+    `last` is the number of the newest event in the ring, or of the one before it; None until the log was read.
+    """
+
+    ring: deque[Event]
+    last: int | None = None
+    followers: int = 0
+    must_look: bool = True
+    failure: HandiworkError | None = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self) -> None:
+        news, self.news = self.news, asyncio.Event()
+        news.set()
+
+
+class Feed:
+    """Tells followers what is new; the newest `ring` events of a session are at hand. Close it when done."""
+
+    def __init__(self, log: EventLog, *, ring: int = RING) -> None:
+        self._log, self._ring = log, ring
+        self._channels: dict[Scope, _Channel] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    async def follow(self, scope: Scope, *, after: int) -> AsyncGenerator[Event]:
+        """Yield the events of a session with a number over `after`, first those there are and then those to come.
+
+        It ends when the feed is closed. Close the generator when you stop before that.
+
+        Raises:
+            CursorTooOld: events after `after` are kept no longer, or the session was erased.
+            StorageFailed: the log cannot be read.
+        """
+        channel = self._join(scope)
+        try:
+            seen = after
+            async for event in self._kept(scope, seen, channel):
+                yield event
+                seen = event.seq
+            while not self._is_closed:
+                news = channel.news
+                if channel.last is not None and channel.last > seen:
+                    for event in await self._missed(scope, channel, seen, channel.last):
+                        yield event
+                        seen = event.seq
+                elif channel.failure is not None:
+                    raise channel.failure
+                else:
+                    await news.wait()
+        finally:
+            self._leave(scope, channel)
+
+    async def close(self) -> None:
+        """Let every follower end."""
+        self._is_closed = True
+        for channel in self._channels.values():
+            channel.tell()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    def _join(self, scope: Scope) -> _Channel:
+        channel = self._channels.get(scope)
+        if channel is None:
+            channel = self._channels[scope] = _Channel(ring=deque[Event](maxlen=self._ring))
+        channel.followers += 1
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return channel
+
+    def _leave(self, scope: Scope, channel: _Channel) -> None:
+        channel.followers -= 1
+        if not channel.followers and self._channels.get(scope) is channel:
+            del self._channels[scope]
+
+    async def _kept(self, scope: Scope, after: int, channel: _Channel) -> AsyncGenerator[Event]:
+        """Yield what is in the log by now; from then on the ring has all that is new."""
+        seen = after
+        while True:
+            stretch = await self._log.after(scope, seen, limit=READ_TOGETHER)
+            for event in stretch.events:
+                yield event
+                seen = event.seq
+            if seen >= stretch.last:
+                # What was written since, the next look finds: it begins where the ring begins.
+                if channel.last is None:
+                    channel.last = seen
+                channel.must_look = True
+                return
+
+    async def _missed(self, scope: Scope, channel: _Channel, seen: int, last: int) -> Sequence[Event]:
+        """What a follower has not seen yet: from the ring if that goes back far enough, else from the log."""
+        if channel.ring and channel.ring[0].seq <= seen + 1:
+            return [channel.ring[place] for place in range(seen - last, 0)]
+        return (await self._log.after(scope, seen, limit=READ_TOGETHER)).events
+
+    async def _look(self) -> None:
+        """Read what is new, as long as anybody follows. The feed owns this task."""
+        seen = -1
+        while self._channels and not self._is_closed:
+            try:
+                looked = await self._log.changed(seen)
+                chosen = {s: c for s, c in self._channels.items() if looked != seen or c.must_look}
+                for channel in chosen.values():
+                    channel.must_look = False
+                newest = await self._log.newest(list(chosen))
+                for scope, channel in chosen.items():
+                    if channel.last is not None and newest.get(scope, 0) != channel.last:
+                        await self._read(scope, channel, channel.last)
+                seen = looked
+            except HandiworkError as failure:
+                for scope, channel in list(self._channels.items()):
+                    self._fail(scope, channel, failure)
+
+    async def _read(self, scope: Scope, channel: _Channel, last: int) -> None:
+        try:
+            while True:
+                stretch = await self._log.after(scope, last, limit=READ_TOGETHER)
+                channel.ring.extend(stretch.events)
+                if stretch.events:
+                    channel.last = last = stretch.events[-1].seq
+                    channel.tell()
+                if last >= stretch.last:
+                    return
+        except HandiworkError as failure:
+            self._fail(scope, channel, failure)
+
+    def _fail(self, scope: Scope, channel: _Channel, failure: HandiworkError) -> None:
+        """Followers are told, and who comes next begins with a new channel."""
+        channel.failure = failure
+        channel.tell()
+        if self._channels.get(scope) is channel:
+            del self._channels[scope]

@@ -1,0 +1,97 @@
+"""A run in one paragraph for a model: what came of it, the references, and for a mistake what to change.
+
+Names and messages come from programs, so they are cut and kept on one line. No address is told: a model could be
+made to pass it on.
+"""
+
+from collections.abc import Mapping
+
+from handiwork.model import Artifact, Execution, Outcome, ProgramError, Refused, Status
+
+MOST_NAMED = 20
+LONGEST_NAME = 120
+LONGEST_MESSAGE = 300
+
+_ENDS: Mapping[Status, str] = {
+    "queued": "The program waits for its turn.",
+    "running": "The program is running.",
+    "timed_out": "The program was stopped: it took longer than its time limit.",
+    "out_of_memory": "The program was stopped: it used more memory than its limit.",
+    "output_too_large": "The program was stopped: its files are over the limit.",
+    "killed": "The program was killed.",
+    "cancelled": "The run was cancelled.",
+    "lost": "The run is lost: the server could not finish it.",
+}
+
+
+def account_of(execution: Execution) -> str:
+    """Return the paragraph."""
+    outcome = execution.outcome
+    sentences = [_end(outcome)]
+    if outcome.error is not None and outcome.status != "failed":
+        sentences.append(_sentence(outcome.error.message))
+    if outcome.error is not None and outcome.error.hint:
+        sentences.append(f"Hint: {_sentence(outcome.error.hint)}")
+    if execution.artifacts:
+        sentences.append(_made(execution.artifacts))
+    elif outcome.status == "succeeded":
+        sentences.append("It made no files; write what shall be kept into the current folder.")
+    if outcome.refused:
+        sentences.append(_not_kept(outcome.refused))
+    if outcome.status == "succeeded" and outcome.stdout.strip():
+        sentences.append(f"It printed {len(outcome.stdout):,} characters, which are in `stdout`.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _end(outcome: Outcome) -> str:
+    match outcome.status:
+        case "succeeded":
+            return f"The program succeeded in {outcome.duration_ms / 1000:.2f} s."
+        case "failed":
+            return f"The program failed{_where(outcome.error, outcome.exit_code)}."
+        case "rejected" if outcome.violations:
+            first = outcome.violations[0]
+            more = len(outcome.violations) - 1
+            rest = f" ({more} more in `violations`)" if more else ""
+            return f"The check refused the program at line {first.line}: {_sentence(first.message)[:-1]}{rest}."
+        case "rejected":
+            return "The check refused the program."
+        case _:
+            return _ENDS[outcome.status]
+
+
+def _where(error: ProgramError | None, exit_code: int | None) -> str:
+    if error is None:
+        return f" with exit code {exit_code}" if exit_code is not None else ""
+    place = f" on line {error.line}" if error.line is not None else ""
+    said = f"{error.type}: {error.message}" if error.message else error.type
+    return f"{place} with {_one_line(said, LONGEST_MESSAGE).rstrip('.')}"
+
+
+def _made(artifacts: tuple[Artifact, ...]) -> str:
+    named = [
+        f"`{_one_line(each.name, LONGEST_NAME)}` ({each.media_type}, {each.size:,} bytes, {each.handle})"
+        for each in artifacts[:MOST_NAMED]
+    ]
+    count = "1 file" if len(artifacts) == 1 else f"{len(artifacts)} files"
+    return f"It made {count}: {_listed(named, len(artifacts))}."
+
+
+def _not_kept(refused: tuple[Refused, ...]) -> str:
+    named = [f"`{_one_line(each.name, LONGEST_NAME)}` ({each.reason})" for each in refused[:MOST_NAMED]]
+    return f"Not kept: {_listed(named, len(refused))}."
+
+
+def _listed(named: list[str], count: int) -> str:
+    return ", ".join(named) + (f" and {count - len(named)} more" if count > len(named) else "")
+
+
+def _sentence(text: str) -> str:
+    said = _one_line(text, LONGEST_MESSAGE)
+    return said if not said or said.endswith((".", "!", "?", "…")) else f"{said}."
+
+
+def _one_line(text: str, longest: int) -> str:
+    """Return the text without what starts a line, hides or reorders, and no longer than this."""
+    kept = " ".join("".join(c if c.isprintable() else " " for c in text[: longest + 1]).split())
+    return kept if len(text) <= longest else f"{kept[:longest]}…"

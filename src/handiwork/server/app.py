@@ -1,0 +1,80 @@
+"""The application of the first origin: its routes, and the guards around them. What each route does is in its module.
+
+The second origin, for what users have made, is in `content_origin`.
+"""
+
+import re
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
+
+from handiwork.executions.runs import LONGEST_CODE_BYTES
+from handiwork.model import KIB, MIB
+from handiwork.server import artifacts, executions, operations, pages, problems, sessions, streams, tokens
+from handiwork.server.desk import API, Desk, Origins
+from handiwork.server.document import document_of
+from handiwork.server.guards import Cors, HostAllowList, JsonOnly, OriginCheck, RequestId, SecurityHeaders, names_in
+from handiwork.server.intake import BodyLimit
+
+ROUTERS = (
+    operations.router,
+    artifacts.router,
+    executions.router,
+    sessions.router,
+    tokens.router,
+    streams.router,
+)
+# In JSON a character of a program may take six bytes, `\u0000`.
+RUN_BODY_BYTES = 6 * LONGEST_CODE_BYTES + 64 * KIB
+PLAIN_BODY_BYTES = MIB
+
+_UPLOADS = re.compile(rf"{API}/sessions/[^/]+/artifacts/?")
+_RUNS = re.compile(rf"{API}/sessions/[^/]+/executions/?")
+
+
+def application(desk: Desk) -> FastAPI:
+    """Return the application without its guards, as `guarded` and the tests of the OpenAPI document need it."""
+    app = FastAPI(
+        title="Handiwork",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        generate_unique_id_function=_name_of,
+    )
+    app.state.desk = desk
+    app.state.streams = streams.Streams()
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.include_router(pages.router(), include_in_schema=False)
+    app.openapi = lambda: document_of(app, desk)
+    return app
+
+
+def guarded(desk: Desk) -> ASGIApp:
+    """Return the application as it is served. Raises `InvalidName` for hosts and origins that cannot be used."""
+    app: ASGIApp = BodyLimit(application(desk), limit_of=lambda path: _limit_of(path, desk.body_limit))
+    app = JsonOnly(app, takes_upload=lambda path: _UPLOADS.fullmatch(path) is not None)
+    app = OriginCheck(app, origins=_pages_of(desk.origins))
+    app = problems.Backstop(app)
+    app = Cors(app, origins=desk.origins.cors)
+    app = HostAllowList(app, names=(*desk.origins.hosts, *names_in(desk.origins.public)))
+    app = SecurityHeaders(app)
+    return RequestId(app)
+
+
+def _limit_of(path: str, most: int) -> int:
+    if _UPLOADS.fullmatch(path):
+        return most
+    return min(most, RUN_BODY_BYTES if _RUNS.fullmatch(path) else PLAIN_BODY_BYTES)
+
+
+def _pages_of(origins: Origins) -> tuple[str, ...]:
+    public = urlsplit(origins.public)
+    return (f"{public.scheme}://{public.netloc}", *origins.cors)
+
+
+def _name_of(route: APIRoute) -> str:
+    return route.name

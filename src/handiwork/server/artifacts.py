@@ -1,0 +1,323 @@
+"""Routes on artifacts: made, listed, looked at, read, linked to, held and removed. What that means is the engine's.
+
+How files come in is in `uploads`, and how content goes out in `delivery`.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from handiwork.access.links import DEFAULT_SECONDS
+from handiwork.access.policy import Caller
+from handiwork.errors import InvalidName
+from handiwork.executions.pictures import may_have_picture
+from handiwork.model import Artifact, Provenance
+from handiwork.server.answers import (
+    ArtifactAnswer,
+    ArtifactsAnswer,
+    LinkAnswer,
+    UploadedAnswer,
+    VersionsAnswer,
+    problems,
+)
+from handiwork.server.bodies import ArtifactQuery, Hold, LinkOrder, NewArtifact, VersionNumber
+from handiwork.server.callers import USER_HEADER, TheCaller, TheDesk, demands, desk_of
+from handiwork.server.content_origin import LINKS
+from handiwork.server.delivery import delivered
+from handiwork.server.desk import API
+from handiwork.server.downloads import conditional, content_headers, etag_of, not_modified
+from handiwork.server.refusals import NoPreview
+from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
+from handiwork.shapes import Shape, artifact_shape, time_shape
+from handiwork.store.records import Search
+
+MULTIPART = "multipart/form-data"
+MOST_VERSIONS_ON_A_PAGE = 100
+
+OfSession = Annotated[
+    str | None, Query(description="The session in which a handle is looked for, and no other.", max_length=200)
+]
+AtVersion = Annotated[VersionNumber | None, Query(description="Absent is the newest.")]
+
+router = APIRouter(tags=["artifacts"])
+
+_ARTIFACT = {"model": ArtifactAnswer, "description": "The artifact"}
+_BYTES: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+_DELIVERIES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The content, under its own media type", "content": _BYTES},
+    206: {"description": "The range of it that was asked for", "content": _BYTES},
+    304: {"description": "It is the content that the client has"},
+}
+_FORM: Shape = {
+    "type": "object",
+    "required": [FILE_FIELD],
+    "additionalProperties": False,
+    "properties": {
+        FILE_FIELD: {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
+        "type": {"type": "string", "default": "file"},
+        "title": {"type": "string"},
+        "retention": {"type": "string", "description": "Such as `12h` or `7d`"},
+    },
+}
+
+
+def _taking(declared: dict[str, Any]) -> dict[str, Any]:
+    """Add the body to what a route is declared with, since the route reads it by itself."""
+    content = {"application/json": {"schema": NewArtifact.model_json_schema()}, MULTIPART: {"schema": _FORM}}
+    body = {"requestBody": {"required": True, "content": content}}
+    return {**declared, "openapi_extra": {**declared["openapi_extra"], **body}}
+
+
+@router.post(
+    f"{API}/sessions/{{session}}/artifacts",
+    status_code=201,
+    responses={
+        201: {
+            "model": ArtifactAnswer | UploadedAnswer,
+            "description": "The artifact; for a form, those that its files have become",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "Where it is, if it is one"}},
+        },
+        **problems(400, 404, 413, 415, 422, 429, 507),
+    },
+    **_taking(demands("artifact:write")),
+)
+async def create(session: str, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
+    """Store content as an artifact, or the files of a form as one artifact each: all of them or none."""
+    scope = caller.scope(session)
+    engine, provenance = desk.engine, _provenance(request, caller)
+    if _is_form(request):
+        async with form_drafts(request, engine.types, provenance=provenance) as drafts:
+            made = await engine.creation.file(scope, drafts)
+        location = {"location": _path(made[0])} if len(made) == 1 else {}
+        return _json({"items": [shape_of(artifact) for artifact in made]}, 201, location)
+    draft = await json_draft(request, engine.types, provenance=provenance)
+    (artifact,) = await engine.creation.file(scope, [draft])
+    return _json(shape_of(artifact), 201, {"location": _path(artifact)})
+
+
+@router.get(
+    f"{API}/sessions/{{session}}/artifacts",
+    responses={200: {"model": ArtifactsAnswer, "description": "Some of the artifacts"}, **problems(404, 422)},
+    **demands("artifact:read"),
+)
+async def list_artifacts(
+    session: str, desk: TheDesk, caller: TheCaller, wanted: Annotated[ArtifactQuery, Query()]
+) -> Response:
+    """Artifacts of a session, newest first."""
+    page = await desk.engine.records.page(
+        caller.scope(session),
+        search=Search(type=wanted.type, state=wanted.state, text=wanted.q),
+        limit=wanted.limit,
+        cursor=wanted.cursor,
+    )
+    items = [shape_of(artifact) for artifact in page.items]
+    return _json({"items": items, "nextCursor": page.next_cursor, "seq": page.seq})
+
+
+@router.get(
+    f"{API}/artifacts/{{artifact}}",
+    responses={200: _ARTIFACT, **problems(404, 410, 422)},
+    **demands("artifact:read"),
+)
+async def look_at(
+    artifact: str, desk: TheDesk, caller: TheCaller, version: AtVersion = None, session: OfSession = None
+) -> Response:
+    """An artifact at its head or at one version."""
+    filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
+    return _json(shape_of(filed.artifact))
+
+
+async def _content(
+    artifact: str,
+    request: Request,
+    desk: TheDesk,
+    caller: TheCaller,
+    version: AtVersion = None,
+    session: OfSession = None,
+) -> Response:
+    """The content, whole or a range of it, always to be saved; a signed link shows it.
+
+    Damaged content is never answered with: what is found out after the first byte ends the connection.
+    """
+    filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
+    return delivered(request, desk, filed, disposition="attachment", keeping="revalidated")
+
+
+class _ShortWay(APIRoute):
+    """A route that is declared like every other, and past whose declarations the usual request is answered.
+
+    Reading content is what clients do most, and what the framework does before it calls a route costs more than the
+    reading. Whatever is not the usual request goes the usual way; both come to the same answer.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        declared = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            usual = _USUAL.fullmatch(request.scope["query_string"])
+            if usual is None or USER_HEADER in request.headers:
+                return await declared(request)
+            desk = desk_of(request)
+            caller = await desk.recognised(request.headers.get("authorization"))
+            caller.require("artifact:read")
+            version = None if usual[1] is None else int(usual[1])
+            return await _content(request.path_params["artifact"], request, desk, caller, version)
+
+        return handle
+
+
+_READING = "/artifacts/{artifact}/content"
+_USUAL = re.compile(rb"(?:version=([1-9][0-9]{0,8}))?")
+reading = APIRouter(tags=["artifacts"], route_class=_ShortWay)
+reading.get(
+    f"{API}{_READING}",
+    name="read_content",
+    response_class=Response,
+    responses={**_DELIVERIES, **problems(404, 410, 412, 416, 422)},
+    **demands("artifact:read"),
+)(_content)
+reading.head(
+    f"{API}{_READING}",
+    name="read_content_headers",
+    response_class=Response,
+    responses={200: {"description": "The headers"}, 304: _DELIVERIES[304], **problems(404, 410, 412, 422)},
+    **demands("artifact:read"),
+)(_content)
+router.include_router(reading)
+
+
+@router.get(
+    f"{API}/artifacts/{{artifact}}/versions",
+    responses={200: {"model": VersionsAnswer, "description": "Some of the versions"}, **problems(404, 410, 422)},
+    **demands("artifact:read"),
+)
+async def list_versions(
+    artifact: str,
+    desk: TheDesk,
+    caller: TheCaller,
+    limit: Annotated[int, Query(ge=1, le=MOST_VERSIONS_ON_A_PAGE)] = MOST_VERSIONS_ON_A_PAGE,
+    cursor: Annotated[str | None, Query(max_length=20)] = None,
+    session: OfSession = None,
+) -> Response:
+    """The versions of an artifact, the newest first."""
+    reach, engine = caller.within(session=session), desk.engine
+    head = await engine.find(reach, artifact)
+    newest = head.artifact.version.number if cursor is None else _place(cursor, head.artifact)
+    oldest = max(newest - limit, 0)
+    found = [await engine.find(reach, head.artifact.id, version=number) for number in range(newest, oldest, -1)]
+    items = [artifact_shape(each.artifact)["version"] for each in found]
+    return _json({"items": items, "nextCursor": str(oldest) if oldest else None})
+
+
+@router.delete(
+    f"{API}/artifacts/{{artifact}}",
+    status_code=204,
+    responses=problems(404, 409, 410, 422),
+    **demands("artifact:write"),
+)
+async def remove(artifact: str, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+    """Let an artifact expire now, and delete its content."""
+    await desk.engine.remove(caller.within(session=session), artifact)
+    return Response(status_code=204)
+
+
+@router.put(
+    f"{API}/artifacts/{{artifact}}/hold",
+    responses={200: _ARTIFACT, **problems(404, 410, 422)},
+    **demands("artifact:write"),
+)
+async def hold(artifact: str, body: Hold, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+    """Pin an artifact so that it stays past its expiry, or let it go."""
+    held = await desk.engine.hold(caller.within(session=session), artifact, held=body.held)
+    return _json(shape_of(held))
+
+
+@router.post(
+    f"{API}/artifacts/{{artifact}}/links",
+    status_code=201,
+    responses={201: {"model": LinkAnswer, "description": "The link"}, **problems(404, 410, 422)},
+    **demands("link:create"),
+)
+async def link_to(
+    artifact: str, body: LinkOrder, desk: TheDesk, caller: TheCaller, session: OfSession = None
+) -> Response:
+    """Make an address of one version that works without a key, for a time and at most for a day."""
+    filed = await desk.engine.find(caller.within(session=session), artifact, version=body.version)
+    link = await desk.links.make(
+        filed.artifact,
+        disposition=body.disposition,
+        expires_in=body.expires_in or DEFAULT_SECONDS,
+        key_id=caller.key_id,
+    )
+    url = f"{desk.origins.content}{LINKS}{link.spelled}"
+    return _json({"url": url, "expiresAt": time_shape(link.expires_at)}, 201)
+
+
+@router.get(
+    f"{API}/artifacts/{{artifact}}/thumbnail",
+    response_class=Response,
+    responses={
+        200: {"description": "A small picture", "content": {"image/png": _BYTES["*/*"]}},
+        304: {"description": "It is the picture that the client has"},
+        **problems(404, 410, 422, 429, 503),
+    },
+    **demands("artifact:read"),
+)
+async def thumbnail(
+    artifact: str,
+    request: Request,
+    desk: TheDesk,
+    caller: TheCaller,
+    version: AtVersion = None,
+    session: OfSession = None,
+) -> Response:
+    """A picture of a version: of an image, or of the first page of a document. It is made when first asked for."""
+    filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
+    png = await desk.engine.picture(filed)
+    if png is None:
+        raise NoPreview(artifact)
+    digest = hashlib.sha256(png).hexdigest()
+    headers = content_headers("image/png", f"{filed.artifact.name}.png", sha256=digest)
+    del headers["accept-ranges"]
+    if conditional(request.headers, etag=etag_of(digest)) == "not_modified":
+        return not_modified(headers)
+    return Response(png, headers=headers)
+
+
+def shape_of(artifact: Artifact) -> Shape:
+    """An artifact on this server's wire: as everywhere, and where to get what belongs to it."""
+    path, version = _path(artifact), artifact.version
+    picture = f"{path}/thumbnail?version={version.number}" if may_have_picture(version) else None
+    links = {"self": path, "content": f"{path}/content?version={version.number}", "thumbnail": picture}
+    return artifact_shape(artifact) | {"links": links}
+
+
+def _path(artifact: Artifact) -> str:
+    return f"{API}/artifacts/{artifact.id}"
+
+
+def _json(shape: Shape, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(shape).encode("ascii"), status, headers, "application/json")
+
+
+def _provenance(request: Request, caller: Caller) -> Provenance:
+    request_id: str | None = request.scope.get("state", {}).get("request_id")
+    return Provenance(principal=caller.principal, request_id=request_id)
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MULTIPART
+
+
+def _place(cursor: str, head: Artifact) -> int:
+    """Return the number of the version with which the page begins."""
+    number = int(cursor) if cursor.isascii() and cursor.isdigit() else 0
+    if not 1 <= number <= head.version.number:
+        raise InvalidName("cursor", cursor, expected="the `nextCursor` of an earlier page")
+    return number

@@ -1,0 +1,64 @@
+"""An artifact's content as an answer, on either origin: found, conditions and ranges looked at, then streamed.
+
+Which headers make content harmless is known to `downloads`; who may have it was decided before.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from handiwork.model import Disposition
+from handiwork.server.desk import Desk
+from handiwork.server.downloads import (
+    ContentResponse,
+    Keeping,
+    ResourcePolicy,
+    content_headers,
+    etag_of,
+    http_date,
+    not_modified,
+    selected,
+)
+from handiwork.store.records import Filed
+
+
+def delivered(
+    request: Request,
+    desk: Desk,
+    filed: Filed,
+    *,
+    disposition: Disposition,
+    keeping: Keeping,
+    resource_policy: ResourcePolicy = "same-origin",
+) -> Response:
+    """Return the answer to a GET or HEAD for a version that was found just now.
+
+    Raises:
+        PreconditionFailed, RangeNotSatisfiable: the request asks for what is not so, or not there.
+    """
+    version = filed.artifact.version
+    chosen = selected(
+        request.headers,
+        method=request.method,
+        size=version.size,
+        etag=etag_of(version.sha256),
+        last_modified=version.created_at,
+        clock=desk.clock,
+    )
+    headers = content_headers(
+        version.media_type,
+        version.name,
+        sha256=version.sha256,
+        disposition=disposition,
+        keeping=keeping,
+        resource_policy=resource_policy,
+    )
+    headers["last-modified"] = http_date(version.created_at)
+    match chosen:
+        case "not_modified":
+            return not_modified(headers)
+        case "whole":
+            return ContentResponse(desk.engine.content(filed), size=version.size, headers=headers)
+        case span:
+            part = desk.engine.content(filed, start=span.start, stop=span.stop)
+            told = {**headers, **span.headers(version.size)}
+            return ContentResponse(part, size=span.size, headers=told, status_code=206)

@@ -1,0 +1,142 @@
+"""Routes that run programs: ordered, looked up and cancelled. How a program is run is the engine's.
+
+What a model is told of a run is in `accounts`.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Sequence
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from handiwork.engine import Engine
+from handiwork.executions.runs import Order
+from handiwork.ids import ExecutionId
+from handiwork.model import Artifact, Execution
+from handiwork.sandbox.sandbox import PROGRAM_NAME
+from handiwork.server.accounts import account_of
+from handiwork.server.answers import RunAnswer, problems
+from handiwork.server.bodies import RunOrder
+from handiwork.server.callers import TheCaller, TheDesk, demands
+from handiwork.server.desk import API, Desk
+from handiwork.shapes import Shape, execution_shape
+
+Encoding = Literal["base64"]
+Files = Annotated[Encoding | None, Query(description="Put the files themselves into the answer.")]
+OfSession = Annotated[str | None, Query(description="Look in this session only.", max_length=200)]
+
+router = APIRouter(tags=["executions"])
+
+_ANSWERS = {"model": RunAnswer, "description": "How it went; a program that fails is an answer too"}
+
+
+@router.post(
+    f"{API}/sessions/{{session}}/executions",
+    responses={
+        200: _ANSWERS,
+        202: {"model": RunAnswer, "description": "It waits for its turn; `Location` tells what becomes of it"},
+        **problems(404, 413, 422, 429, 503, 507),
+    },
+    **demands("execution:run"),
+)
+async def order(
+    session: str, body: RunOrder, request: Request, desk: TheDesk, caller: TheCaller, files: Files = None
+) -> Response:
+    """Run a program and keep the files that it makes."""
+    scope = caller.scope(session)
+    runs = desk.engine.runs
+    ordered = Order(
+        code=body.code,
+        inputs=body.inputs,
+        limits=None if body.limits is None else body.limits.over(runs.limits.default),
+        is_checked=body.check,
+        name=body.name or PROGRAM_NAME,
+        request_id=request.scope.get("state", {}).get("request_id"),
+    )
+    if body.wait:
+        # A client that goes away has not said that the run shall end.
+        execution = await runs.see_through(scope, caller.principal, ordered)
+        return await _answer(desk, execution, files or body.files)
+    execution = await runs.start(scope, caller.principal, ordered)
+    return await _answer(desk, execution, None, status=202, headers={"location": _path(execution.id)})
+
+
+@router.get(
+    f"{API}/executions/{{execution}}",
+    responses={200: _ANSWERS, **problems(404, 422)},
+    **demands("artifact:read"),
+)
+async def look_up(
+    execution: str, desk: TheDesk, caller: TheCaller, session: OfSession = None, files: Files = None
+) -> Response:
+    """How a run stands: `queued` and `running` before its end."""
+    found = await desk.engine.execution(caller.within(session=session), execution)
+    return await _answer(desk, found, files)
+
+
+@router.post(
+    f"{API}/executions/{{execution}}/cancel",
+    responses={200: _ANSWERS, **problems(404, 422)},
+    **demands("execution:run"),
+)
+async def cancel(execution: str, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+    """End a run; one that has ended stays as it is."""
+    ended = await desk.engine.cancel(caller.within(session=session), execution)
+    return await _answer(desk, ended, None)
+
+
+async def _answer(
+    desk: Desk,
+    execution: Execution,
+    files: Encoding | None,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    shape = _shape(desk, execution)
+    if files is None:
+        return _json(shape, status, headers)
+    shape["files"] = [await _file(desk.engine, artifact) for artifact in execution.artifacts]
+    # Ten megabytes of base64 would keep the others waiting.
+    return await asyncio.to_thread(_json, shape, status, headers)
+
+
+def _json(shape: Shape, status: int, headers: dict[str, str] | None) -> Response:
+    return Response(json.dumps(shape).encode("ascii"), status, headers, "application/json")
+
+
+def _shape(desk: Desk, execution: Execution) -> Shape:
+    shape = execution_shape(execution)
+    made: Sequence[Artifact] = execution.artifacts
+    session = execution.scope.session
+    return shape | {
+        "session": session,
+        "text": account_of(execution),
+        "artifacts": [
+            told | {"links": {"content": _content_path(artifact)}}
+            for told, artifact in zip(shape["artifacts"], made, strict=True)
+        ],
+        "links": {
+            "self": _path(execution.id),
+            "gallery": f"{desk.origins.public}/#session={quote(session, safe='')}",
+        },
+    }
+
+
+async def _file(engine: Engine, artifact: Artifact) -> Shape:
+    filed = await engine.find(artifact.scope, artifact.id, version=artifact.version.number)
+    content = b"".join([chunk async for chunk in engine.content(filed)])
+    data = await asyncio.to_thread(base64.b64encode, content)
+    return {"name": artifact.name, "mediaType": artifact.media_type, "data": data.decode("ascii")}
+
+
+def _path(execution_id: ExecutionId) -> str:
+    return f"{API}/executions/{execution_id}"
+
+
+def _content_path(artifact: Artifact) -> str:
+    return f"{API}/artifacts/{artifact.id}/content?version={artifact.version.number}"

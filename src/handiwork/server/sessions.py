@@ -1,0 +1,103 @@
+"""Routes on whole sessions, users and tenants: which there are, and their erasure. What is erased is the engine's."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse, Response
+
+from handiwork.access.policy import Caller
+from handiwork.engine import MOST_ON_A_PAGE, Engine
+from handiwork.errors import InvalidName
+from handiwork.model import Reach
+from handiwork.server.answers import ErasedAnswer, SessionsAnswer, problems
+from handiwork.server.callers import TheCaller, TheDesk, demands
+from handiwork.server.desk import API
+from handiwork.shapes import Shape, session_shape
+from handiwork.store.expiry import Erased
+from handiwork.store.records import SessionPage
+
+router = APIRouter(tags=["sessions"])
+
+_ERASED = {"model": ErasedAnswer, "description": "What was taken"}
+
+
+@router.get(
+    f"{API}/sessions",
+    responses={200: {"model": SessionsAnswer, "description": "Some of the sessions"}, **problems(422)},
+    **demands("artifact:read"),
+)
+async def list_sessions(
+    desk: TheDesk,
+    caller: TheCaller,
+    limit: Annotated[int, Query(ge=1, le=MOST_ON_A_PAGE)] = 100,
+    cursor: Annotated[str | None, Query(max_length=1000)] = None,
+) -> Response:
+    """The caller's sessions, the one that was active last first."""
+    user = _one_user(caller)
+    if caller.session is not None:
+        found = await _only(desk.engine, user, caller.tenant, caller.session)
+    else:
+        found = await desk.engine.sessions(user=user, tenant=caller.tenant, limit=limit, cursor=cursor)
+    return JSONResponse({"items": [session_shape(session) for session in found.items], "nextCursor": found.next_cursor})
+
+
+@router.delete(
+    f"{API}/sessions/{{session}}",
+    responses={200: _ERASED, **problems(404, 422, 503)},
+    **demands("session:erase"),
+)
+async def erase_session(session: str, desk: TheDesk, caller: TheCaller) -> Response:
+    """Take everything of a session out of the store for good, held or not."""
+    scope = caller.scope(session)
+    reach = Reach(tenant=scope.tenant, user=scope.user, session=scope.session)
+    return JSONResponse(_erased(await desk.engine.erase(reach)))
+
+
+@router.delete(
+    f"{API}/users/{{user}}",
+    responses={200: _ERASED, **problems(404, 422, 503)},
+    **demands("admin"),
+)
+async def erase_user(user: str, desk: TheDesk, caller: TheCaller) -> Response:
+    """Take everything of a user out of the store for good, keys included."""
+    reach = caller.within(user=user)
+    return JSONResponse(_erased(await desk.engine.erase(reach)))
+
+
+@router.delete(
+    f"{API}/tenant",
+    responses={200: _ERASED, **problems(422, 503)},
+    **demands("admin"),
+)
+async def erase_tenant(
+    desk: TheDesk,
+    caller: TheCaller,
+    confirm: Annotated[str, Query(description="The name of the tenant, so that nobody does this by mistake.")],
+) -> Response:
+    """Take everything of the caller's tenant out of the store for good, keys included."""
+    if caller.user is not None:
+        raise InvalidName("user", caller.user, expected="none, since this is for a whole tenant")
+    if confirm != caller.tenant:
+        raise InvalidName("confirm", confirm, expected="the name of the tenant that is to be erased")
+    return JSONResponse(_erased(await desk.engine.erase(caller.reach)))
+
+
+def _one_user(caller: Caller) -> str:
+    if caller.user is None:
+        raise InvalidName("user", "", expected="the name of one in `X-Handiwork-User`, since the key is for all")
+    return caller.user
+
+
+async def _only(engine: Engine, user: str, tenant: str, session: str) -> SessionPage:
+    """Return the one session that the caller may know of, if there is anything in it."""
+    cursor = None
+    while True:
+        page = await engine.sessions(user=user, tenant=tenant, limit=MOST_ON_A_PAGE, cursor=cursor)
+        if found := tuple(each for each in page.items if each.session == session):
+            return SessionPage(items=found, next_cursor=None)
+        if (cursor := page.next_cursor) is None:
+            return SessionPage(items=(), next_cursor=None)
+
+
+def _erased(erased: Erased) -> Shape:
+    return {"artifacts": erased.artifacts, "executions": erased.executions, "bytes": erased.size}

@@ -1,0 +1,237 @@
+"""What a request brings to be stored: one artifact as JSON, or the files of a multipart form. Nothing is stored here.
+
+Files are written to disk while they are read, and the cap of each is counted on the way, so that neither a file of
+any length nor a form of many ever lies in memory as a whole.
+"""
+
+import base64
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from handiwork.errors import ContentTooLarge, InvalidContent
+from handiwork.model import KIB, Provenance
+from handiwork.server.bodies import Body, NewArtifact, UploadFields
+from handiwork.server.file_names import clean_name
+from handiwork.server.refusals import BodyTooLarge, MalformedRequest
+from handiwork.store.failures import system_failure
+from handiwork.store.threads import in_thread
+from handiwork.types.registry import Registry
+from handiwork.versions.content import CHUNK_BYTES, Bytes
+from handiwork.versions.creation import Content, Draft
+
+FILE_FIELD = "file"
+MOST_FILES = 100
+MOST_FIELDS = 16
+LONGEST_FIELD_BYTES = 8 * KIB
+IN_MEMORY_BYTES = 64 * KIB
+NAMELESS = "untitled.txt"
+# Parsing and decoding less than this takes about as long as asking a thread to.
+PARSED_HERE_BYTES = 256 * KIB
+
+_WHERE = "the folder for temporary files"
+_FORM = (
+    f"one whole form of at most {MOST_FILES} files, and {MOST_FIELDS} fields of at most {LONGEST_FIELD_BYTES:,} bytes"
+)
+
+Parsed = TypeVar("Parsed", bound=Body)
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Content of a file that a form brought and that lies on disk."""
+
+    file: BinaryIO
+    size: int
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.file.seek(offset)
+        return self.file.read(length)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for offset in range(0, self.size, CHUNK_BYTES):
+            yield await in_thread(self.read_at, offset, CHUNK_BYTES)
+
+
+@contextlib.asynccontextmanager
+async def form_drafts(request: Request, types: Registry, *, provenance: Provenance) -> AsyncGenerator[list[Draft]]:
+    """Receive a multipart form and give its files as artifacts to be, as long as the context lasts.
+
+    Raises:
+        MalformedRequest, BodyTooLarge, BodyStalled: the form did not come as a whole.
+        RequestValidationError: it has other fields than it should.
+        ContentTooLarge: a file is over every cap; the rest was not read.
+        UnknownType: there is no such type.
+        StorageFull, StorageFailed: the files could not be kept meanwhile.
+    """
+    async with _received(request, most_bytes=_largest_cap(types)) as items:
+        files, fields = _told_apart(items)
+        said = _validated(UploadFields, fields)
+        type_ = types.named(said.type)
+        yield [
+            Draft(
+                type=type_,
+                name=file.filename or "",
+                content=await _content(file),
+                title=said.title,
+                retention=said.retention or "default",
+                provenance=provenance,
+            )
+            for file in files
+        ]
+
+
+async def json_draft(request: Request, types: Registry, *, provenance: Provenance) -> Draft:
+    """Receive one artifact to be as JSON.
+
+    Raises:
+        BodyTooLarge, BodyStalled: it did not come as a whole.
+        RequestValidationError: it is not what it should be.
+        InvalidContent: the content is not encoded as it says.
+        UnknownType: there is no such type.
+    """
+    raw = await _read(request, limit=_largest_cap(types) * 2 + 64 * KIB)
+    told, data = await in_thread(_understood, raw) if len(raw) > PARSED_HERE_BYTES else _understood(raw)
+    return Draft(
+        type=types.named(told.type),
+        name=told.name or clean_name(told.title or NAMELESS),
+        content=Bytes(data),
+        title=told.title,
+        retention=told.retention or "default",
+        provenance=provenance,
+    )
+
+
+class _Parser(MultiPartParser):
+    """Starlette's parser, which keeps little in memory, stops at a file that is too large, and knows a cut form."""
+
+    spool_max_size = IN_MEMORY_BYTES
+
+    def __init__(self, request: Request, stream: AsyncGenerator[bytes, None], *, most_bytes: int) -> None:
+        super().__init__(
+            request.headers,
+            stream,
+            max_files=MOST_FILES,
+            max_fields=MOST_FIELDS,
+            max_part_size=LONGEST_FIELD_BYTES,
+        )
+        self.is_whole = False
+        self._most_bytes, self._part_bytes = most_bytes, 0
+
+    def on_part_begin(self) -> None:
+        super().on_part_begin()
+        self._part_bytes = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._part_bytes += end - start
+        file = self._current_part.file
+        if file is not None and self._part_bytes > self._most_bytes:
+            raise ContentTooLarge(file.filename or FILE_FIELD, size=self._part_bytes, limit=self._most_bytes)
+        super().on_part_data(data, start, end)
+
+    def on_end(self) -> None:
+        self.is_whole = True
+
+    def close_all(self) -> None:
+        for file in self._files_to_close_on_error:
+            file.close()
+
+
+@contextlib.asynccontextmanager
+async def _received(request: Request, *, most_bytes: int) -> AsyncGenerator[Sequence[tuple[str, str | UploadFile]]]:
+    async with contextlib.aclosing(request.stream()) as stream:
+        parser = _Parser(request, stream, most_bytes=most_bytes)
+        try:
+            try:
+                form = await parser.parse()
+            except OSError as refused:
+                raise system_failure(refused, where=_WHERE) from refused
+            except (MultiPartException, ClientDisconnect, UnicodeError) as wrong:
+                raise MalformedRequest("body", expected=_FORM) from wrong
+            if not parser.is_whole:
+                raise MalformedRequest("body", expected=_FORM)
+            yield form.multi_items()
+        finally:
+            parser.close_all()
+
+
+def _told_apart(items: Sequence[tuple[str, str | UploadFile]]) -> tuple[list[UploadFile], dict[str, str]]:
+    files: list[UploadFile] = []
+    fields: dict[str, str] = {}
+    for name, value in items:
+        if isinstance(value, UploadFile) and name == FILE_FIELD:
+            files.append(value)
+        elif isinstance(value, UploadFile) or name == FILE_FIELD:
+            raise _refused(name, f"files, each with a name, in parts called `{FILE_FIELD}`", got=name)
+        elif name in fields:
+            raise _refused(name, "it once", got=value)
+        else:
+            fields[name] = value
+    if not files:
+        raise _refused(FILE_FIELD, "at least one file", got=None)
+    return files, fields
+
+
+async def _content(file: UploadFile) -> Content:
+    size = file.size or 0
+    return Spooled(file.file, size) if size > IN_MEMORY_BYTES else Bytes(await file.read())
+
+
+async def _read(request: Request, *, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in request.stream():
+            size += len(piece)
+            if size > limit:
+                raise BodyTooLarge(limit)
+            pieces.append(piece)
+    except ClientDisconnect as gone:
+        raise MalformedRequest("body", expected="all of it") from gone
+    return b"".join(pieces)
+
+
+def _understood(raw: bytes) -> tuple[NewArtifact, bytes]:
+    try:
+        told = NewArtifact.model_validate_json(raw)
+    except ValidationError as wrong:
+        raise _invalid(wrong, raw) from wrong
+    if told.encoding == "text":
+        return told, told.content.encode()
+    try:
+        return told, base64.b64decode(told.content, validate=True)
+    except ValueError as wrong:
+        raise InvalidContent("content", expected="base64, as `encoding` says", got="something else") from wrong
+
+
+def _validated(model: type[Parsed], fields: dict[str, str]) -> Parsed:
+    try:
+        return model.model_validate(fields)
+    except ValidationError as wrong:
+        raise _invalid(wrong, b"") from wrong
+
+
+def _invalid(wrong: ValidationError, raw: bytes) -> RequestValidationError:
+    """Return what FastAPI would raise for a body that it had parsed itself."""
+    faults: list[dict[str, Any]] = []
+    for fault in wrong.errors(include_url=False):
+        if fault["type"] == "json_invalid":
+            faults.append({"type": "value_error", "loc": ("body",), "msg": "JSON", "input": raw})
+        else:
+            faults.append({**fault, "loc": ("body", *fault["loc"])})
+    return RequestValidationError(faults)
+
+
+def _refused(field: str, expected: str, *, got: str | None) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": ("body", field), "msg": expected, "input": got}])
+
+
+def _largest_cap(types: Registry) -> int:
+    return max(type_.cap_bytes for type_ in types)

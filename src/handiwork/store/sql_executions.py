@@ -1,0 +1,108 @@
+"""Runs in a SQL database. What a run made is written with its end, by `sql_records`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from handiwork.clock import Clock, utc_now
+from handiwork.errors import ExecutionNotFound
+from handiwork.events import Happening
+from handiwork.ids import ExecutionId
+from handiwork.model import UNFINISHED, Execution, Outcome, Reach, Scope
+from handiwork.store.clauses import is_live, within
+from handiwork.store.database import Database
+from handiwork.store.rows import execution_of, execution_row, filed_of
+from handiwork.store.sql_events import record
+from handiwork.store.sql_terms import demand_nothing_erased
+from handiwork.store.tables import artifacts, executions, versions
+
+
+def put(connection: Connection, execution: Execution, *, at: datetime, owner: str | None = None) -> Sequence[Happening]:
+    """Write a run as it stands, and return what that means to those who follow the session.
+
+    A run that has ended stays as it ended: whoever comes later, comes too late.
+    """
+    row = execution_row(execution, finished_at=at if execution.is_finished else None) | {"owner": owner}
+    known = connection.execute(
+        select(executions.c.status).where(within(execution.scope, executions), executions.c.id == execution.id)
+    ).scalar()
+    if known is None:
+        connection.execute(insert(executions).values(**row, cancel_requested=False))
+    elif known in UNFINISHED:
+        connection.execute(update(executions).where(executions.c.id == execution.id).values(row))
+    else:
+        return ()
+    told: list[Happening] = []
+    if known in (None, "queued") and execution.status != "queued":
+        told.append(Happening(type="execution-started", execution_id=execution.id))
+    if execution.is_finished:
+        facts = {"status": execution.status}
+        told.append(Happening(type="execution-finished", execution_id=execution.id, facts=facts))
+    return told
+
+
+class SqlExecutions:
+    """Keeps `ExecutionRecords`' promises."""
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database, self._clock = database, clock
+
+    async def begin(self, execution: Execution, *, owner: str) -> None:
+        def write(connection: Connection) -> None:
+            at = self._clock()
+            demand_nothing_erased(connection, execution.scope, execution.created_at)
+            record(connection, execution.scope, put(connection, execution, at=at, owner=owner), at=at)
+
+        await self._database.write(write)
+
+    async def get(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
+        return await self._database.read(lambda connection: _found(connection, reach, execution_id, self._clock()))
+
+    async def request_cancel(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
+        def write(connection: Connection) -> Execution:
+            found = _found(connection, reach, execution_id, self._clock())
+            wanted = update(executions).where(executions.c.id == found.id, executions.c.finished_at.is_(None))
+            connection.execute(wanted.values(cancel_requested=True))
+            return found
+
+        return await self._database.write(write)
+
+    async def cancel_requests(self, owner: str) -> Sequence[ExecutionId]:
+        query = select(executions.c.id).where(
+            executions.c.owner == owner, executions.c.cancel_requested, executions.c.finished_at.is_(None)
+        )
+        found = await self._database.read(lambda connection: connection.scalars(query).all())
+        return tuple(map(ExecutionId, found))
+
+    async def owners(self) -> frozenset[str]:
+        query = select(executions.c.owner).where(executions.c.owner.is_not(None)).distinct()
+        return frozenset(await self._database.read(lambda connection: connection.scalars(query).all()))
+
+    async def lose(self, owner: str) -> int:
+        return await self._database.write(lambda connection: _lose(connection, owner, self._clock()))
+
+
+def _found(connection: Connection, reach: Scope | Reach, execution_id: ExecutionId, now: datetime) -> Execution:
+    query = select(executions).where(within(reach, executions), executions.c.id == execution_id)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise ExecutionNotFound(execution_id)
+    made = (
+        select(artifacts, versions)
+        .join_from(artifacts, versions, versions.c.artifact_id == artifacts.c.id)
+        .where(within(reach), is_live(now), versions.c.execution_id == execution_id)
+        .order_by(artifacts.c.created_at, artifacts.c.ordinal)
+    )
+    outputs = connection.execute(made).mappings().all()
+    return execution_of(row, tuple(filed_of(output).artifact for output in outputs))
+
+
+def _lose(connection: Connection, owner: str, now: datetime) -> int:
+    query = select(executions).where(executions.c.owner == owner, executions.c.finished_at.is_(None))
+    left = [execution_of(row, ()) for row in connection.execute(query).mappings().all()]
+    for each in left:
+        lost = replace(each, outcome=Outcome(status="lost"))
+        record(connection, each.scope, put(connection, lost, at=now), at=now)
+    return len(left)

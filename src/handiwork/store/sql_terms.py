@@ -1,0 +1,64 @@
+"""What must hold before something is added: quotas, and that nobody has erased the place meanwhile.
+
+Where the numbers come from is known to `settings`; who adds, to `sql_records`.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from handiwork.errors import QuotaExceeded, ScopeErased, TookTooLong
+from handiwork.model import Reach, Scope
+from handiwork.store.clauses import is_over, within
+from handiwork.store.erasures import places
+from handiwork.store.records import Quota, Terms
+from handiwork.store.tables import artifacts, erasures, sessions, versions
+
+# Bytes that are older and not on record are taken for orphans, after twice this time.
+LONGEST = timedelta(minutes=30)
+
+_ERASED = select(erasures.c.at).where(
+    erasures.c.place.in_(bindparam("places", expanding=True)), erasures.c.at >= bindparam("since")
+)
+
+
+def demand(
+    connection: Connection, scope: Scope, terms: Terms, *, artifacts_more: int, size_more: int, now: datetime
+) -> None:
+    """Raise `QuotaExceeded`, `ScopeErased` or `TookTooLong` when the terms do not hold with this much more."""
+    if not artifacts_more:
+        return
+    if terms.since is not None:
+        if not now - terms.since <= LONGEST:
+            raise TookTooLong(int(LONGEST.total_seconds()))
+        demand_nothing_erased(connection, scope, terms.since)
+    for whose, quota, reach in (
+        ("session", terms.session, Reach(tenant=scope.tenant, user=scope.user, session=scope.session)),
+        ("user", terms.user, Reach(tenant=scope.tenant, user=scope.user)),
+    ):
+        if quota.artifacts is not None or quota.size is not None:
+            _demand_room(connection, reach, whose, quota, (artifacts_more, size_more), now)
+
+
+def demand_nothing_erased(connection: Connection, scope: Scope, since: datetime) -> None:
+    """Raise `ScopeErased` when session, user or tenant was erased at `since` or later."""
+    if connection.execute(_ERASED, {"places": places(scope), "since": since}).first() is not None:
+        raise ScopeErased(scope.session)
+
+
+def _demand_room(
+    connection: Connection, reach: Reach, whose: str, quota: Quota, more: tuple[int, int], now: datetime
+) -> None:
+    total = select(func.coalesce(func.sum(sessions.c.artifacts), 0), func.coalesce(func.sum(sessions.c.bytes), 0))
+    count, size = connection.execute(total.where(within(reach, sessions))).one()
+    asked = ((quota.artifacts, count, more[0], "artifacts"), (quota.size, size, more[1], "bytes"))
+    if all(limit is None or used + add <= limit for limit, used, add, _what in asked):
+        return
+    # What has expired and was not purged yet is nobody's any more.
+    over = select(func.count(artifacts.c.id.distinct()), func.coalesce(func.sum(versions.c.size), 0)).join_from(
+        artifacts, versions, versions.c.artifact_id == artifacts.c.id
+    )
+    gone = connection.execute(over.where(within(reach), is_over(now))).one()
+    for (limit, used, add, what), free in zip(asked, gone, strict=True):
+        if limit is not None and used - free + add > limit:
+            raise QuotaExceeded(f"{what} per {whose}", used=used - free, asked=add, limit=limit)

@@ -1,0 +1,67 @@
+"""Events as they go over the wire: as a message of a WebSocket, as a frame of Server-Sent Events. Pure functions.
+
+To whom a frame is sent, and when, is not known here. `Frames` keeps what was made, so that an event is put into words
+once however many follow it.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from handiwork.errors import CursorTooOld
+from handiwork.events import Event
+from handiwork.ids import EventId
+from handiwork.shapes import Shape, event_shape
+
+RETRY = b"retry: 1000\n\n"
+"""Tells a client to come back a second after its stream has ended."""
+HEARTBEAT = b":\n\n"
+"""A comment, which clients pass over and which keeps proxies from closing a quiet stream."""
+FRAMES_KEPT = 2000
+
+Frame = TypeVar("Frame", bytes, str)
+
+
+def message(event: Event) -> str:
+    """Return the event as one line of JSON, in ASCII."""
+    return _json(event_shape(event))
+
+
+def server_sent(event: Event) -> bytes:
+    """Return the event as a frame whose id is the cursor to go on from."""
+    return f"id: {event.seq}\nevent: {event.type}\ndata: {message(event)}\n\n".encode("ascii")
+
+
+def server_sent_resync(failure: CursorTooOld) -> bytes:
+    """Return the frame that ends a stream which cannot go on. It has no id: there is no cursor to go on from."""
+    return f"event: {failure.code}\ndata: {_json(_standing(failure))}\n\n".encode("ascii")
+
+
+def resync_reason(failure: CursorTooOld) -> str:
+    """Return the reason with which a WebSocket is closed that cannot go on; it has to be under 124 bytes."""
+    return _json(_standing(failure))
+
+
+class Frames(Generic[Frame]):
+    """Makes the frame of each event once, as long as it is among the newest; ids of events are never used twice."""
+
+    def __init__(self, make: Callable[[Event], Frame], *, most: int = FRAMES_KEPT) -> None:
+        self._make, self._most = make, most
+        self._made: OrderedDict[EventId, Frame] = OrderedDict()
+
+    def of(self, event: Event) -> Frame:
+        frame = self._made.get(event.id)
+        if frame is None:
+            frame = self._made[event.id] = self._make(event)
+            if len(self._made) > self._most:
+                self._made.popitem(last=False)
+        return frame
+
+
+def _standing(failure: CursorTooOld) -> Shape:
+    return {"code": failure.code, "oldest": failure.oldest, "last": failure.last}
+
+
+def _json(shape: Shape) -> str:
+    return json.dumps(shape, separators=(",", ":"))

@@ -1,0 +1,431 @@
+"""A server with two tenants, two users and two sessions each, and how every operation of its API is called.
+
+Each scope holds a canary: an artifact and a run whose names and words are nowhere else. Nothing is asserted here.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import re
+import struct
+import zlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx2
+from doors import API, Door, open_server
+from starlette.types import ASGIApp, Message
+
+from handiwork.ids import ExecutionId
+from handiwork.model import Artifact, Execution, Outcome, Principal, Provenance, Scope
+from handiwork.server.app import application, guarded
+from handiwork.server.content_origin import content_application
+from handiwork.server.desk import Desk
+from handiwork.versions.content import Bytes
+from handiwork.versions.creation import Draft
+
+SETTLED_SECONDS = 0.1
+USERS = {"acme": ("ada", "bob"), "umbr": ("eve", "zed")}
+SESSIONS = ("one", "two")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What a client may name in one scope; nothing has to be there."""
+
+    tenant: str
+    user: str
+    session: str
+    artifact: str
+    handle: str
+    execution: str
+    title: str
+    etag: str = '"0"'
+
+    def masked(self, text: str) -> str:
+        """The text with each of these names replaced by what it is the name of, since a client is told what it sent."""
+        for what in ("artifact", "handle", "execution", "title", "session", "user", "tenant"):
+            text = re.sub(rf"(?<![A-Za-z-]){re.escape(getattr(self, what))}(?![A-Za-z-])", f"<{what}>", text)
+        return text
+
+
+GHOST = Names(
+    tenant="gone",
+    user="zoe",
+    session="non-gone-zoe",
+    artifact="art_" + "0" * 22,
+    handle="gone_0000",
+    execution="exc_" + "0" * 22,
+    title="gone gone gone",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One scope with its canary."""
+
+    scope: Scope
+    artifact: Artifact
+    execution: Execution
+    word: str
+
+    @property
+    def names(self) -> Names:
+        return Names(
+            tenant=self.scope.tenant,
+            user=self.scope.user,
+            session=self.scope.session,
+            artifact=self.artifact.id,
+            handle=self.artifact.handle,
+            execution=self.execution.id,
+            title=self.artifact.title,
+            etag=f'"{self.artifact.version.sha256}"',
+        )
+
+    @property
+    def canaries(self) -> set[str]:
+        """What nobody outside of the scope may ever read, in no answer."""
+        names = self.names
+        return {self.word, names.artifact, names.handle, names.execution, names.session, self.artifact.version.sha256}
+
+
+def ghost_of(names: Names) -> Names:
+    """Names of the same lengths behind which there is nothing."""
+    return replace(GHOST, handle=f"{names.handle[:-4]}0000")
+
+
+def picture(word: str) -> bytes:
+    """A PNG of one pixel that has a word in it."""
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)),
+        (b"tEXt", b"Comment\0" + word.encode()),
+        (b"IDAT", zlib.compress(b"\0\0")),
+        (b"IEND", b""),
+    )
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+async def hold(
+    desk: Desk, scope: Scope, word: str, *, retention: timedelta | Literal["default"] = "default"
+) -> Holding:
+    """Put a run, and a picture that it made, into a scope."""
+    execution = Execution(
+        id=ExecutionId(f"exc_{hashlib.sha256(word.encode()).hexdigest()[:22]}"),
+        scope=scope,
+        created_at=desk.clock(),
+        outcome=Outcome(status="succeeded", stdout=f"{word} was printed"),
+    )
+    draft = Draft(
+        type=desk.engine.types.named("file"),
+        name=f"{word}.png",
+        content=Bytes(picture(word)),
+        title=f"title {word} title",
+        retention=retention,
+        provenance=Provenance(principal=Principal(kind="user", id=scope.user), execution_id=execution.id),
+    )
+    (artifact,) = await desk.engine.creation.file(scope, [draft], execution=execution)
+    return Holding(scope=scope, artifact=artifact, execution=execution, word=word)
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """The server, and what each scope holds."""
+
+    door: Door
+    holdings: dict[tuple[str, str, str], Holding] = field(default_factory=dict[tuple[str, str, str], Holding])
+    app: ASGIApp
+    content: ASGIApp
+    document: Mapping[str, Any]
+    _count: int = 0
+
+    @property
+    def desk(self) -> Desk:
+        return self.door.desk
+
+    def at(self, tenant: str, user: str, session: str) -> Holding:
+        return self.holdings[tenant, user, session]
+
+    async def fill(
+        self, tenant: str, user: str, session: str, *, retention: timedelta | Literal["default"] = "default"
+    ) -> Holding:
+        """Put a new canary into a scope; it is the one that the scope holds from now on."""
+        self._count += 1
+        self.door.clock.move(milliseconds=1)
+        scope = Scope(tenant=tenant, user=user, session=f"{session}-{tenant}-{user}")
+        held = await hold(self.desk, scope, f"canary{self._count:04}x{tenant}{user}{session}", retention=retention)
+        self.holdings[tenant, user, session] = held
+        return held
+
+    def permission(self, operation: str) -> str:
+        method, _, path = operation.partition(" ")
+        return self.document["paths"][path][method.lower()]["x-handiwork-permission"]
+
+
+@contextlib.asynccontextmanager
+async def open_world(data: Path, **settings: Any) -> AsyncGenerator[World]:
+    async with open_server(data, **settings) as door:
+        inner = application(door.desk)
+        world = World(
+            door=door,
+            app=guarded(door.desk),
+            content=content_application(door.desk),
+            document=inner.openapi(),
+        )
+        for tenant, users in USERS.items():
+            for user in users:
+                for session in SESSIONS:
+                    await world.fill(tenant, user, session)
+        yield world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request, but for who sends it."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: object = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back; of a stream, what came until it had nothing more to say."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """All that a client can read, the headers with it."""
+        told = "\n".join(f"{name}: {value}" for name, value in self.headers.items())
+        return f"{told}\n\n{self.body.decode('utf-8', 'replace')}"
+
+    @property
+    def told(self) -> Any:
+        return json.loads(self.body)
+
+
+async def ask(world: World, call: Call, headers: Mapping[str, str] | None = None) -> Reply:
+    """Send a request, as a client without a network does."""
+    sent = {**call.headers, **(headers or {})}
+    if call.path.endswith("/events"):
+        return await _followed(world.app, call, sent)
+    if call.method == "WS":
+        return await _socketed(world.app, call, sent)
+    answer = await world.door.client.request(
+        call.method,
+        call.path,
+        params=dict(call.params),
+        headers=sent,
+        json=call.body,
+    )
+    return _reply(answer)
+
+
+async def ask_content(world: World, url: str, **headers: str) -> Reply:
+    """Open a signed link."""
+    transport = httpx2.ASGITransport(app=world.content)  # pyright: ignore[reportArgumentType]  # the same, in other words
+    async with httpx2.AsyncClient(transport=transport) as client:
+        return _reply(await client.get(url, headers={name.replace("_", "-"): value for name, value in headers.items()}))
+
+
+def _reply(answer: httpx2.Response) -> Reply:
+    return Reply(status=answer.status_code, headers=dict(answer.headers), body=answer.content)
+
+
+async def _followed(app: ASGIApp, call: Call, headers: Mapping[str, str]) -> Reply:
+    return await _raw(app, _scope("http", call, headers), ({"type": "http.request", "body": b""},), "http.disconnect")
+
+
+async def _socketed(app: ASGIApp, call: Call, headers: Mapping[str, str]) -> Reply:
+    end: Literal["websocket.disconnect"] = "websocket.disconnect"
+    return await _raw(app, _scope("websocket", call, headers), ({"type": "websocket.connect"},), end)
+
+
+async def _raw(app: ASGIApp, scope: Message, messages: tuple[Message, ...], end: str) -> Reply:
+    """Talk to the application until it ends, or has said nothing for a while."""
+    waiting, said = list(messages), asyncio.Event()
+    status, told, body = 0, dict[str, str](), b""
+
+    async def receive() -> Message:
+        if waiting:
+            return waiting.pop(0)
+        while True:
+            said.clear()
+            try:
+                async with asyncio.timeout(SETTLED_SECONDS):
+                    await said.wait()
+            except TimeoutError:
+                return {"type": end, "code": 1000}
+
+    async def send(message: Message) -> None:
+        nonlocal status, body
+        said.set()
+        status = message.get("status", message.get("code", status)) or status
+        for name, value in message.get("headers", ()):
+            told[name.decode()] = value.decode("latin-1")
+        body += message.get("body", b"") or (message.get("text") or message.get("reason") or "").encode()
+
+    async with asyncio.timeout(10):
+        await app(scope, receive, send)
+    return Reply(status=status or 101, headers=told, body=body)
+
+
+def _scope(kind: str, call: Call, headers: Mapping[str, str]) -> Message:
+    query = str(httpx2.QueryParams(dict(call.params))).encode()
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in {"host": "127.0.0.1", **headers}.items()]
+    scope: Message = {
+        "type": kind,
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "path": call.path,
+        "raw_path": call.path.encode(),
+        "root_path": "",
+        "query_string": query,
+        "scheme": "http" if kind == "http" else "ws",
+        "headers": raw,
+        "extensions": {},
+    }
+    return scope | ({"method": call.method} if kind == "http" else {"subprotocols": []})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How an operation is called on what a client names, and what those get who may.
+
+    `others` are further ways to call it, with which one could try to get at the same thing. `touches` says whether an
+    artifact that has expired must be out of its reach: `itself`, `among others`, or `nothing` of one is told there.
+    """
+
+    call: Callable[[Names], Call]
+    status: int = 200
+    others: tuple[Callable[[Names], Call], ...] = ()
+    touches: Literal["itself", "among others", "nothing"] = "nothing"
+
+    @property
+    def calls(self) -> tuple[Callable[[Names], Call], ...]:
+        return (self.call, *self.others)
+
+
+def _artifact(method: str, rest: str = "", *, body: object = None, status: int = 200, **params: str) -> Rule:
+    """The rule of a route on one artifact, which goes by its id, by that in its session, and by its handle in it."""
+
+    def by_id(names: Names) -> Call:
+        return Call(method=method, path=f"{API}/artifacts/{names.artifact}{rest}", params=params, body=body)
+
+    def by_id_in_session(names: Names) -> Call:
+        call = by_id(names)
+        return replace(call, params={**params, "session": names.session})
+
+    def by_handle(names: Names) -> Call:
+        path = f"{API}/artifacts/{names.handle}{rest}"
+        return Call(method=method, path=path, params={**params, "session": names.session}, body=body)
+
+    return Rule(call=by_id, status=status, others=(by_id_in_session, by_handle), touches="itself")
+
+
+def _session(
+    method: str, rest: str, *, body: object = None, status: int = 200, **params: str
+) -> Callable[[Names], Call]:
+    return lambda names: Call(
+        method=method,
+        path=f"{API}/sessions/{names.session}{rest}",
+        params={name: value.format(names=names) for name, value in params.items()},
+        body=body,
+    )
+
+
+def _run(*inputs: str) -> Callable[[Names], Call]:
+    code = "import pathlib; print(*[p.read_bytes() for p in pathlib.Path('inputs').iterdir()])"
+    return lambda names: Call(
+        method="POST",
+        path=f"{API}/sessions/{names.session}/executions",
+        body={"code": code, "check": False, "inputs": [getattr(names, each) for each in inputs]},
+    )
+
+
+RULES: Mapping[str, Rule] = {
+    "GET /healthz": Rule(call=lambda _: Call(method="GET", path="/healthz")),
+    "GET /readyz": Rule(call=lambda _: Call(method="GET", path="/readyz")),
+    f"GET {API}/artifact-types": Rule(call=lambda _: Call(method="GET", path=f"{API}/artifact-types")),
+    f"POST {API}/sessions/{{session}}/artifacts": Rule(
+        call=_session("POST", "/artifacts", body={"type": "file", "name": "new.txt", "content": "new"}), status=201
+    ),
+    f"GET {API}/sessions/{{session}}/artifacts": Rule(
+        call=_session("GET", "/artifacts"),
+        others=(
+            _session("GET", "/artifacts", q="{names.title}"),
+            _session("GET", "/artifacts", q="{names.handle}"),
+            _session("GET", "/artifacts", type="file", limit="1"),
+        ),
+        touches="among others",
+    ),
+    f"GET {API}/artifacts/{{artifact}}": _artifact("GET"),
+    f"DELETE {API}/artifacts/{{artifact}}": _artifact("DELETE", status=204),
+    f"GET {API}/artifacts/{{artifact}}/content": _artifact("GET", "/content"),
+    f"HEAD {API}/artifacts/{{artifact}}/content": _artifact("HEAD", "/content"),
+    f"GET {API}/artifacts/{{artifact}}/versions": _artifact("GET", "/versions"),
+    f"PUT {API}/artifacts/{{artifact}}/hold": _artifact("PUT", "/hold", body={"held": False}),
+    f"POST {API}/artifacts/{{artifact}}/links": _artifact("POST", "/links", body={}, status=201),
+    f"GET {API}/artifacts/{{artifact}}/thumbnail": _artifact("GET", "/thumbnail"),
+    f"POST {API}/sessions/{{session}}/executions": Rule(
+        call=_run("artifact"), others=(_run("handle"),), touches="itself"
+    ),
+    f"GET {API}/executions/{{execution}}": Rule(
+        call=lambda names: Call(method="GET", path=f"{API}/executions/{names.execution}"),
+        others=(
+            lambda names: Call(
+                method="GET", path=f"{API}/executions/{names.execution}", params={"session": names.session}
+            ),
+            lambda names: Call(method="GET", path=f"{API}/executions/{names.execution}", params={"files": "base64"}),
+        ),
+        touches="among others",
+    ),
+    f"POST {API}/executions/{{execution}}/cancel": Rule(
+        call=lambda names: Call(method="POST", path=f"{API}/executions/{names.execution}/cancel"),
+        touches="among others",
+    ),
+    f"GET {API}/sessions": Rule(call=lambda _: Call(method="GET", path=f"{API}/sessions"), touches="nothing"),
+    f"DELETE {API}/sessions/{{session}}": Rule(call=_session("DELETE", "")),
+    f"DELETE {API}/users/{{user}}": Rule(
+        call=lambda names: Call(method="DELETE", path=f"{API}/users/{names.user}"),
+    ),
+    f"DELETE {API}/tenant": Rule(
+        call=lambda names: Call(method="DELETE", path=f"{API}/tenant", params={"confirm": names.tenant}),
+    ),
+    f"POST {API}/tokens": Rule(
+        call=lambda names: Call(
+            method="POST", path=f"{API}/tokens", body={"user": names.user, "session": names.session}
+        ),
+        status=201,
+    ),
+    f"GET {API}/sessions/{{session}}/events": Rule(
+        call=_session("GET", "/events"),
+        others=(_session("GET", "/events", after="1"),),
+        touches="among others",
+    ),
+}
+"""One rule for each operation of the OpenAPI document."""
+
+SOCKET = Rule(
+    call=lambda names: Call(method="WS", path=f"{API}/sessions/{names.session}/ws"),
+    others=(lambda names: Call(method="WS", path=f"{API}/sessions/{names.session}/ws", params={"after": "1"}),),
+    status=101,
+    touches="among others",
+)
+"""The one for the WebSocket, which the document has no place for."""
+
+
+def documented(document: Mapping[str, Any]) -> set[str]:
+    """Every operation of an OpenAPI document, as `METHOD /path`."""
+    return {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}

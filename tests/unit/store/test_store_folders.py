@@ -1,0 +1,120 @@
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from file_faults import FailsOnce, Watched
+from handiwork.store.file_operations import OperatingSystem
+from handiwork.store.folders import Folders, remove_tree
+
+
+def settled(folders: Folders, files: Watched, path: Path) -> list[Path]:
+    """Settle `path`; return what was synced for it."""
+    files.calls.clear()
+    folders.settle(path)
+    return [path for call, path in files.calls if call == "sync"]
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # of numbers, not of paths
+
+
+@pytest.fixture
+def files() -> Watched:
+    return Watched()
+
+
+def test_every_folder_up_to_the_root_is_synced_the_first_time_and_only_the_lowest_after(
+    tmp_path: Path, files: Watched
+) -> None:
+    folders = Folders(tmp_path, files)
+    low = tmp_path / "a" / "b" / "c"
+    folders.make(low)
+
+    first = settled(folders, files, low)
+    assert first[:5] == [low, tmp_path / "a" / "b", tmp_path / "a", tmp_path, tmp_path.parent]
+    assert settled(folders, files, tmp_path / "a" / "b") == [tmp_path / "a" / "b"]
+
+
+def test_the_entry_of_the_root_itself_is_synced_once(tmp_path: Path, files: Watched) -> None:
+    root = tmp_path / "data" / "artifacts"
+    folders = Folders(root, files)
+
+    folders.settle_root()
+    synced = {path for call, path in files.calls if call == "sync"}
+    files.calls.clear()
+    folders.settle_root()
+
+    assert {root.parent, tmp_path} <= synced
+    assert files.calls == []
+
+
+def test_a_folder_that_another_process_made_is_synced_by_each(tmp_path: Path, files: Watched) -> None:
+    ours, others = Folders(tmp_path, files), Folders(tmp_path, OperatingSystem())
+    (tmp_path / "a").mkdir()
+    ours.settle(tmp_path / "a")
+    others.make(tmp_path / "a" / "b" / "c")
+
+    synced = settled(ours, files, tmp_path / "a" / "b" / "c")
+
+    assert tmp_path / "a" in synced, "the other has not said that the entry of `b` is on the disk"
+
+
+def test_a_folder_that_was_removed_and_made_anew_is_synced_again(tmp_path: Path, files: Watched) -> None:
+    folders = Folders(tmp_path, files)
+    for round_number in range(20):
+        low = tmp_path / "a" / "b" / "c"
+        folders.make(low)
+        assert tmp_path in settled(folders, files, low), round_number
+        assert tmp_path not in settled(folders, files, low), "control: it is known as long as it is there"
+        shutil.rmtree(tmp_path / "a")
+
+
+def test_what_failed_to_be_synced_is_synced_again(tmp_path: Path) -> None:
+    low = tmp_path / "a" / "b"
+    low.mkdir(parents=True)
+    n = 0
+    while True:
+        n += 1
+        files = FailsOnce(n, errno.EIO)
+        folders = Folders(tmp_path, files)
+        before = descriptors()
+        try:
+            folders.settle(low)
+        except OSError:
+            assert descriptors() == before
+            assert settled(folders, files, low)[:3] == [low, tmp_path / "a", tmp_path]
+        else:
+            break
+    assert n > 6
+
+
+def test_descriptors_are_bounded_and_given_back(tmp_path: Path, files: Watched) -> None:
+    before = descriptors()
+    folders = Folders(tmp_path, files, remembered=5)
+    for number in range(20):
+        low = tmp_path / f"a{number}" / "b"
+        folders.make(low)
+        folders.settle(low)
+        assert descriptors() <= before + 5
+
+    assert tmp_path in settled(folders, files, tmp_path / "a0" / "b"), "what was forgotten is synced again"
+    del folders
+    assert descriptors() == before
+
+
+def test_a_tree_is_removed_without_following_links(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    tree = tmp_path / "tree"
+    (tree / "inner").mkdir(parents=True)
+    (tree / "inner" / "file").touch()
+    (tree / "link").symlink_to(outside)
+
+    remove_tree(tree, OperatingSystem())
+
+    assert not tree.exists()
+    assert (outside / "precious").exists()
