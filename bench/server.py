@@ -6,6 +6,7 @@ with a file response. Machines differ and are shared, so read the ratios. Nothin
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import platform
@@ -161,9 +162,8 @@ async def compare(folder: Path) -> None:
                 ]
                 their, our = (statistics.median(each) for each in zip(*pairs, strict=True))
                 ratio = statistics.median(here / there for there, here in pairs)
-                print(
-                    f"{what:12} {clients} client(s)  rival {their:7.0f}/s  ours {our:7.0f}/s  {ratio:5.2f}x  (aim {aim})"
-                )
+                rates = f"rival {their:7.0f}/s  ours {our:7.0f}/s"
+                print(f"{what:12} {clients} client(s)  {rates}  {ratio:5.2f}x  (aim {aim})")
 
 
 async def grow(folder: Path) -> None:
@@ -179,10 +179,10 @@ async def grow(folder: Path) -> None:
                 some = min(1_000, size - count)
                 await engine.records.add([copy_of(filed, number) for number in range(count, count + some)])
                 count += some
-            middle = [await session.create("file", content=CONTENT, name="read.txt") for _ in range(20)]
+            made = await session.create("file", content=CONTENT, name="read.txt")
             timings[size] = {
-                "list 50": await milliseconds(lambda _n: session.list(limit=50)),
-                "read 4 KB": await milliseconds(lambda n: session.read(middle[n % 20].id)),
+                "list 50": await milliseconds(functools.partial(session.list, limit=50)),
+                "read 4 KB": await milliseconds(functools.partial(session.read, made.id)),
             }
         for what, small in timings[1_000].items():
             large = timings[LARGE][what]
@@ -200,11 +200,11 @@ def copy_of(filed: Filed, number: int) -> Filed:
     return Filed(artifact=artifact, blob_key=blob_key(artifact.scope, artifact_id, 1, version.name))
 
 
-async def milliseconds(work: Callable[[int], Awaitable[object]], *, times: int = 200) -> float:
+async def milliseconds(work: Callable[[], Awaitable[object]], *, times: int = 200) -> float:
     spent: list[float] = []
-    for number in range(times):
+    for _ in range(times):
         began = time.perf_counter()
-        await work(number)
+        await work()
         spent.append((time.perf_counter() - began) * 1000)
     return statistics.median(spent)
 

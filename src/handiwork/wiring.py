@@ -36,6 +36,7 @@ from handiwork.server.desk import Desk, Origins
 from handiwork.settings import Bounds, Settings, load
 from handiwork.store.local_blobs import DRAFTS, LocalBlobs
 from handiwork.store.owners import Owners
+from handiwork.store.projection import Projections
 from handiwork.store.records import Quota
 from handiwork.store.reserve import Reserve
 from handiwork.store.space import Space
@@ -166,7 +167,11 @@ async def _opened(
     box = await stack.enter_async_context(sandbox(settings))
     blobs = LocalBlobs(folder / BLOB_FOLDER, drafts=owners.folder)
     stack.callback(blobs.close)
-    parts = _Parts(folder=folder, database=database, owners=owners, box=box, space=space, blobs=blobs, clock=clock)
+    notes = Projections(folder / BLOB_FOLDER)
+    stack.push_async_callback(notes.close)
+    parts = _Parts(
+        folder=folder, database=database, owners=owners, box=box, space=space, blobs=blobs, notes=notes, clock=clock
+    )
     engine = _engine(settings, parts)
     stack.push_async_callback(engine.feed.close)
     stack.push_async_callback(engine.runs.close)
@@ -189,6 +194,7 @@ class _Parts:
     box: LocalSandbox
     space: Space
     blobs: LocalBlobs
+    notes: Projections
     clock: Clock
 
 
@@ -204,7 +210,7 @@ def _engine(settings: Settings, parts: _Parts) -> Engine:
         clock=clock,
         new_id=functools.partial(new_artifact_id, prefix=own.id_prefix),
         retention=own.retention,
-        notes=parts.folder / BLOB_FOLDER,
+        notes=parts.notes,
         quotas=Quotas(session=_quota(own.quotas.session), user=_quota(own.quotas.user)),
         space=parts.space,
     )

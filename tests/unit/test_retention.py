@@ -56,7 +56,10 @@ class Kept:
         return of(self.engine, ADA)
 
     async def create(self, name: str = "a.txt", *, size: int = 10, kept_for: timedelta | None = WEEK) -> Artifact:
-        return await self.session.create("file", content=b"x" * size, name=name, retention=kept_for)
+        made = await self.session.create("file", content=b"x" * size, name=name, retention=kept_for)
+        assert self.engine.creation.notes is not None
+        await self.engine.creation.notes.settled()
+        return made
 
     def files(self) -> list[Path]:
         """Everything below the folder of the blobs that is no trace of a process."""

@@ -6,7 +6,6 @@ Which bytes are wanted is decided by the callers; where they go is the store's.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal, Protocol
 
 from handiwork.clock import Clock
@@ -26,7 +25,7 @@ from handiwork.media.formats import Format
 from handiwork.model import Artifact, Execution, Provenance, Scope, Version
 from handiwork.store.blobs import Blobs
 from handiwork.store.keys import BlobKey, blob_key
-from handiwork.store.projection import write_projection
+from handiwork.store.projection import Projections
 from handiwork.store.records import Filed, Quota, Records, Terms
 from handiwork.store.space import Space
 from handiwork.store.threads import in_thread
@@ -75,14 +74,14 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
-    """Files artifacts in one store. `retention` None keeps them for ever; `notes` is where `metadata.json` goes."""
+    """Files artifacts in one store. `retention` None keeps them for ever; `notes` describes them for people."""
 
     records: Records
     blobs: Blobs
     clock: Clock
     new_id: Callable[[], ArtifactId]
     retention: timedelta | None
-    notes: Path | None
+    notes: Projections | None
     quotas: Quotas = field(default_factory=Quotas)
     space: Space | None = None
 
@@ -117,7 +116,7 @@ class Creation:
             raise
         if self.notes is not None:
             for each in filed:
-                await write_projection(self.notes, each.artifact)
+                self.notes.describe(each.artifact)
         return tuple(each.artifact for each in filed)
 
     async def _forget(self, stored: Sequence[BlobKey]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from handiwork.ids import ArtifactId, Handle
 from handiwork.model import Artifact, Provenance, Scope, Version
 from handiwork.store.keys import artifact_prefix
-from handiwork.store.projection import FILE_NAME, write_projection
+from handiwork.store.projection import FILE_NAME, Projections
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ARTIFACT = Artifact(
@@ -32,12 +32,18 @@ ARTIFACT = Artifact(
 )
 
 
+async def described(root: Path, artifact: Artifact) -> None:
+    projections = Projections(root)
+    projections.describe(artifact)
+    await projections.close()
+
+
 async def test_a_person_finds_what_the_file_is_beside_it(tmp_path: Path) -> None:
     folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
     folder.mkdir(parents=True)
     (folder / FILE_NAME).write_text("that of version 1", encoding="utf-8")
 
-    await write_projection(tmp_path, ARTIFACT)
+    await described(tmp_path, ARTIFACT)
 
     assert json.loads((folder / FILE_NAME).read_text(encoding="utf-8")) == {
         "id": "art_1",
@@ -57,7 +63,7 @@ async def test_a_person_finds_what_the_file_is_beside_it(tmp_path: Path) -> None
 
 
 async def test_a_folder_that_is_gone_stays_gone_and_is_no_error(tmp_path: Path) -> None:
-    await write_projection(tmp_path, ARTIFACT)
+    await described(tmp_path, ARTIFACT)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -66,6 +72,17 @@ async def test_a_title_that_is_no_text_is_no_error(tmp_path: Path) -> None:
     folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
     folder.mkdir(parents=True)
 
-    await write_projection(tmp_path, replace(ARTIFACT, title="half \ud800"))
+    await described(tmp_path, replace(ARTIFACT, title="half \ud800"))
 
     assert json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["title"] == "half \ud800"
+
+
+async def test_whoever_stores_does_not_wait_and_what_was_handed_in_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
+    folder.mkdir(parents=True)
+    projections = Projections(tmp_path)
+    for number in range(1, 51):
+        projections.describe(replace(ARTIFACT, version=replace(ARTIFACT.version, number=number)))
+    await projections.settled()
+    assert json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["version"] == 50
+    await projections.close()

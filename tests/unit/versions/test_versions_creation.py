@@ -22,6 +22,7 @@ from handiwork.errors import (
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
 from handiwork.store.file_operations import OperatingSystem
+from handiwork.store.projection import Projections
 from handiwork.store.records import Quota
 from handiwork.store.reserve import Reserve
 from handiwork.store.space import Space
@@ -38,7 +39,7 @@ class Making:
 
     def __init__(
         self,
-        notes: Path | None = None,
+        notes: Projections | None = None,
         *,
         retention: timedelta | None = timedelta(days=7),
         quotas: Quotas | None = None,
@@ -138,10 +139,12 @@ async def test_a_run_without_files_is_recorded_even_without_the_reserve(tmp_path
 
 
 async def test_a_note_for_people_lies_beside_the_bytes(tmp_path: Path) -> None:
-    making = Making(tmp_path)
+    notes = Projections(tmp_path)
+    making = Making(notes)
     folder = tmp_path / "default" / "local" / "s" / "art_1"
     folder.mkdir(parents=True)
     await making.creation.file(SCOPE, [draft()])
+    await notes.close()
     assert json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["mediaType"] == "text/csv"
 
 
