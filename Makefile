@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench browser test-all docs lock clean
+.PHONY: help demo test lint check fix bench browser test-all docs lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -18,13 +18,15 @@ demo: $(READY)  ## the main job: an agent conversation on real data, files in ./
 test: $(READY)  ## unit, contract, integration and house tests (ARGS="-k name" passes through)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-check: $(READY)  ## format, lint, types, import contracts, dependencies, unit and contract tests
+lint: $(READY)  ## format, lint, types, import contracts, dependencies
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/basedpyright
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry src
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/test_house.py
+
+check: lint  ## lint, and the unit and contract tests
+	@$(BIN)/python -m pytest -n 2 tests/unit tests/contract tests/test_house.py
 
 fix: $(READY)  ## format and safe lint fixes
 	@$(BIN)/ruff format .
@@ -38,8 +40,9 @@ bench: $(READY)  ## timings as ratios in one run
 browser: $(READY)  ## the gallery in Debian's Chromium; pictures in .pictures
 	@GALLERY_PICTURES=.pictures $(BIN)/python -m pytest tests/browser
 
-test-all: check  ## everything: also security, faults and documentation; nothing may be skipped
-	@$(BIN)/python -m pytest --run-all $(ARGS)
+test-all: lint  ## everything: also security, faults, documentation and browser; nothing may be skipped
+	@$(BIN)/python -m pytest --run-all -n 2 $(ARGS) tests/unit tests/contract tests/integration tests/docs tests/test_house.py
+	@$(BIN)/python -m pytest --run-all $(ARGS) tests/security tests/faults tests/browser
 
 docs: $(READY)  ## run every example of the documentation
 	@$(BIN)/python -m pytest tests/docs

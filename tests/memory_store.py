@@ -65,7 +65,9 @@ class MemoryRecords:
         self.filed[self.filed.index(found)] = changed
         return changed.artifact
 
-    async def sessions(self, tenant: str, user: str, *, limit: int = 1000, cursor: str | None = None) -> SessionPage:
+    async def sessions(
+        self, tenant: str, user: str, *, session: str | None = None, limit: int = 1000, cursor: str | None = None
+    ) -> SessionPage:
         return SessionPage(items=(), next_cursor=None)
 
     async def preview(self, artifact_id: ArtifactId, number: int) -> Preview | bool | None:
@@ -83,11 +85,16 @@ class MemoryRecords:
 
 
 class MemoryExecutions:
-    """The runs kept in `records`; `said` has every status that was recorded, `failure` is raised by `begin`."""
+    """The runs kept in `records`; `said` has every status that was recorded.
+
+    `failure` is raised by `begin`, `cannot_ask` by `request_cancel`, and `unforeseen` by `cancel_requests`.
+    """
 
     def __init__(self, records: MemoryRecords) -> None:
         self.records = records
         self.failure: Exception | None = None
+        self.cannot_ask: Exception | None = None
+        self.unforeseen: Exception | None = None
         self.said: list[Status] = []
         self.wanted: set[ExecutionId] = set()
         self.owner_of: dict[ExecutionId, str] = {}
@@ -107,11 +114,15 @@ class MemoryExecutions:
 
     async def request_cancel(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
         found = await self.get(reach, execution_id)
+        if self.cannot_ask is not None:
+            raise self.cannot_ask
         if not found.is_finished:
             self.wanted.add(execution_id)
         return found
 
     async def cancel_requests(self, owner: str) -> Sequence[ExecutionId]:
+        if self.unforeseen is not None:
+            raise self.unforeseen
         return tuple(each.id for each in self._unfinished(owner) if each.id in self.wanted)
 
     async def owners(self) -> frozenset[str]:

@@ -14,7 +14,18 @@ from handiwork.executions.pictures import Pictures
 from handiwork.executions.runs import Order, Runs
 from handiwork.feed import Feed
 from handiwork.ids import ExecutionId
-from handiwork.model import Artifact, Execution, Isolation, Limits, Principal, PrincipalKind, Provenance, Reach, Scope
+from handiwork.model import (
+    LONGEST_RETENTION,
+    Artifact,
+    Execution,
+    Isolation,
+    Limits,
+    Principal,
+    PrincipalKind,
+    Provenance,
+    Reach,
+    Scope,
+)
 from handiwork.retention import Cleaned, Retention
 from handiwork.sandbox.sandbox import PROGRAM_NAME, Sandbox
 from handiwork.store.blobs import Blobs
@@ -27,7 +38,6 @@ from handiwork.versions.creation import Content, Creation, Draft
 
 LONGEST_SCOPE_NAME = 200
 MOST_ON_A_PAGE = 1000
-LONGEST_RETENTION = timedelta(days=36_525)
 
 Retained = timedelta | Literal["default"] | None
 

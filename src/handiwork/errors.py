@@ -126,7 +126,9 @@ class InputNotFound(HandiworkError):
     def __init__(self, reference: str, why: str) -> None:
         super().__init__(f"The input `{reference}` cannot be used: {why}.")
         self.reference, self.why = reference, why
-        self.hint = "Give a path of an existing file, or the id or handle of an artifact of this session."
+        self.hint = (
+            "Name an artifact of this session by id or handle: upload the file first, or in Python pass its `Path`."
+        )
 
 
 class LimitExceeded(HandiworkError):

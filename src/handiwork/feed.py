@@ -6,17 +6,22 @@ and misses nothing, and who comes back later goes on from the last number that h
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-from handiwork.errors import HandiworkError
+from handiwork.errors import HandiworkError, StorageFailed
 from handiwork.events import Event
 from handiwork.model import Scope
 from handiwork.store.event_log import EventLog
+from handiwork.tasks import trace_of
 
 RING = 1000
 READ_TOGETHER = 500
+PAUSE_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,8 +139,11 @@ class Feed:
                         await self._read(scope, channel, channel.last)
                 seen = looked
             except HandiworkError as failure:
-                for scope, channel in list(self._channels.items()):
-                    self._fail(scope, channel, failure)
+                self._fail_all(failure)
+            except Exception as failure:  # noqa: BLE001  # the edge of this task: else followers wait for ever
+                _log.error("The feed could not look for what is new: %s", trace_of(failure))
+                self._fail_all(StorageFailed("the event log", "it broke off; the log of this process tells why"))
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _read(self, scope: Scope, channel: _Channel, last: int) -> None:
         try:
@@ -148,6 +156,10 @@ class Feed:
                 if last >= stretch.last:
                     return
         except HandiworkError as failure:
+            self._fail(scope, channel, failure)
+
+    def _fail_all(self, failure: HandiworkError) -> None:
+        for scope, channel in list(self._channels.items()):
             self._fail(scope, channel, failure)
 
     def _fail(self, scope: Scope, channel: _Channel, failure: HandiworkError) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from handiwork.ids import ArtifactId, ExecutionId, Handle
@@ -28,6 +28,8 @@ Status = Literal[
     "cancelled",
     "lost",
 ]
+LONGEST_RETENTION = timedelta(days=36_525)
+"""A hundred years: longer times are no dates any more."""
 UNFINISHED: frozenset[Status] = frozenset({"queued", "running"})
 
 

@@ -37,11 +37,13 @@ from handiwork.store.keys import (
 )
 from handiwork.store.owners import Owners
 from handiwork.store.space import Space
+from handiwork.store.sql_terms import LONGEST
 from handiwork.store.threads import in_thread
+from handiwork.tasks import trace_of
 
 PURGED_TOGETHER = 100
 LOOKED_UP_TOGETHER = 200
-GRACE = timedelta(hours=1)
+GRACE = 2 * LONGEST
 REMEMBERED = timedelta(days=30)
 # A clock that was set by more than this is not believed at once.
 BELIEVED = timedelta(hours=1)
@@ -169,6 +171,9 @@ class Retention:
                 _report(await self.clean())
             except HandiworkError as failure:
                 _log.warning("The clean-up failed and is tried again: %s", failure)
+            except Exception as failure:  # noqa: BLE001  # the edge of this task: else nothing is cleaned any more
+                _log.error("The clean-up broke off and is tried again: %s", trace_of(failure))
+                await asyncio.sleep(RECOVERY_SECONDS)
 
     async def _orphans(self) -> AsyncGenerator[list[BlobKey]]:
         """Yield bytes that no record names and that are too old to get one, some at a time."""

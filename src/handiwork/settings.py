@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from handiwork.errors import InvalidLimit, InvalidSetting
-from handiwork.model import MIB, Limits
+from handiwork.model import LONGEST_RETENTION, MIB, Limits
 from handiwork.quantities import seconds, size
 
 FILE_NAME = "handiwork.yaml"
@@ -32,7 +32,10 @@ def _size(value: object) -> object:
 
 
 def _retention(value: object) -> object:
-    return timedelta(seconds=_parsed(seconds, value)) if isinstance(value, (str, int, float)) else value
+    if not isinstance(value, (str, int, float)):
+        return value
+    # What no date can hold is over the bound that is checked next, and told with it.
+    return timedelta(seconds=min(_parsed(seconds, value), 2 * LONGEST_RETENTION.total_seconds()))
 
 
 def _parsed(parse: Any, value: object) -> Any:
@@ -44,7 +47,7 @@ def _parsed(parse: Any, value: object) -> Any:
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-Retention = Annotated[timedelta, BeforeValidator(_retention), Field(gt=timedelta(0))]
+Retention = Annotated[timedelta, BeforeValidator(_retention), Field(gt=timedelta(0), le=LONGEST_RETENTION)]
 
 
 def _folder(value: Path) -> Path:
@@ -97,7 +100,7 @@ class Maximum(Part):
 class Storage(Part):
     type: Literal["local"] = "local"
     path: Path = Path(".handiwork")
-    retention_days: Annotated[int, Field(gt=0)] | None = None
+    retention_days: Annotated[int, Field(gt=0, le=LONGEST_RETENTION.days)] | None = None
     cleanup_enabled: bool = True
     reserve: Bytes = 16 * MIB
 

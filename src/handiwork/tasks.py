@@ -1,10 +1,11 @@
-"""Work that must not be left half done, seen to its end whoever stops waiting.
+"""Work that must not be left half done, seen to its end whoever stops waiting; and what is told of work that broke.
 
 What the work is does not matter here.
 """
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -23,3 +24,8 @@ async def to_the_end(work: "Coroutine[Any, Any, Result] | asyncio.Future[Result]
         if not running.cancelled():
             running.exception()  # Looked at, so that asyncio does not report it as forgotten.
         raise
+
+
+def trace_of(failure: BaseException) -> str:
+    """Return the kind of a failure and where it came up, for a log: its message may quote what users have stored."""
+    return "".join([type(failure).__name__, "\n", *traceback.format_tb(failure.__traceback__)]).rstrip()

@@ -46,6 +46,7 @@ from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
 from handiwork.store.sql_records import SqlRecords
 from handiwork.store.sqlite import SqliteDatabase
+from handiwork.store.threads import in_thread
 from handiwork.store.upgrade import upgrade
 from handiwork.types.file import file_type
 from handiwork.types.registry import Registry
@@ -106,7 +107,7 @@ async def open_keys(
 ) -> AsyncGenerator[Keys]:
     """Open the API keys of a store, and nothing else of it."""
     folder = _folder(settings, data)
-    await asyncio.to_thread(upgrade, folder / DATABASE_NAME)
+    await in_thread(upgrade, folder / DATABASE_NAME)
     database = SqliteDatabase(folder / DATABASE_NAME)
     try:
         yield _keys(database, clock)
@@ -157,11 +158,10 @@ def _keys(database: SqliteDatabase, clock: Clock) -> Keys:
 async def _opened(
     stack: contextlib.AsyncExitStack, settings: Settings, folder: Path, clock: Clock
 ) -> "tuple[Engine, _Parts]":
-    await asyncio.to_thread(upgrade, folder / DATABASE_NAME)
+    await in_thread(upgrade, folder / DATABASE_NAME)
     space = Space(Reserve(folder / RESERVE_NAME, settings.artifacts.storage.reserve))
     # A store on a full disk must open: only so can anything be removed from it.
-    owners = await space.free(lambda: asyncio.to_thread(Owners(folder / BLOB_FOLDER / DRAFTS).__enter__))
-    stack.push_async_callback(asyncio.to_thread, owners.__exit__, None, None, None)
+    owners = await space.free(lambda: _registered(stack, folder / BLOB_FOLDER / DRAFTS))
     database = SqliteDatabase(folder / DATABASE_NAME)
     stack.push_async_callback(database.close)
     box = await stack.enter_async_context(sandbox(settings))
@@ -182,6 +182,13 @@ async def _opened(
         cleaning = asyncio.create_task(engine.retention.keep_clean(settings.artifacts.cleanup_interval))
         stack.push_async_callback(_end, cleaning)
     return engine, parts
+
+
+async def _registered(stack: contextlib.AsyncExitStack, folder: Path) -> Owners:
+    owners = Owners(folder)
+    # Before it is entered: the thread takes the lock also when whoever waits for it is cancelled.
+    stack.push_async_callback(in_thread, owners.__exit__, None, None, None)
+    return await in_thread(owners.__enter__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

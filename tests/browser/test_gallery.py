@@ -419,3 +419,41 @@ async def test_the_page_asks_nobody_but_its_own_server(url: str, session: str, p
     await page.get_by_role("button", name="sea.png", exact=True).click()
     await expect(page.get_by_role("dialog").get_by_role("img")).to_be_visible()
     assert [address for address in asked if not address.startswith((f"{url}/", f"blob:{url}/"))] == []
+
+
+@pytest.mark.parametrize("code", [4401, 4403, 4404, 4422])
+async def test_a_line_that_is_closed_for_good_is_not_tried_again(
+    url: str, session: str, page: Page, make: Make, code: int
+) -> None:
+    lines: list[WebSocketRoute] = []
+
+    async def close(line: WebSocketRoute) -> None:
+        lines.append(line)
+        await line.close(code=code)
+
+    await page.clock.install()
+    await page.route_web_socket("**/ws?*", close)
+    await make(text_file("there.txt"))
+    await page.goto(f"{url}/#session={session}")
+    await expect(page.get_by_role("heading", name="This session cannot be followed")).to_be_visible()
+    await page.clock.run_for(60_000)
+    assert len(lines) == 1
+
+
+async def test_a_line_that_falls_at_once_is_tried_ever_more_seldom(
+    url: str, session: str, page: Page, make: Make
+) -> None:
+    lines: list[WebSocketRoute] = []
+
+    async def close(line: WebSocketRoute) -> None:
+        lines.append(line)
+        await line.close(code=1013)
+
+    await page.clock.install()
+    await page.route_web_socket("**/ws?*", close)
+    await make(text_file("there.txt"))
+    await page.goto(f"{url}/#session={session}")
+    await expect(page.get_by_text("Connection lost")).to_be_visible()
+    for _ in range(60):
+        await page.clock.run_for(500)
+    assert 2 <= len(lines) <= 10

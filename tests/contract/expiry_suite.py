@@ -103,6 +103,16 @@ class ExpirySuite:
         with pytest.raises(ArtifactNotFound):
             await records.get(ADA, "art_chart")
 
+    async def test_runs_that_ended_are_forgotten_and_those_that_go_on_are_not(
+        self, expiry: Expiry, records: Records, clock: Hands
+    ) -> None:
+        for n, status in enumerate(("failed", "lost", "running", "queued")):
+            await records.add([], execution=execution(f"exc_{n}", status=status))
+        assert await expiry.forget(before=clock.now) == 0
+        assert await expiry.forget(before=clock.now + MILLISECOND) == 2
+        assert await expiry.forget(before=clock.now + WEEK) == 0
+        assert (await expiry.erase(Reach(tenant="default"))).executions == 2
+
     async def test_what_is_alive_is_not_forgotten(self, expiry: Expiry, records: Records) -> None:
         await records.add([filed()])
         assert await expiry.forget(before=NOON + WEEK * 100) == 0

@@ -334,6 +334,8 @@ class RecordsSuite:
         ]
         assert [each.created_at for each in page.items] == [NOON + timedelta(hours=h) for h in (3, 2, 0)]
         assert (await records.sessions("default", "nobody")).items == ()
+        (one,) = (await records.sessions("default", "ada", session="s-1")).items
+        assert one == page.items[2]
 
     async def test_pages_of_sessions_repeat_and_skip_none(self, records: Records) -> None:
         wanted = [f"s{index}" for index in range(5)]

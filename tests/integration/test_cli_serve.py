@@ -79,7 +79,12 @@ def test_where_others_can_reach_it_it_needs_a_key(
 
 @pytest.mark.parametrize(
     "server",
-    ["{public_url: 'https://app.example.com'}", "{content_url: 'https://c.example'}", "{allowed_hosts: [app.example]}"],
+    [
+        "{public_url: 'https://app.example.com'}",
+        "{content_url: 'https://c.example'}",
+        "{allowed_hosts: [app.example]}",
+        "{cors: ['https://pages.example']}",
+    ],
 )
 def test_behind_a_proxy_on_this_machine_it_needs_a_key_too(
     tmp_path: Path, server: str, capsys: pytest.CaptureFixture[str]

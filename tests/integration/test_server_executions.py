@@ -13,6 +13,7 @@ import pytest_asyncio
 from doors import API, Door, bearer, key_for, open_server
 
 from handiwork.model import Reach
+from handiwork.server import executions
 
 RUNS = f"{API}/sessions/s/executions"
 HELLO = "open('hello.txt', 'w').write('hello')\nprint('done')"
@@ -216,3 +217,16 @@ async def test_every_answer_is_as_the_document_says(door: Door) -> None:
     assert operation["x-handiwork-permission"] == "execution:run"
     assert {"200", "202", "404", "413", "422", "429", "503", "507", "default"} == set(operation["responses"])
     assert json.dumps(operation["responses"]["429"]).count("application/problem+json") == 1
+
+
+async def test_a_file_that_is_too_large_or_has_gone_is_left_out_and_named(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executions, "MOST_FILE_BYTES", 6)
+    told = await order(door, "for n in 'ab': open(n + '.txt', 'w').write('hello')", files="base64")
+    assert ([each["name"] for each in told["files"]], told["filesLeftOut"]) == (["a.txt"], ["b.txt"])
+    gone = told["artifacts"][0]
+    await door.client.delete(f"{API}/artifacts/{gone['id']}")
+    again = await door.client.get(told["links"]["self"], params={"files": "base64"})
+    assert again.status_code == 200
+    assert "a.txt" not in [each["name"] for each in again.json()["files"]]

@@ -1,5 +1,6 @@
 """Sessions over HTTP: which there are, and erasure of a session, a user and a tenant."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -82,18 +83,54 @@ async def test_a_session_is_erased_with_what_is_held_and_nothing_else(tmp_path: 
         assert kept == [b"stays"]
 
 
-async def test_an_agent_erases_its_own_session_alone(tmp_path: Path) -> None:
+async def test_an_agent_erases_nothing_and_a_user_what_is_its_own(tmp_path: Path) -> None:
     async with open_server(tmp_path) as door:
         await keep(door, "mine", "mine")
         await keep(door, "theirs", "theirs")
         agent = bearer(await key_for(door.desk, "agent", session="mine"))
-        foreign = await door.client.delete(f"{API}/sessions/theirs", headers=agent)
-        missing = await door.client.delete(f"{API}/sessions/nowhere", headers=agent)
+        user = bearer(await key_for(door.desk, session="mine"))
+        for headers in (agent, bearer(await key_for(door.desk, permissions=["artifact:read"]))):
+            assert (await door.client.delete(f"{API}/sessions/mine", headers=headers)).status_code == 403
+        foreign = await door.client.delete(f"{API}/sessions/theirs", headers=user)
+        missing = await door.client.delete(f"{API}/sessions/nowhere", headers=user)
         assert foreign.status_code == missing.status_code == 404
         assert foreign.json()["code"] == missing.json()["code"] == "session_not_found"
-        assert (await door.client.delete(f"{API}/sessions/mine", headers=agent)).json()["artifacts"] == 1
-        reader = bearer(await key_for(door.desk, permissions=["artifact:read"]))
-        assert (await door.client.delete(f"{API}/sessions/theirs", headers=reader)).status_code == 403
+        assert (await door.client.delete(f"{API}/sessions/mine", headers=user)).json()["artifacts"] == 1
+
+
+async def test_who_is_erased_while_an_upload_comes_in_stores_nothing_with_it(tmp_path: Path) -> None:
+    async with open_server(tmp_path) as door:
+        admin, carol = await key_for(door.desk, "admin"), await key_for(door.desk, user="carol")
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b'{"type": "file", "name": "a.txt", '
+            erased = await door.client.delete(f"{API}/users/carol", headers=bearer(admin))
+            assert erased.status_code == 200
+            yield b'"content": "kept?"}'
+
+        headers = bearer(carol) | {"content-type": "application/json"}
+        late = await door.client.post(f"{API}/sessions/s/artifacts", content=body(), headers=headers)
+        assert late.status_code in (401, 409)
+        # Nor is her key of any use afterwards, remembered or not.
+        again = await door.client.post(f"{API}/sessions/s/artifacts", content=b"{}", headers=headers)
+        assert again.status_code == 401
+        left = await door.client.get(f"{API}/sessions", headers=bearer(admin, user="carol"))
+        assert left.json()["items"] == []
+
+
+async def test_without_a_key_no_byte_of_a_body_is_read(tmp_path: Path) -> None:
+    async with open_server(tmp_path, is_open=False) as door:
+        read: list[int] = []
+
+        async def body() -> AsyncIterator[bytes]:
+            for number in range(100):
+                read.append(number)
+                yield b" " * 10_000
+
+        headers = {"content-type": "application/json"}
+        for path in (f"{API}/sessions/s/executions", f"{API}/tokens", f"{API}/sessions/s/artifacts"):
+            assert (await door.client.post(path, content=body(), headers=headers)).status_code == 401
+        assert len(read) <= 3
 
 
 async def test_an_admin_erases_a_user_with_the_keys(tmp_path: Path) -> None:
@@ -134,3 +171,10 @@ async def test_a_local_user_without_a_key_is_no_admin(tmp_path: Path) -> None:
         for path in ("/users/local", "/tenant?confirm=default"):
             answer = await door.client.delete(f"{API}{path}")
             assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed")
+
+
+async def test_what_an_artifact_can_be_is_told_in_full(tmp_path: Path) -> None:
+    async with open_server(tmp_path) as door:
+        (file,) = (await door.client.get(f"{API}/artifact-types")).json()["items"]
+        assert set(file) == {"name", "label", "icon", "display", "streaming", "cap"}
+        assert (file["name"], file["streaming"]) == ("file", False)

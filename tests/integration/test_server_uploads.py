@@ -346,7 +346,7 @@ async def test_json_content_up_to_the_cap_is_stored(door: Door, over: int) -> No
 
 async def test_json_of_any_length_is_not_read_to_its_end(door: Door) -> None:
     headers = {"content-type": "application/json"}
-    body = b'{"type": "file", "content": "' + b"x" * (3 * CAP)
+    body = b'{"type": "file", "content": "' + b"x" * (7 * CAP)
     for chunked in (body, pieces(body)):
         problem(await send(door, chunked, headers=headers), 413, "body_too_large")
 
@@ -415,3 +415,27 @@ async def test_a_name_that_could_do_harm_is_refused(door: Door, bad: str) -> Non
 @pytest.mark.parametrize("bad", ["a\x00b", "a\x1bb", "a\u2028b", "a\u202eb", "a/b", "..", "", "n" * 256])
 async def test_in_a_form_too(door: Door, bad: str) -> None:
     assert (await send(door, form(part(b"x", bad)))).status_code in {400, 422}
+
+
+async def test_language_and_metadata_are_kept_and_the_bytes_decide_the_media_type(door: Door) -> None:
+    said = {"mediaType": "image/png", "language": "klingon", "metadata": {"from": ["a", 1, None]}}
+    answer = await send_json(door, {"type": "file", "name": "a.py", "content": "x = 1\n", **said})
+    assert answer.status_code == 201, answer.text
+    version = answer.json()["version"]
+    assert (version["language"], version["metadata"]) == ("klingon", {"from": ["a", 1, None]})
+    plain = (await send_json(door, {"type": "file", "name": "a.py", "content": "x = 1\n"})).json()["version"]
+    assert version["mediaType"] == plain["mediaType"]
+    assert (plain["language"], plain["metadata"]) == ("python", {})
+
+
+@pytest.mark.parametrize("metadata", [{"a": "b" * 16 * KIB}, ["a"], "a", {"a": "\ud800"}])
+async def test_metadata_that_is_large_or_no_object_is_refused(door: Door, metadata: object) -> None:
+    body = json.dumps({"type": "file", "content": "a", "metadata": metadata})
+    answer = await send(door, body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_file_up_to_the_cap_may_be_escaped_to_the_last_character(door: Door) -> None:
+    spelled = '{"type": "file", "name": "a.txt", "content": "' + "\\u0061" * CAP + '"}'
+    answer = await send(door, spelled, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["version"]["size"]) == (201, CAP)

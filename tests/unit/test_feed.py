@@ -264,8 +264,9 @@ async def test_what_is_written_between_the_read_of_the_old_and_the_first_look_is
 class BrokenOnce:
     """A log that cannot be read once, when it is asked what is new."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, failure: Exception | None = None) -> None:
         self._log, self.is_broken = store.log, False
+        self.failure = failure or StorageFailed("the database", "I/O error")
         self.trim, self.changed = self._log.trim, self._log.changed
 
     async def after(self, scope: Scope, seq: int, *, limit: int) -> Stretch:
@@ -274,12 +275,16 @@ class BrokenOnce:
     async def newest(self, scopes: list[Scope]) -> dict[Scope, int]:
         if self.is_broken:
             self.is_broken = False
-            raise StorageFailed("the database", "I/O error")
+            raise self.failure
         return dict(await self._log.newest(scopes))
 
 
-async def test_a_log_that_cannot_be_read_is_told_and_who_comes_back_goes_on(store: Store) -> None:
-    log = BrokenOnce(store)
+@pytest.mark.parametrize("failure", [StorageFailed("the database", "I/O error"), ZeroDivisionError("canary")])
+async def test_a_log_that_cannot_be_read_is_told_and_who_comes_back_goes_on(
+    store: Store, failure: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("handiwork.feed.PAUSE_SECONDS", 0.01)
+    log = BrokenOnce(store, failure)
     feed = Feed(log)  # pyright: ignore[reportArgumentType]  # narrower than the seam, on purpose
     await add(store, "a")
     async with aclosing(feed.follow(ADA, after=0)) as events:
@@ -290,3 +295,5 @@ async def test_a_log_that_cannot_be_read_is_told_and_who_comes_back_goes_on(stor
             await next_of(events)
     assert await take(feed, 1, after=1) == [2]
     await feed.close()
+    assert ("ZeroDivisionError" in caplog.text) is isinstance(failure, ZeroDivisionError)
+    assert "canary" not in caplog.text

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,9 @@ from handiwork.model import Artifact, Provenance, Reach, Scope
 from handiwork.retention import GRACE, REMEMBERED, Cleaned
 from handiwork.settings import Settings
 from handiwork.store.blobs import Blobs
+from handiwork.store.expiry import Due
 from handiwork.store.keys import BlobKey, blob_key, preview_key
+from handiwork.store.sql_terms import LONGEST
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Draft
 from sample_records import ADA, FOREIGN, NOON, Hands, execution
@@ -215,6 +217,10 @@ async def test_bytes_without_a_record_go_when_they_are_old(kept: Kept, age: time
     assert len(kept.files()) == (0 if is_orphan else 2)
 
 
+def test_orphans_are_twice_as_old_as_anything_that_may_still_get_a_record() -> None:
+    assert GRACE == 2 * LONGEST
+
+
 async def test_bytes_with_a_record_stay_however_old_they_are(kept: Kept) -> None:
     made = await kept.create(kept_for=None)
     root, old = kept.folder / "artifacts", kept.clock.now - timedelta(days=999)
@@ -387,6 +393,33 @@ async def test_a_clock_that_was_set_by_a_day_is_not_believed_at_once(
     assert [message.split(" by ")[0] for message in caplog.messages[:-1]] == (
         [] if is_believed else ["The clock was set"]
     )
+
+
+async def test_a_clean_up_that_breaks_off_is_logged_by_its_kind_and_the_next_one_comes(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="handiwork.retention")
+    monkeypatch.setattr("handiwork.retention.RECOVERY_SECONDS", 0.01)
+    await kept.create(kept_for=WEEK)
+    kept.clock.now += WEEK
+    due, is_broken = kept.engine.retention.expiry.due, [True]
+
+    async def broken_once(*, limit: int) -> Sequence[Due]:
+        if is_broken.pop() if is_broken else False:
+            raise ZeroDivisionError("can" + "ary")
+        return await due(limit=limit)
+
+    monkeypatch.setattr(kept.engine.retention.expiry, "due", broken_once)
+    cleaning = asyncio.create_task(kept.engine.retention.keep_clean(timedelta(milliseconds=20)))
+    try:
+        async with asyncio.timeout(5):
+            while not any(message.startswith("Clean-up: 1 expired") for message in caplog.messages):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    finally:
+        cleaning.cancel()
+        await asyncio.wait([cleaning])
+    assert caplog.messages[0].startswith("The clean-up broke off and is tried again: ZeroDivisionError")
+    assert "canary" not in caplog.messages[0]
 
 
 # The dead

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from handiwork.tasks import to_the_end
+from handiwork.tasks import to_the_end, trace_of
 
 
 async def test_work_is_seen_to_its_end_however_often_its_caller_is_cancelled() -> None:
@@ -35,3 +35,12 @@ async def test_a_caller_that_waits_gets_the_answer_and_the_error() -> None:
     assert await to_the_end(answer()) == 42
     with pytest.raises(ValueError, match="no"):
         await to_the_end(fail())
+
+
+def test_a_trace_tells_the_kind_and_the_place_and_not_the_message() -> None:
+    with pytest.raises(ValueError, match="canary") as failed:
+        int("can" + "ary")
+    trace = trace_of(failed.value)
+    assert trace.startswith("ValueError\n")
+    assert "test_tasks.py" in trace
+    assert "canary" not in trace

@@ -56,6 +56,7 @@ class Keys:
         self._records = records
         self._clock, self._monotonic, self._below = clock, monotonic, below
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._forgot_at = -math.inf
         self._has_any = False
         self._had_none_until = -math.inf
 
@@ -145,6 +146,11 @@ class Keys:
             return not await self.is_any()
         return await self.is_valid(caller.key_id, tenant=caller.tenant)
 
+    def forget(self) -> None:
+        """Ask anew about every key: some were ended in another way than by `revoke`."""
+        self._seen.clear()
+        self._forgot_at = self._monotonic()
+
     async def is_any(self) -> bool:
         """Tell whether a key was ever made, for any tenant; as fresh as `authenticate`."""
         if self._has_any or self._monotonic() < self._had_none_until:
@@ -163,7 +169,7 @@ class Keys:
         return seen.record
 
     def _remember(self, record: KeyRecord | None, asked_at: float) -> None:
-        if record is None or record.revoked_at is not None:
+        if record is None or record.revoked_at is not None or asked_at < self._forgot_at:
             return
         # From before the question: the answer may have been true only then.
         self._seen[record.id] = _Seen(record=record, until=asked_at + CACHE_SECONDS)

@@ -67,9 +67,6 @@ class Caller:
     def is_over_at(self, moment: datetime) -> bool:
         return self.expires_at is not None and moment >= self.expires_at
 
-    def may(self, permission: Permission) -> bool:
-        return permission in self.permissions
-
     def require(self, permission: Permission) -> None:
         """Raises: `NotAllowed`."""
         if permission not in self.permissions:

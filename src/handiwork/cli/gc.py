@@ -21,7 +21,7 @@ def run(*, data: str | None, is_dry: bool, as_json: bool) -> int:
     if not any((cleaned.expired, cleaned.orphans, cleaned.events, cleaned.lost)):
         say(console, "There is nothing to delete." if is_dry else "There was nothing to delete.")
         return DONE
-    say(console, ("Would delete; nothing was changed" if is_dry else "Deleted", "bold"))
+    say(console, ("Would delete; nothing was deleted" if is_dry else "Deleted", "bold"))
     print_facts(console, found)
     return DONE
 

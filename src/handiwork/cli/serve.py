@@ -86,11 +86,13 @@ async def _serve(request: Request, settings: Settings, *, public: Place, content
             if is_exposed and not has_keys:
                 raise KeysNeeded(origins.public if public.is_loopback else request.host, data=request.data)
 
+            # Before anybody is answered: a rush of clients must not take the descriptors that this needs.
+            with progress("Building the walls"):
+                isolation = await desk.engine.isolation()
+
             async def announce() -> None:
                 if not request.as_json:
                     _print_addresses(results(), desk, public, is_open=not has_keys)
-                with progress("Building the walls"):
-                    isolation = await desk.engine.isolation()
                 if request.as_json:
                     _print_line(desk, public, content, isolation, is_open=not has_keys)
                 else:
@@ -101,8 +103,9 @@ async def _serve(request: Request, settings: Settings, *, public: Place, content
 
 
 def _is_told_abroad(server: Server) -> bool:
-    """Whether the configuration says that others come here, through a proxy on this machine."""
-    named = [*server.allowed_hosts, *(urlsplit(url).netloc for url in (server.public_url, server.content_url) if url)]
+    """Whether the configuration says that others come here: through a proxy on this machine, or by pages elsewhere."""
+    urls = (server.public_url, server.content_url, *server.cors)
+    named = [*server.allowed_hosts, *(urlsplit(url).netloc for url in urls if url)]
     return any(not _is_local(name) for name in named)
 
 

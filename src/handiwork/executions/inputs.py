@@ -59,7 +59,7 @@ class Inputs:
         )
         # The disk is not asked: a caller from afar must not learn which files there are.
         if not _NAME.fullmatch(wanted):
-            raise InputNotFound(wanted, f"text names an artifact; for a file of this machine write `Path({wanted!r})`")
+            raise InputNotFound(wanted, "text names an artifact by id or handle, and this can be neither")
         filed = await self.records.get(scope, wanted, version=number)
         version = filed.artifact.version
 

@@ -128,7 +128,9 @@ class Pictures:
         except TimeoutError:
             if not patience.expired():
                 raise
-            raise QueueFull("depth", limit=MOST_WAITING, retry_after_seconds=RETRY_SECONDS) from None
+            # So many waited, this one among them: no more than that could be drawn in time.
+            waited = self._turns.waiting + 1
+            raise QueueFull("depth", limit=waited, retry_after_seconds=RETRY_SECONDS) from None
         with contextlib.suppress(StorageFull, StorageFailed, BlobExists):
             if png is None:
                 await self._records.note_preview(version.artifact_id, version.number, None)

@@ -11,11 +11,11 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from handiwork.errors import HandiworkError, QueueFull
+from handiwork.errors import HandiworkError, QueueFull, SandboxBroken
 from handiwork.executions.preview_program import INPUT_NAME, OUTPUT_NAME, Picture, program
 from handiwork.executions.queue import Turns
 from handiwork.media.formats import format_of_media_type
-from handiwork.model import KIB, MIB, Limits
+from handiwork.model import KIB, MIB, Limits, Status
 from handiwork.sandbox.sandbox import Input, Job, Run, Sandbox
 
 EDGE = 480
@@ -44,6 +44,8 @@ _MOST_CHUNKS = 64
 _EIGHT_BITS = 8
 _GREY_COLOUR_OR_ALPHA = (0, 2, 6)
 _ONE_LANE = ""
+# What the file itself has caused; another end may be the fault of a busy machine, and be better the next time.
+_FAULTS_OF_THE_FILE: frozenset[Status] = frozenset({"failed", "rejected"})
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class Previews:
         wait and it may be tried again. `key` names the content; `chunks` is called once for all who ask together.
 
         Raises:
-            IsolationUnavailable, SandboxBroken, StorageFull: the sandbox did not come to it.
+            IsolationUnavailable, SandboxBroken, StorageFull: the sandbox did not come to it, or the run was cut off.
             BlobNotFound, ContentDamaged, StorageFailed: `chunks` failed with it.
             ShuttingDown: after `close`.
         """
@@ -177,8 +179,14 @@ def _result(made: _Made) -> bytes | None:
 
 
 async def _believed(run: Run, *, edge: int) -> bytes | None:
-    """Return the thumbnail that a run left if it is one."""
+    """Return the thumbnail that a run left if it is one.
+
+    Raises:
+        SandboxBroken: the run was cut off, which says nothing of the file.
+    """
     outcome = run.outcome
+    if outcome.status != "succeeded" and outcome.status not in _FAULTS_OF_THE_FILE:
+        raise SandboxBroken(f"the drawing of a thumbnail ended as `{outcome.status}`")
     if outcome.status != "succeeded" or [output.path for output in run.outputs] != [OUTPUT_NAME]:
         # The message of the error may quote the file.
         log.debug("no thumbnail: %s, %s", outcome.status, outcome.error.type if outcome.error is not None else "-")

@@ -9,7 +9,7 @@ import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,10 +25,21 @@ _Answer = Literal["begin", "closed"]
 
 @dataclass(slots=True, kw_only=True)
 class _Lane:
-    """Those of one tenant who wait, first come first; `since` is when the tenant came or a turn of it ended."""
+    """Those of one tenant who wait, in the order they came; `since` is when the tenant came or a turn of it ended."""
 
     since: int
-    waiting: dict[asyncio.Future[_Answer], None] = field(default_factory=dict[asyncio.Future[_Answer], None])
+    # Each with its user, and when each user was called last.
+    waiting: dict[asyncio.Future[_Answer], str] = field(default_factory=dict[asyncio.Future[_Answer], str])
+    called: dict[str, int] = field(default_factory=dict[str, int])
+
+    def next(self, running: Mapping[tuple[str, str], int], tenant: str) -> "tuple[asyncio.Future[_Answer], str]":
+        """Return who is next: of the user with the fewest turns running, then of the one who was not called longest."""
+
+        def standing(entry: "tuple[asyncio.Future[_Answer], str]") -> tuple[int, int]:
+            user = entry[1]
+            return running[tenant, user], self.called.get(user, -1)
+
+        return min(self.waiting.items(), key=standing)
 
 
 class Turns:
@@ -36,7 +47,8 @@ class Turns:
 
     A free slot goes to the tenant that has the fewest turns running, among equals to the one that has waited
     longest since it came or a turn of it ended. So a tenant's first in line waits for no more than one turn of each
-    other tenant, however many of them wait, and nobody waits for ever. Within a tenant it is first come, first served.
+    other tenant, however many of them wait, and nobody waits for ever. Within a
+    tenant it goes to the user with the fewest turns running, among equals to the one who was called longest ago.
     """
 
     def __init__(
@@ -45,6 +57,7 @@ class Turns:
         self._slots, self._depth, self._per_tenant = slots, depth, per_tenant
         self._monotonic = monotonic
         self._running = Counter[str]()
+        self._running_of_users = Counter[tuple[str, str]]()
         self._lanes: dict[str, _Lane] = {}
         self._ticks = itertools.count()
         self._average_seconds: float | None = None
@@ -82,7 +95,7 @@ class Turns:
             raise QueueFull("per_tenant", limit=self._per_tenant, retry_after_seconds=self._retry_after_seconds(before))
 
     @contextlib.asynccontextmanager
-    async def turn(self, tenant: str) -> AsyncGenerator[None]:
+    async def turn(self, tenant: str, user: str = "") -> AsyncGenerator[None]:
         """Wait for a slot and hold it. A caller that is cancelled, waiting or running, leaves nothing behind.
 
         The wait has no deadline of its own: it is bounded by `depth` and by how long turns last.
@@ -91,13 +104,13 @@ class Turns:
             QueueFull: too many wait already; told at once.
             ShuttingDown: no turn begins any more, for those who wait neither.
         """
-        await self._enter(tenant)
+        await self._enter(tenant, user)
         began = self._monotonic()
         try:
             yield
         finally:
             self._learn(self._monotonic() - began)
-            self._leave(tenant)
+            self._leave(tenant, user)
 
     def close(self) -> None:
         """Send away all who wait and all who come; the turns that run go on to their end."""
@@ -107,14 +120,14 @@ class Turns:
             if not waiter.done():
                 waiter.set_result("closed")
 
-    async def _enter(self, tenant: str) -> None:
+    async def _enter(self, tenant: str, user: str) -> None:
         self.demand_room(tenant)
         # Nobody waits as long as a slot is free.
         if self._has_free_slot():
-            self._running[tenant] += 1
+            self._begin(tenant, user)
             return
         waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        self._lanes.setdefault(tenant, _Lane(since=next(self._ticks))).waiting[waiter] = None
+        self._lanes.setdefault(tenant, _Lane(since=next(self._ticks))).waiting[waiter] = user
         try:
             answer = await waiter
         except asyncio.CancelledError:
@@ -122,15 +135,18 @@ class Turns:
             if waiter.cancelled():
                 self._forget(tenant, waiter)
             elif waiter.result() == "begin":
-                self._leave(tenant)
+                self._leave(tenant, user)
             raise
         if answer == "closed":
             raise ShuttingDown
 
-    def _leave(self, tenant: str) -> None:
-        self._running[tenant] -= 1
-        if not self._running[tenant]:
-            del self._running[tenant]
+    def _begin(self, tenant: str, user: str) -> None:
+        self._running[tenant] += 1
+        self._running_of_users[tenant, user] += 1
+
+    def _leave(self, tenant: str, user: str) -> None:
+        self._running -= Counter({tenant: 1})
+        self._running_of_users -= Counter({(tenant, user): 1})
         if lane := self._lanes.get(tenant):
             lane.since = next(self._ticks)
         while self._lanes and self._has_free_slot():
@@ -141,11 +157,12 @@ class Turns:
 
     def _call_next(self) -> None:
         tenant, lane = min(self._lanes.items(), key=lambda entry: (self._running[entry[0]], entry[1].since))
-        waiter = next(iter(lane.waiting))
+        waiter, user = lane.next(self._running_of_users, tenant)
+        lane.called[user] = next(self._ticks)
         self._forget(tenant, waiter)
         # One that is cancelled and has not woken yet has lost its place.
         if not waiter.done():
-            self._running[tenant] += 1
+            self._begin(tenant, user)
             waiter.set_result("begin")
 
     def _forget(self, tenant: str, waiter: "asyncio.Future[_Answer]") -> None:

@@ -5,8 +5,9 @@ beginning, under the name of this process, so that one that is cut off by a cras
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Sequence
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -30,12 +31,20 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME, Job, Run, Sandbox
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.records import Records
 from handiwork.store.threads import in_thread
-from handiwork.tasks import to_the_end
+from handiwork.tasks import to_the_end, trace_of
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.creation import Creation
 
 LONGEST_CODE_BYTES = 4 * MIB
 LOOK_SECONDS = 0.5
+# After something that nobody has foreseen, so that it does not fill the log.
+PAUSE_SECONDS = 5.0
+MOST_UNSETTLED = 256
+# Of another process, which looks for that every `LOOK_SECONDS`.
+FOREIGN_END_SECONDS = 5.0
+_POLL_SECONDS = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +86,8 @@ class Runs:
     _live: "dict[ExecutionId, asyncio.Task[Execution]]" = field(
         default_factory=dict["ExecutionId", "asyncio.Task[Execution]"]
     )
-    _unsettled: list[Execution] = field(default_factory=list[Execution])
+    _recorded: set[ExecutionId] = field(default_factory=set[ExecutionId])
+    _unsettled: deque[Execution] = field(default_factory=deque[Execution])
     _looking: "asyncio.Task[None] | None" = None
 
     async def carry_out(self, scope: Scope, principal: Principal, order: Order) -> Execution:
@@ -112,10 +122,14 @@ class Runs:
         begun = await self._begun(scope, principal, order, status="queued")
         self.turns.demand_room(scope.tenant)
         try:
-            await self.executions.begin(begun.execution, owner=self.owner)
+            await self._begin(begun.execution)
         except asyncio.CancelledError:
             # The record may stand by now, and nobody would ever carry it out.
-            await to_the_end(self._end(begun, Outcome(status="cancelled")))
+            self._recorded.add(begun.execution.id)
+            try:
+                await to_the_end(self._end(begun, Outcome(status="cancelled")))
+            finally:
+                self._recorded.discard(begun.execution.id)
             raise
         self._let_go(begun)
         # Its first step: a task that is cancelled before that ends without a word, and its record never does.
@@ -123,17 +137,27 @@ class Runs:
         return begun.execution
 
     async def cancel(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
-        """End a run, here or in another process, and return it as it ended; one that has ended stays as it is.
+        """End a run and return it as it stands then; one that has ended stays as it is.
+
+        A run of this process is ended at once, also when nothing can be written. One of another process is asked to
+        end in the records: its end is waited for, 5 s at most, and after that it is returned unfinished.
 
         Raises:
             ExecutionNotFound: there is none within reach.
+            StorageFull, StorageFailed: a run of another process was not asked to end.
         """
-        execution = await self.executions.request_cancel(reach, execution_id)
+        execution = await self.executions.get(reach, execution_id)
+        if execution.is_finished:
+            return execution
         run = self._live.get(execution_id)
-        if run is not None:
-            run.cancel()
-            await asyncio.wait([run], timeout=10)
-        return execution if execution.is_finished else await self.executions.get(reach, execution_id)
+        if run is None:
+            return await self._cancel_elsewhere(reach, execution_id)
+        run.cancel()
+        await asyncio.wait([run], timeout=10)
+        execution = await self.executions.get(reach, execution_id)
+        if not execution.is_finished and run.done() and not run.cancelled() and run.exception() is None:
+            return run.result()  # It has ended, though that cannot be written yet.
+        return execution
 
     async def close(self, *, within_seconds: float = 10.0) -> None:
         """Let the runs that have begun end, as long as that takes no longer than this; the rest are cancelled."""
@@ -147,6 +171,20 @@ class Runs:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+
+    async def _cancel_elsewhere(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
+        def ask() -> Awaitable[Execution]:
+            return self.executions.request_cancel(reach, execution_id)
+
+        space = self.creation.space
+        # An end frees space, if not at once: it may use the reserve.
+        execution = await (ask() if space is None else space.free(ask))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + FOREIGN_END_SECONDS
+        while not execution.is_finished and loop.time() < end:
+            await asyncio.sleep(_POLL_SECONDS)
+            execution = await self.executions.get(reach, execution_id)
+        return execution
 
     async def _begun(
         self, scope: Scope, principal: Principal, order: Order, *, status: Literal["queued", "running"]
@@ -182,13 +220,20 @@ class Runs:
         run = asyncio.create_task(self._run(begun))
         self._live[begun.execution.id] = run
         run.add_done_callback(lambda ended: self._ended(begun.execution.id, ended))
+        self._look_out()
+        return run
+
+    def _look_out(self) -> None:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
-        return run
+
+    async def _begin(self, execution: Execution) -> None:
+        await self.executions.begin(execution, owner=self.owner)
+        self._recorded.add(execution.id)
 
     async def _run(self, begun: _Begun) -> Execution:
         try:
-            async with self.turns.turn(begun.execution.scope.tenant):
+            async with self.turns.turn(begun.execution.scope.tenant, begun.execution.scope.user):
                 return await self._in_turn(begun)
         except asyncio.CancelledError:
             return await to_the_end(self._end(begun, Outcome(status="cancelled")))
@@ -204,13 +249,14 @@ class Runs:
 
     def _ended(self, execution_id: ExecutionId, run: "asyncio.Task[Execution]") -> None:
         del self._live[execution_id]
+        self._recorded.discard(execution_id)
         if not run.cancelled():
             run.exception()  # Looked at: of a run that nobody waits for, the record tells what went wrong.
 
     async def _in_turn(self, begun: _Begun) -> Execution:
         running = replace(begun.execution, outcome=Outcome(status="running"))
         # The record is written while the program runs already; nothing of it counts before both are done.
-        noted = asyncio.create_task(self.executions.begin(running, owner=self.owner))
+        noted = asyncio.create_task(self._begin(running))
         try:
             async with self.sandbox.run(begun.job) as run:
                 await noted
@@ -235,7 +281,10 @@ class Runs:
         except ScopeErased:
             return ended
         except (StorageFull, StorageFailed):
-            self._unsettled.append(ended)
+            # Of what is not on record nothing must be put right; what does not fit is lost when this process ends.
+            if ended.id in self._recorded and len(self._unsettled) < MOST_UNSETTLED:
+                self._unsettled.append(ended)
+                self._look_out()
             return ended
 
     async def _look(self) -> None:
@@ -245,14 +294,31 @@ class Runs:
         """
         while self._live or self._unsettled:
             await asyncio.sleep(LOOK_SECONDS)
-            with contextlib.suppress(StorageFull, StorageFailed):
-                while self._unsettled:
-                    with contextlib.suppress(ScopeErased):
-                        await self.records.add([], execution=self._unsettled[0])
-                    self._unsettled.pop(0)
-                for execution_id in await self.executions.cancel_requests(self.owner) if self._live else ():
-                    if execution_id in self._live:
-                        self._live[execution_id].cancel()
+            await self._settle()
+            try:
+                await self._heed()
+            except (StorageFull, StorageFailed):
+                continue
+            except Exception as failure:  # noqa: BLE001  # the edge of this task: else no request is heard any more
+                _log.error("What other processes ask for could not be read: %s", trace_of(failure))
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _settle(self) -> None:
+        while self._unsettled:
+            try:
+                await self.records.add([], execution=self._unsettled[0])
+            except (StorageFull, StorageFailed):
+                return
+            except ScopeErased:
+                pass
+            except Exception as failure:  # noqa: BLE001  # the edge of this task; given up, as it may never be possible
+                _log.error("The end of run `%s` was not recorded: %s", self._unsettled[0].id, trace_of(failure))
+            self._unsettled.popleft()
+
+    async def _heed(self) -> None:
+        for execution_id in await self.executions.cancel_requests(self.owner) if self._live else ():
+            if execution_id in self._live:
+                self._live[execution_id].cancel()
 
 
 def _error_of(failure: Exception) -> ProgramError:

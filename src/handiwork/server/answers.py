@@ -185,7 +185,10 @@ class RunLinks(Answer):
 
 
 class RunAnswer(Answer):
-    """How a run stands or went: `text` says it in one paragraph. `files` is there when it was asked for."""
+    """How a run stands or went: `text` says it in one paragraph. `files` is there when it was asked for.
+
+    `filesLeftOut` is there with it: the names of those that are too large to come along, or have gone.
+    """
 
     id: str
     session: str
@@ -207,6 +210,24 @@ class RunAnswer(Answer):
     refused: Sequence[RefusedFile]
     links: RunLinks
     files: Sequence[FileData] = ()
+    files_left_out: Sequence[str] = ()
+
+
+class ArtifactTypeAnswer(Answer):
+    """What an artifact can be; `cap` is the most bytes that one may have."""
+
+    name: str
+    label: str
+    icon: str
+    display: Literal["panel", "inline"]
+    streaming: bool
+    cap: int
+
+
+class ArtifactTypesAnswer(Answer):
+    """Every registered type of artifact."""
+
+    items: Sequence[ArtifactTypeAnswer]
 
 
 class SessionAnswer(Answer):

@@ -13,8 +13,10 @@ from starlette.types import ASGIApp
 from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import KIB, MIB
 from handiwork.server import artifacts, executions, operations, pages, problems, sessions, streams, tokens
+from handiwork.server.bodies import JSON_BYTES_FOR_ONE
 from handiwork.server.desk import API, Desk, Origins
 from handiwork.server.document import document_of
+from handiwork.server.doorkeeper import Doorkeeper
 from handiwork.server.guards import Cors, HostAllowList, JsonOnly, OriginCheck, RequestId, SecurityHeaders, names_in
 from handiwork.server.intake import BodyLimit
 
@@ -26,8 +28,7 @@ ROUTERS = (
     tokens.router,
     streams.router,
 )
-# In JSON a character of a program may take six bytes, `\u0000`.
-RUN_BODY_BYTES = 6 * LONGEST_CODE_BYTES + 64 * KIB
+RUN_BODY_BYTES = JSON_BYTES_FOR_ONE * LONGEST_CODE_BYTES + 64 * KIB
 PLAIN_BODY_BYTES = MIB
 
 _UPLOADS = re.compile(rf"{API}/sessions/[^/]+/artifacts/?")
@@ -57,6 +58,7 @@ def guarded(desk: Desk) -> ASGIApp:
     """Return the application as it is served. Raises `InvalidName` for hosts and origins that cannot be used."""
     app: ASGIApp = BodyLimit(application(desk), limit_of=lambda path: _limit_of(path, desk.body_limit))
     app = JsonOnly(app, takes_upload=lambda path: _UPLOADS.fullmatch(path) is not None)
+    app = Doorkeeper(app, desk=desk)
     app = OriginCheck(app, origins=_pages_of(desk.origins))
     app = problems.Backstop(app)
     app = Cors(app, origins=desk.origins.cors)

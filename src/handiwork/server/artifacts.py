@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -90,14 +91,14 @@ def _taking(declared: dict[str, Any]) -> dict[str, Any]:
 async def create(session: str, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
     """Store content as an artifact, or the files of a form as one artifact each: all of them or none."""
     scope = caller.scope(session)
-    engine, provenance = desk.engine, _provenance(request, caller)
+    engine, provenance, since = desk.engine, _provenance(request, caller), desk.clock()
     if _is_form(request):
         async with form_drafts(request, engine.types, provenance=provenance) as drafts:
-            made = await engine.creation.file(scope, drafts)
+            made = await engine.creation.file(scope, drafts, since=since)
         location = {"location": _path(made[0])} if len(made) == 1 else {}
         return _json({"items": [shape_of(artifact) for artifact in made]}, 201, location)
     draft = await json_draft(request, engine.types, provenance=provenance)
-    (artifact,) = await engine.creation.file(scope, [draft])
+    (artifact,) = await engine.creation.file(scope, [draft], since=since)
     return _json(shape_of(artifact), 201, {"location": _path(artifact)})
 
 
@@ -245,14 +246,15 @@ async def hold(artifact: str, body: Hold, desk: TheDesk, caller: TheCaller, sess
     **demands("link:create"),
 )
 async def link_to(
-    artifact: str, body: LinkOrder, desk: TheDesk, caller: TheCaller, session: OfSession = None
+    artifact: str, desk: TheDesk, caller: TheCaller, body: LinkOrder | None = None, session: OfSession = None
 ) -> Response:
     """Make an address of one version that works without a key, for a time and at most for a day."""
-    filed = await desk.engine.find(caller.within(session=session), artifact, version=body.version)
+    order = body or LinkOrder()
+    filed = await desk.engine.find(caller.within(session=session), artifact, version=order.version)
     link = await desk.links.make(
         filed.artifact,
-        disposition=body.disposition,
-        expires_in=body.expires_in or DEFAULT_SECONDS,
+        disposition=order.disposition,
+        expires_in=_at_most(caller, order.expires_in or DEFAULT_SECONDS, desk.clock()),
         key_id=caller.key_id,
     )
     url = f"{desk.origins.content}{LINKS}{link.spelled}"
@@ -321,3 +323,10 @@ def _place(cursor: str, head: Artifact) -> int:
     if not 1 <= number <= head.version.number:
         raise InvalidName("cursor", cursor, expected="the `nextCursor` of an earlier page")
     return number
+
+
+def _at_most(caller: Caller, seconds: float, now: datetime) -> float:
+    """A link ends with the token or key that it was made with."""
+    if caller.expires_at is None:
+        return seconds
+    return min(seconds, max((caller.expires_at - now).total_seconds(), 0.001))

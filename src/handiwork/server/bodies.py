@@ -1,5 +1,6 @@
 """What clients send, as pydantic models: the door at which it is parsed. What is done with it is the routes' affair."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Literal, cast
@@ -11,6 +12,7 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    JsonValue,
     StrictBool,
     model_validator,
 )
@@ -18,10 +20,14 @@ from pydantic.alias_generators import to_camel
 
 from handiwork.engine import MOST_ON_A_PAGE
 from handiwork.errors import InvalidLimit
-from handiwork.model import Limits
+from handiwork.model import KIB, Limits
 from handiwork.quantities import seconds, size
 
 MOST_KEYS = 64
+LARGEST_METADATA_BYTES = 16 * KIB
+LONGEST_LANGUAGE = 100
+# Where a client escapes all that it can, `\u0000`.
+JSON_BYTES_FOR_ONE = 6
 
 
 class Body(BaseModel):
@@ -64,6 +70,14 @@ def _storable(value: str) -> str:
     return value
 
 
+def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    # Neither a number that JSON does not know nor half of a surrogate pair can be spelled here.
+    spelled = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if len(spelled.encode()) > LARGEST_METADATA_BYTES:
+        raise ValueError(f"at most {LARGEST_METADATA_BYTES:,} bytes of JSON")
+    return value
+
+
 _Positive = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str | _Positive), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | Annotated[int, Field(gt=0)]), Field(gt=0)]
@@ -74,6 +88,7 @@ Retention = Annotated[
     Field(gt=timedelta(0), le=timedelta(days=36_525)),
 ]
 Text = Annotated[str, AfterValidator(_storable)]
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small)]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -123,6 +138,24 @@ class NewArtifact(Body):
     name: Text | None = None
     content: Text
     encoding: Literal["text", "base64"] = "text"
+    media_type: Annotated[
+        Text | None,
+        Field(max_length=255, description="What you take the content for. It decides nothing: the bytes and name do."),
+    ] = None
+    language: Annotated[
+        Text | None,
+        Field(
+            min_length=1,
+            max_length=LONGEST_LANGUAGE,
+            description="The language that it is written in; without it the one that the content is found to be in.",
+        ),
+    ] = None
+    metadata: Annotated[
+        Metadata | None,
+        Field(
+            description=f"What is to be kept with it: an object of at most {LARGEST_METADATA_BYTES:,} bytes of JSON."
+        ),
+    ] = None
     retention: Retention | None = None
 
 

@@ -14,9 +14,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from handiwork.engine import Engine
+from handiwork.errors import ArtifactExpired, ArtifactNotFound, BlobNotFound, VersionNotFound
 from handiwork.executions.runs import Order
 from handiwork.ids import ExecutionId
-from handiwork.model import Artifact, Execution
+from handiwork.model import MIB, Artifact, Execution
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.server.accounts import account_of
 from handiwork.server.answers import RunAnswer, problems
@@ -25,8 +26,13 @@ from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
 from handiwork.shapes import Shape, execution_shape
 
+MOST_FILE_BYTES = 32 * MIB
+
 Encoding = Literal["base64"]
-Files = Annotated[Encoding | None, Query(description="Put the files themselves into the answer.")]
+Files = Annotated[
+    Encoding | None,
+    Query(description=f"Put the files themselves into the answer, up to {MOST_FILE_BYTES:,} bytes in all."),
+]
 OfSession = Annotated[str | None, Query(description="Look in this session only.", max_length=200)]
 
 router = APIRouter(tags=["executions"])
@@ -100,7 +106,7 @@ async def _answer(
     shape = _shape(desk, execution)
     if files is None:
         return _json(shape, status, headers)
-    shape["files"] = [await _file(desk.engine, artifact) for artifact in execution.artifacts]
+    shape["files"], shape["filesLeftOut"] = await _files(desk.engine, execution.artifacts)
     # Ten megabytes of base64 would keep the others waiting.
     return await asyncio.to_thread(_json, shape, status, headers)
 
@@ -125,6 +131,25 @@ def _shape(desk: Desk, execution: Execution) -> Shape:
             "gallery": f"{desk.origins.public}/#session={quote(session, safe='')}",
         },
     }
+
+
+async def _files(engine: Engine, made: Sequence[Artifact]) -> tuple[list[Shape], list[str]]:
+    """Return the files as far as they are there and may be held at once, and the names of the others."""
+    files: list[Shape] = []
+    left_out: list[str] = []
+    room = MOST_FILE_BYTES
+    for artifact in made:
+        size = artifact.version.size
+        try:
+            if size > room:
+                left_out.append(artifact.name)
+                continue
+            files.append(await _file(engine, artifact))
+            room -= size
+        except (ArtifactExpired, ArtifactNotFound, BlobNotFound, VersionNotFound):
+            # Gone since the run was read; that it went is no failure of the run.
+            left_out.append(artifact.name)
+    return files, left_out
 
 
 async def _file(engine: Engine, artifact: Artifact) -> Shape:

@@ -24,6 +24,8 @@ SLACK_BYTES = 64 * 1024
 # Each costs a decompressor of its own; honest senders write one, or one for each 64 KiB.
 MOST_MEMBERS = 1024
 PATIENCE_SECONDS = 30.0
+# Who sends a byte now and then is never late, and never done.
+WHOLE_SECONDS = 600.0
 
 ENCODINGS = {b"gzip": "gzip", b"x-gzip": "gzip", b"deflate": "deflate"}
 ACCEPTED = ("gzip", "deflate")
@@ -31,12 +33,22 @@ _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 
 
 class BodyLimit:
-    """Hands a route at most `limit_of(path)` bytes of body, decoded, and none later than `patience_seconds` apart."""
+    """Hands a route at most `limit_of(path)` bytes of body, decoded.
+
+    None come later than `patience_seconds` apart, and all of them within `whole_seconds` of the first that was asked
+    for.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, limit_of: Callable[[str], int], patience_seconds: float = PATIENCE_SECONDS
+        self,
+        app: ASGIApp,
+        *,
+        limit_of: Callable[[str], int],
+        patience_seconds: float = PATIENCE_SECONDS,
+        whole_seconds: float = WHOLE_SECONDS,
     ) -> None:
-        self._app, self._limit_of, self._patience_seconds = app, limit_of, patience_seconds
+        self._app, self._limit_of = app, limit_of
+        self._patience_seconds, self._whole_seconds = patience_seconds, whole_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not has_body(scope):
@@ -57,7 +69,11 @@ class BodyLimit:
                 header for header in scope["headers"] if header[0] not in {b"content-encoding", b"content-length"}
             ]
         intake = _Intake(
-            _counted(receive, limit=limit, wire_limit=wire_limit, patience_seconds=self._patience_seconds),
+            _counted(
+                _timely(receive, patience_seconds=self._patience_seconds, whole_seconds=self._whole_seconds),
+                limit=limit,
+                wire_limit=wire_limit,
+            ),
             inflater=None if encoding is None else Inflater(encoding, limit=limit),
             is_small=length is not None and length <= PIECE_BYTES,
         )
@@ -198,21 +214,37 @@ class _Intake:
             await problem_response(refusal, is_last=True)(scope, self._receive, send)
 
 
-def _counted(receive: Receive, *, limit: int, wire_limit: int, patience_seconds: float) -> Receive:
-    received = 0
+def _timely(receive: Receive, *, patience_seconds: float, whole_seconds: float) -> Receive:
     has_ended = False
+    ends_at: float | None = None
 
-    async def counted() -> Message:
-        nonlocal received, has_ended
+    async def timely() -> Message:
+        nonlocal has_ended, ends_at
         if has_ended:
             # What comes now is the end of the connection, for which a route may wait as long as it likes.
             return await receive()
+        now = asyncio.get_running_loop().time()
+        ends_at = now + whole_seconds if ends_at is None else ends_at
+        late_at = min(now + patience_seconds, ends_at)
         try:
-            async with asyncio.timeout(patience_seconds):
+            async with asyncio.timeout_at(late_at):
                 message = await receive()
         except TimeoutError:
+            if late_at == ends_at:
+                raise BodyStalled(whole_seconds, missed="end") from None
             raise BodyStalled(patience_seconds) from None
         has_ended = not message.get("more_body", False)
+        return message
+
+    return timely
+
+
+def _counted(receive: Receive, *, limit: int, wire_limit: int) -> Receive:
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
         received += len(message.get("body", b""))
         if received > wire_limit:
             raise BodyTooLarge(limit)

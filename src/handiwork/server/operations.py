@@ -4,9 +4,11 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from handiwork.errors import HandiworkError
+from handiwork.server.answers import ArtifactTypesAnswer
 from handiwork.server.callers import TheDesk, demands, open_to_all
 from handiwork.server.desk import API
 from handiwork.shapes import Shape
+from handiwork.types.artifact_type import ArtifactType
 
 router = APIRouter(tags=["operations"])
 
@@ -29,7 +31,23 @@ async def readiness(desk: TheDesk) -> Response:
     return JSONResponse(told, 200 if told["ok"] else 503)
 
 
-@router.get(f"{API}/artifact-types", tags=["artifacts"], **demands("artifact:read"))
-async def artifact_types(desk: TheDesk) -> Shape:
+@router.get(
+    f"{API}/artifact-types",
+    tags=["artifacts"],
+    responses={200: {"model": ArtifactTypesAnswer, "description": "What an artifact can be"}},
+    **demands("artifact:read"),
+)
+async def artifact_types(desk: TheDesk) -> Response:
     """Every registered type of artifact."""
-    return {"items": [{"name": each.name, "cap": each.cap_bytes} for each in desk.engine.types]}
+    return JSONResponse({"items": [_shape(each) for each in desk.engine.types]})
+
+
+def _shape(type_: ArtifactType) -> Shape:
+    return {
+        "name": type_.name,
+        "label": type_.label,
+        "icon": type_.icon,
+        "display": type_.display,
+        "streaming": type_.is_streamed,
+        "cap": type_.cap_bytes,
+    }

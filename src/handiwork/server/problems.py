@@ -309,7 +309,9 @@ def _kind(error: HandiworkError) -> type[HandiworkError]:
 
 
 def _title(kind: type[HandiworkError]) -> str:
-    first_line = (kind.__doc__ or "").strip().partition("\n")[0]
+    # Without docstrings, as under `python -OO`, the words of the code are what is left.
+    told = (kind.__doc__ or kind.code.replace("_", " ").capitalize()).strip()
+    first_line = told.partition("\n")[0]
     return first_line.partition(". ")[0].removesuffix(".")
 
 

@@ -4,6 +4,7 @@ Each is an error like those of `errors`, built from facts. Which status it has o
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 from handiwork.errors import HandiworkError
 
@@ -64,13 +65,17 @@ class BodyTooLarge(HandiworkError):
 
 
 class BodyStalled(HandiworkError):
-    """The body of the request stopped coming."""
+    """The body of the request stopped coming, or came too slowly."""
 
     code = "body_stalled"
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"Nothing of the body came for {seconds:g} s.")
-        self.seconds = seconds
+    def __init__(self, seconds: float, *, missed: Literal["more", "end"] = "more") -> None:
+        match missed:
+            case "more":
+                super().__init__(f"Nothing of the body came for {seconds:g} s.")
+            case "end":
+                super().__init__(f"The end of the body did not come within {seconds:g} s.")
+        self.seconds, self.missed = seconds, missed
         self.hint = "Send the request again."
 
 

@@ -45,6 +45,16 @@ class AddressUnusable(HandiworkError):
         self.host, self.port, self.why, self.hint = host, port, why, hint
 
 
+class ServerEnded(HandiworkError):
+    """One of the two web servers did not begin, or ended without being told to."""
+
+    code = "server_ended"
+    hint = "The log says why, if the web server knew; start it again."
+
+    def __init__(self, *, has_begun: bool) -> None:
+        super().__init__("The web server ended by itself." if has_begun else "The web server did not begin to answer.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """An address that is ours and at which nobody is answered yet."""
@@ -136,6 +146,9 @@ async def answer_until_told(
     """Answer at both places until SIGINT or SIGTERM; a second one cuts the farewell short.
 
     `announce` begins when requests are answered; what it raises ends the server.
+
+    Raises:
+        ServerEnded: nobody is answered any more, at one of the places or at both.
     """
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -150,7 +163,7 @@ async def answer_until_told(
             for each in signals:
                 loop.add_signal_handler(each, heed)
             await announce()
-            await told.wait()
+            await server.watch(told)
     finally:
         for each in signals:
             loop.remove_signal_handler(each)
@@ -162,23 +175,27 @@ async def answering(desk: Desk, *, public: Place, content: Place) -> AsyncGenera
 
     At its end no new request is taken, streams are told, and runs in flight get `GRACE_SECONDS`; what they made is
     stored and told to those who wait for it.
+
+    Raises:
+        ServerEnded: the web servers did not begin, or one of them failed.
     """
     servers = (_Server(_config(guarded(desk))), _Server(_config(content_application(desk))))
-    tasks = [
+    tasks = tuple(
         asyncio.create_task(server.serve(sockets=[place.bound]))
         for server, place in zip(servers, (public, content), strict=True)
-    ]
-    answering = Answering(desk=desk, servers=servers)
+    )
+    answering = Answering(desk=desk, servers=servers, tasks=tasks)
     try:
-        async with asyncio.timeout(GRACE_SECONDS):
-            while not all(server.started for server in servers):  # noqa: ASYNC110  # nothing announces it
-                await asyncio.sleep(0.001)
+        await answering.begin()
         yield answering
     finally:
         await answering.end()
         await asyncio.wait(tasks)
-        for task in tasks:
-            task.result()
+        # Looked at, so that asyncio does not report it as forgotten when something else is raised.
+        failures = [task.exception() for task in tasks]
+    for failure in failures:
+        if failure is not None:
+            raise ServerEnded(has_begun=True) from failure
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -187,7 +204,33 @@ class Answering:
 
     desk: Desk
     servers: "tuple[_Server, _Server]"
+    tasks: "tuple[asyncio.Task[None], ...]"
     _has_to_hurry: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def begin(self) -> None:
+        """Return when both answer. Raises: `ServerEnded`."""
+        try:
+            async with asyncio.timeout(GRACE_SECONDS):
+                while not all(server.started for server in self.servers):
+                    self._require_life(has_begun=False)
+                    await asyncio.sleep(0.001)  # Nothing announces it.
+        except TimeoutError as late:
+            raise ServerEnded(has_begun=False) from late
+
+    async def watch(self, told: asyncio.Event) -> None:
+        """Return when the end is told. Raises: `ServerEnded`, when it comes before."""
+        telling = asyncio.create_task(told.wait())
+        try:
+            await asyncio.wait([telling, *self.tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            telling.cancel()
+        if not told.is_set():
+            self._require_life(has_begun=True)
+
+    def _require_life(self, *, has_begun: bool) -> None:
+        for task in self.tasks:
+            if task.done():
+                raise ServerEnded(has_begun=has_begun) from task.exception()
 
     def hurry(self) -> None:
         """Wait for nothing any more: runs are cancelled and connections cut."""

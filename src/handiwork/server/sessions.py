@@ -6,15 +6,14 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from handiwork.access.policy import Caller
-from handiwork.engine import MOST_ON_A_PAGE, Engine
+from handiwork.engine import MOST_ON_A_PAGE
 from handiwork.errors import InvalidName
 from handiwork.model import Reach
 from handiwork.server.answers import ErasedAnswer, SessionsAnswer, problems
 from handiwork.server.callers import TheCaller, TheDesk, demands
-from handiwork.server.desk import API
+from handiwork.server.desk import API, Desk
 from handiwork.shapes import Shape, session_shape
 from handiwork.store.expiry import Erased
-from handiwork.store.records import SessionPage
 
 router = APIRouter(tags=["sessions"])
 
@@ -35,7 +34,7 @@ async def list_sessions(
     """The caller's sessions, the one that was active last first."""
     user = _one_user(caller)
     if caller.session is not None:
-        found = await _only(desk.engine, user, caller.tenant, caller.session)
+        found = await desk.engine.records.sessions(caller.tenant, user, session=caller.session)
     else:
         found = await desk.engine.sessions(user=user, tenant=caller.tenant, limit=limit, cursor=cursor)
     return JSONResponse({"items": [session_shape(session) for session in found.items], "nextCursor": found.next_cursor})
@@ -50,7 +49,7 @@ async def erase_session(session: str, desk: TheDesk, caller: TheCaller) -> Respo
     """Take everything of a session out of the store for good, held or not."""
     scope = caller.scope(session)
     reach = Reach(tenant=scope.tenant, user=scope.user, session=scope.session)
-    return JSONResponse(_erased(await desk.engine.erase(reach)))
+    return JSONResponse(_erased(await _erase(desk, reach)))
 
 
 @router.delete(
@@ -61,7 +60,7 @@ async def erase_session(session: str, desk: TheDesk, caller: TheCaller) -> Respo
 async def erase_user(user: str, desk: TheDesk, caller: TheCaller) -> Response:
     """Take everything of a user out of the store for good, keys included."""
     reach = caller.within(user=user)
-    return JSONResponse(_erased(await desk.engine.erase(reach)))
+    return JSONResponse(_erased(await _erase(desk, reach)))
 
 
 @router.delete(
@@ -79,7 +78,7 @@ async def erase_tenant(
         raise InvalidName("user", caller.user, expected="none, since this is for a whole tenant")
     if confirm != caller.tenant:
         raise InvalidName("confirm", confirm, expected="the name of the tenant that is to be erased")
-    return JSONResponse(_erased(await desk.engine.erase(caller.reach)))
+    return JSONResponse(_erased(await _erase(desk, caller.reach)))
 
 
 def _one_user(caller: Caller) -> str:
@@ -88,16 +87,12 @@ def _one_user(caller: Caller) -> str:
     return caller.user
 
 
-async def _only(engine: Engine, user: str, tenant: str, session: str) -> SessionPage:
-    """Return the one session that the caller may know of, if there is anything in it."""
-    cursor = None
-    while True:
-        page = await engine.sessions(user=user, tenant=tenant, limit=MOST_ON_A_PAGE, cursor=cursor)
-        if found := tuple(each for each in page.items if each.session == session):
-            return SessionPage(items=found, next_cursor=None)
-        if (cursor := page.next_cursor) is None:
-            return SessionPage(items=(), next_cursor=None)
-
-
 def _erased(erased: Erased) -> Shape:
     return {"artifacts": erased.artifacts, "executions": erased.executions, "bytes": erased.size}
+
+
+async def _erase(desk: Desk, reach: Reach) -> Erased:
+    erased = await desk.engine.erase(reach)
+    # Keys went with it, and nothing may be stored with one that is still remembered.
+    desk.keys.forget()
+    return erased

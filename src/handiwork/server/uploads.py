@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from handiwork.errors import ContentTooLarge, InvalidContent
 from handiwork.model import KIB, Provenance
-from handiwork.server.bodies import Body, NewArtifact, UploadFields
+from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, UploadFields
 from handiwork.server.file_names import clean_name
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
 from handiwork.store.failures import system_failure
@@ -97,13 +97,15 @@ async def json_draft(request: Request, types: Registry, *, provenance: Provenanc
         InvalidContent: the content is not encoded as it says.
         UnknownType: there is no such type.
     """
-    raw = await _read(request, limit=_largest_cap(types) * 2 + 64 * KIB)
+    raw = await _read(request, limit=_largest_cap(types) * JSON_BYTES_FOR_ONE + 64 * KIB)
     told, data = await in_thread(_understood, raw) if len(raw) > PARSED_HERE_BYTES else _understood(raw)
     return Draft(
         type=types.named(told.type),
         name=told.name or clean_name(told.title or NAMELESS),
         content=Bytes(data),
         title=told.title,
+        language=told.language,
+        metadata=told.metadata or {},
         retention=told.retention or "default",
         provenance=provenance,
     )

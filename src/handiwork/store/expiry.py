@@ -53,7 +53,7 @@ class Expiry(Protocol):
         ...
 
     async def forget(self, *, before: datetime) -> int:
-        """Forget those that were buried before that moment, and return how many."""
+        """Forget those that were buried, and the runs that ended, before that moment; return how many of both."""
         ...
 
     async def erase(self, reach: Reach) -> Erased:

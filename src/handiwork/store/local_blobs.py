@@ -174,11 +174,12 @@ class _Reader:
 
     def _opened(self) -> int:
         try:
-            descriptor = self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise BlobNotFound(self._key) from error
         facts = os.fstat(descriptor)
-        if stat.S_ISDIR(facts.st_mode):
+        # Nothing else was ever put here, and of a pipe nobody knows whether it ends.
+        if not stat.S_ISREG(facts.st_mode):
             raise BlobNotFound(self._key)
         left = max(0, facts.st_size - self._offset)
         self._left = left if self._length is None else min(left, self._length)

@@ -137,8 +137,10 @@ class Records(Protocol):
         """
         ...
 
-    async def sessions(self, tenant: str, user: str, *, limit: int = 1000, cursor: str | None = None) -> SessionPage:
-        """Return the sessions of a user, the one that was active last first."""
+    async def sessions(
+        self, tenant: str, user: str, *, session: str | None = None, limit: int = 1000, cursor: str | None = None
+    ) -> SessionPage:
+        """Return the sessions of a user, the one that was active last first; with `session` that one alone."""
         ...
 
     async def preview(self, artifact_id: ArtifactId, number: int) -> Preview | bool | None:

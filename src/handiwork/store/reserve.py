@@ -51,7 +51,8 @@ class Reserve:
     def establish(self) -> int:
         """Take the room, or half of it, and so on down to 256 KiB; return how many bytes are held, 0 if there are none.
 
-        What stands already is kept and made larger if it can be. Not to be called while room is being made.
+        What stands already is kept and made larger if it can be. A file system that takes the room and reports none,
+        as some that compress do, is believed until it says that it is full. Not to be called while room is being made.
         """
         with self._os_errors_as_ours():
             try:
@@ -78,7 +79,7 @@ class Reserve:
 
     def _grow(self, descriptor: int) -> None:
         wanted = self._size
-        before = self._taken()
+        before = self._held()
         while wanted > before and (wanted >= LEAST_BYTES or wanted == self._size):
             try:
                 self._files.allocate(descriptor, wanted)
@@ -91,12 +92,26 @@ class Reserve:
                 return
 
     def _taken(self) -> int:
-        """How many bytes the disk really holds for us: a file system that compresses may hold none."""
+        """How many bytes were taken and not given up, as far as the disk says.
+
+        One that reports no room at all may not count it: then what was taken without an error counts.
+        """
+        return self._held() or self._length()
+
+    def _held(self) -> int:
+        """How many bytes the disk reports to hold for us."""
+        facts = self._facts()
+        return min(facts.st_size, facts.st_blocks * _BLOCK_BYTES) if facts is not None else 0
+
+    def _length(self) -> int:
+        facts = self._facts()
+        return facts.st_size if facts is not None else 0
+
+    def _facts(self) -> os.stat_result | None:
         try:
-            facts = self._path.stat()
+            return self._path.stat()
         except FileNotFoundError:
-            return 0
-        return min(facts.st_size, facts.st_blocks * _BLOCK_BYTES)
+            return None
 
     @contextlib.contextmanager
     def _locked(self) -> Generator[int]:

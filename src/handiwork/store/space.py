@@ -3,7 +3,6 @@
 How the reserve lies on the disk is known to `reserve`.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -13,36 +12,29 @@ from handiwork.store.threads import in_thread
 
 Result = TypeVar("Result")
 
-BELIEVED_SECONDS = 1.0
-
 
 class Space:
     """Lets work that frees space go on when there is none left, and no other work until the reserve stands again."""
 
-    def __init__(self, reserve: Reserve, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._reserve, self._monotonic = reserve, monotonic
-        self._believed_until = 0.0
+    def __init__(self, reserve: Reserve) -> None:
+        self._reserve = reserve
 
     async def demand(self) -> None:
         """Raise `StorageFull` when the reserve was used up and cannot be had back yet.
 
-        What was seen to stand is believed for a second: it is gone soon only where another process gives it up.
+        It is looked at each time: another process may have given it up, and what that frees is not for new things.
         """
-        if self._monotonic() < self._believed_until:
-            return
-        if not await self.restore():
+        if not (await in_thread(self._reserve.stands) or await self.restore()):
             raise StorageFull("the data folder")
-        self._believed_until = self._monotonic() + BELIEVED_SECONDS
 
     async def free(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Do work that frees space; on a full disk the reserve is given up for it, and the work begins again."""
         try:
             return await work()
         except StorageFull:
-            self._believed_until = 0.0
             await in_thread(self._reserve.release)
             return await work()
 
     async def restore(self) -> bool:
-        """Take the reserve back if there is room for it; return whether it stands."""
-        return await in_thread(self._reserve.stands) or bool(await in_thread(self._reserve.establish))
+        """Take the reserve back, or what was halved of it, as far as there is room; return whether it stands."""
+        return bool(await in_thread(self._reserve.establish))

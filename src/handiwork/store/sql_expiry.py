@@ -18,6 +18,7 @@ from handiwork.store.tables import artifacts, events, executions, keys, sessions
 
 # Longer than any upload or run can last, and than a client is expected to stay away with its cursor.
 ERASURE_NOTED = timedelta(days=30)
+FORGOTTEN_TOGETHER = 1000
 
 
 class SqlExpiry:
@@ -48,7 +49,15 @@ class SqlExpiry:
 
     async def forget(self, *, before: datetime) -> int:
         old = delete(artifacts).where(artifacts.c.purged_at < before)
-        return await self._database.write(lambda connection: connection.execute(old).rowcount)
+        forgotten = await self._database.write(lambda connection: connection.execute(old).rowcount)
+        # Some at a time: nobody else can write meanwhile, and there may be years of them.
+        some = select(executions.c.id).where(executions.c.finished_at < before).limit(FORGOTTEN_TOGETHER)
+        ended = delete(executions).where(executions.c.id.in_(some.scalar_subquery()))
+        while True:
+            count = await self._database.write(lambda connection: connection.execute(ended).rowcount)
+            forgotten += count
+            if count < FORGOTTEN_TOGETHER:
+                return forgotten
 
     async def erase(self, reach: Reach) -> Erased:
         return await self._database.write(lambda connection: _erase(connection, reach, self._clock()))

@@ -113,8 +113,10 @@ class SqlRecords:
 
         return await self._database.write(write)
 
-    async def sessions(self, tenant: str, user: str, *, limit: int = 1000, cursor: str | None = None) -> SessionPage:
-        query = select(sessions).where(within(Reach(tenant=tenant, user=user), sessions))
+    async def sessions(
+        self, tenant: str, user: str, *, session: str | None = None, limit: int = 1000, cursor: str | None = None
+    ) -> SessionPage:
+        query = select(sessions).where(within(Reach(tenant=tenant, user=user, session=session), sessions))
         if cursor is not None:
             after = Cursor.parse(cursor)
             place = (sessions.c.updated_at, sessions.c.session)

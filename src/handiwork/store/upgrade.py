@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Literal
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, insert
 from sqlalchemy.exc import DBAPIError
 
-from handiwork.errors import StoreVersionMismatch
+from handiwork.errors import StorageFailed, StoreVersionMismatch
 from handiwork.store.failures import database_failure, system_failure
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.folders import make_folders, sync_folder
 from handiwork.store.sqlite import BUSY_SECONDS, FOR_WRITING, open_sqlite
 from handiwork.store.tables import metadata
+
+DEADLINE_SECONDS = 10.0
+_POLL_SECONDS = 0.01
 
 Standing = Literal["empty", "older", "current", "newer"]
 
@@ -69,18 +73,20 @@ def check(path: Path, *, history: History = HISTORY) -> Revision:
     return Revision(found=found, expected=history.head, standing=_standing(found, history))
 
 
-def upgrade(path: Path, *, history: History = HISTORY) -> Revision:
+def upgrade(path: Path, *, history: History = HISTORY, deadline_seconds: float = DEADLINE_SECONDS) -> Revision:
     """Bring the database to the revision of this release, and return how it stood before.
 
     It is made when it is missing, with its folder, for its owner alone. A database of an older release is copied to
-    `NAME.before-REVISION` first. It blocks, so call it in a thread; of several processes one does it.
+    `NAME.before-REVISION` first. It blocks, so call it in a thread; of several processes one does it,
+    and the others wait for it until the deadline.
 
     Raises:
+        StorageFailed: another process was at it for so long, or the file cannot be read or written.
         StoreVersionMismatch: the database is of a newer release, and was left as it is.
     """
     with _errors_as_ours(path):
         make_folders(path.parent.absolute(), OperatingSystem())
-        with _one_at_a_time(path):
+        with _one_at_a_time(path, deadline_seconds):
             before = check(path, history=history)
             match before.standing:
                 case "newer":
@@ -114,13 +120,32 @@ def _found(path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(path: Path) -> Generator[None]:
-    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+def _one_at_a_time(path: Path, deadline_seconds: float) -> Generator[None]:
+    lock = path.with_name(f"{path.name}.lock")
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait_for(lock, descriptor, deadline_seconds)
+        with contextlib.suppress(OSError):  # only for the message of those who wait; a full disk may refuse it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait_for(lock: Path, descriptor: int, deadline_seconds: float) -> None:
+    end = time.monotonic() + deadline_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= end:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "one that has not said which"
+                why = f"process {holder} has held the lock for {deadline_seconds:g} s; it may be upgrading the database"
+                raise StorageFailed(str(lock), f"{why}, or hang") from error
+        else:
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager

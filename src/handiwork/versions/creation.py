@@ -5,7 +5,7 @@ Which bytes are wanted is decided by the callers; where they go is the store's.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from handiwork.clock import Clock
@@ -56,6 +56,8 @@ class Draft:
     name: str
     content: Content
     title: str | None = None
+    language: str | None = None
+    """None is the one that the content is found to be in."""
     provenance: Provenance = field(default_factory=Provenance)
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     retention: timedelta | Literal["default"] | None = "default"
@@ -86,9 +88,16 @@ class Creation:
     space: Space | None = None
 
     async def file(
-        self, scope: Scope, drafts: Sequence[Draft], *, execution: Execution | None = None
+        self,
+        scope: Scope,
+        drafts: Sequence[Draft],
+        *,
+        execution: Execution | None = None,
+        since: datetime | None = None,
     ) -> tuple[Artifact, ...]:
         """Store the drafts, all or none, with the execution that made them.
+
+        `since` is when their content began to come in: an erasure after that refuses them.
 
         Raises:
             ContentTooLarge: a draft is over the cap of its type.
@@ -97,7 +106,7 @@ class Creation:
             QuotaExceeded, ScopeErased, TookTooLong: nothing was stored.
             StorageFull, StorageFailed: nothing was stored.
         """
-        terms = Terms(session=self.quotas.session, user=self.quotas.user, since=self.clock())
+        terms = Terms(session=self.quotas.session, user=self.quotas.user, since=since or self.clock())
         formats = await _admitted(drafts)
         if self.space is not None and drafts:
             await self.space.demand()
@@ -140,7 +149,7 @@ class Creation:
             sha256=bytes_.sha256,
             created_at=now,
             summary=draft.type.summarize(draft.name, format_, bytes_.size),
-            language=format_.language,
+            language=draft.language or format_.language,
             metadata=draft.metadata,
             provenance=draft.provenance,
         )

@@ -137,7 +137,8 @@ async def test_a_link_without_time_is_refused(room: Access, lapse: float) -> Non
 async def test_a_link_ends_with_the_key_it_was_made_with(room: Access) -> None:
     record, _ = await room.keys.create(Reach(tenant="acme", user="ada"), "user")
     tied = await room.links.make(chart(), key_id=record.id)
-    free = await room.links.make(chart())
+    other, _ = await room.keys.create(Reach(tenant="acme", user="ada"), "user")
+    free = await room.links.make(chart(), key_id=other.id)
     assert (await room.links.open(tied.spelled)).key_id == record.id
     await room.keys.revoke("acme", record.id)
     assert await is_refused(room, tied.spelled)
@@ -169,3 +170,10 @@ async def test_claims_of_another_shape_are_refused(room: Access, change: dict[st
 async def test_what_is_printed_of_a_link_is_of_no_use(room: Access) -> None:
     link = await room.links.make(chart())
     assert link.spelled[-43:] not in repr(link)
+
+
+async def test_a_link_of_the_server_without_keys_ends_with_the_first_key(room: Access) -> None:
+    link = (await room.links.make(chart())).spelled
+    assert not await is_refused(room, link)
+    await room.keys.create(Reach(tenant="other"), "admin")
+    assert await is_refused(room, link)

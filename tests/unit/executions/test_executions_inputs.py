@@ -86,7 +86,7 @@ async def test_text_that_can_name_no_artifact_is_refused_without_a_look_at_the_d
     for is_there in (False, True):
         if is_there:
             (tmp_path / "b.csv").touch()
-        with pytest.raises(InputNotFound, match="Path") as refused:
+        with pytest.raises(InputNotFound, match="id or handle") as refused:
             await Finding().inputs.find(SCOPE, [text.format(path=tmp_path / "b.csv")])
         refusals.append(str(refused.value))
     assert refusals[0] == refusals[1]

@@ -242,8 +242,9 @@ async def test_too_many_at_once_are_turned_away_and_nothing_is_noted(wall: Wall)
 async def test_who_waits_too_long_may_try_again(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "PATIENCE_SECONDS", 0.001)
     wall.pencil.may_end.clear()
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull) as refused:
         await wall.pictures.of(wall.hang())
+    assert (refused.value.limit, refused.value.retry_after_seconds) == (1, room.RETRY_SECONDS)
     assert wall.records.previews == {}
 
 

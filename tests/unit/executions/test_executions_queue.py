@@ -426,3 +426,22 @@ async def test_however_events_fall_together_no_slot_is_lost_or_given_twice(
         async with contextlib.AsyncExitStack() as held:
             for _ in range(slots):
                 await asyncio.wait_for(held.enter_async_context(room.turns.turn("z")), 5)
+
+
+async def test_a_user_does_not_wait_for_all_that_another_user_of_the_tenant_has_ordered() -> None:
+    turns, begun = Turns(slots=1, depth=64, per_tenant=64), list[str]()
+    ends = asyncio.Event()
+
+    async def hold(user: str) -> None:
+        async with turns.turn("t", user):
+            begun.append(user)
+            await ends.wait()
+
+    holding = [asyncio.create_task(hold("ada")) for _ in range(5)]
+    await asyncio.sleep(0)
+    holding.append(asyncio.create_task(hold("bo")))
+    await asyncio.sleep(0)
+    assert begun == ["ada"]
+    ends.set()
+    await asyncio.wait_for(asyncio.gather(*holding), 5)
+    assert begun == ["ada", "ada", "bo", "ada", "ada", "ada"]

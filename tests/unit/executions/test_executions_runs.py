@@ -108,9 +108,11 @@ def outcome(status: Status, refused: tuple[Refused, ...]) -> Outcome:
 class Running:
     """Runs on a scripted sandbox and a store in memory."""
 
-    def __init__(self, *, slots: int = 2, depth: int = 4) -> None:
-        self.sandbox, self.records, self.blobs = ScriptedSandbox(), MemoryRecords(), MemoryBlobs()
-        self.executions = MemoryExecutions(self.records)
+    def __init__(self, *, slots: int = 2, depth: int = 4, beside: "Running | None" = None) -> None:
+        """With `beside` it is another process on the same store."""
+        self.sandbox, self.blobs = ScriptedSandbox(), MemoryBlobs()
+        self.records = beside.records if beside is not None else MemoryRecords()
+        self.executions = beside.executions if beside is not None else MemoryExecutions(self.records)
         self.count = 0
         creation = Creation(
             records=self.records,
@@ -131,7 +133,7 @@ class Running:
             clock=lambda: NOON,
             new_id=self.new_id,
             turns=Turns(slots=slots, depth=depth, per_tenant=depth),
-            owner="here",
+            owner="here" if beside is None else "there",
         )
 
     def new_id(self) -> ExecutionId:
@@ -153,6 +155,10 @@ class Running:
 
     async def cancel(self, id: str = "exc_1") -> Execution:
         return await self.runs.cancel(SCOPE, ExecutionId(id))
+
+
+def execution(status: Status) -> Execution:
+    return Execution(id=ExecutionId("exc_1"), scope=SCOPE, created_at=NOON, outcome=Outcome(status=status))
 
 
 async def eventually(holds: Callable[[], bool], *, within: float = 5.0) -> bool:
@@ -331,6 +337,44 @@ async def test_a_run_that_has_ended_stays_as_it_ended(running: Running) -> None:
     assert running.status() == "succeeded"
 
 
+async def test_a_run_is_ended_also_when_nothing_can_be_written(running: Running) -> None:
+    running.sandbox.may_end.clear()
+    await running.start()
+    assert await eventually(lambda: running.sandbox.is_open)
+    running.executions.cannot_ask = running.records.failure = StorageFull("db")
+    assert (await running.cancel()).status == "cancelled"
+    assert (running.sandbox.is_open, running.status()) == (False, "running")
+    running.records.failure = None
+    assert await eventually(lambda: running.status() == "cancelled")
+
+
+async def test_a_run_of_another_process_is_asked_to_end_and_its_end_is_waited_for(running: Running) -> None:
+    other = Running(beside=running)
+    running.sandbox.may_end.clear()
+    await running.start()
+    assert await eventually(lambda: running.sandbox.is_open)
+    assert (await other.cancel()).status == "cancelled"
+    assert not running.sandbox.is_open
+
+
+async def test_a_run_of_another_process_that_does_not_end_is_returned_as_it_stands(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handiwork.executions.runs.FOREIGN_END_SECONDS", 0.1)
+    other = Running(beside=running)
+    await running.executions.begin(execution("running"), owner="one that hangs")
+    assert (await asyncio.wait_for(other.cancel(), 5)).status == "running"
+    assert running.executions.wanted == {"exc_1"}
+
+
+async def test_a_run_of_another_process_that_cannot_be_asked_to_end_is_told(running: Running) -> None:
+    other = Running(beside=running)
+    await running.executions.begin(execution("running"), owner="one that hangs")
+    running.executions.cannot_ask = StorageFull("db")
+    with pytest.raises(StorageFull):
+        await other.cancel()
+
+
 async def test_a_run_of_somebody_else_cannot_be_cancelled(running: Running) -> None:
     running.sandbox.may_end.clear()
     await running.start()
@@ -465,3 +509,53 @@ async def test_an_end_that_cannot_be_written_is_written_as_soon_as_that_is_possi
     running.records.failure = None
     assert await eventually(lambda: running.status() == "lost")
     assert caplog.messages == []  # Nobody waits for a run that was started, so nobody is to be told.
+
+
+async def test_a_request_to_end_is_heard_while_an_end_cannot_be_written(running: Running) -> None:
+    running.records.failure = StorageFull("db")
+    await running.start()
+    assert await eventually(lambda: running.sandbox.jobs == 1 and not running.sandbox.is_open)
+    running.sandbox.may_end.clear()
+    second = await running.start()
+    assert await eventually(lambda: running.sandbox.is_open)
+    await running.executions.request_cancel(SCOPE, second.id)
+    assert await eventually(lambda: not running.sandbox.is_open)
+
+
+async def test_a_run_that_never_was_on_record_is_not_put_there_later(running: Running) -> None:
+    running.executions.failure = running.records.failure = StorageFull("db")
+    with pytest.raises(StorageFull):
+        await running.run()
+    running.executions.failure = running.records.failure = None
+    await running.start()
+    assert await eventually(lambda: running.status("exc_2") == "succeeded")
+    assert running.runs._looking is not None
+    await asyncio.wait_for(asyncio.wait([running.runs._looking]), 5)
+    assert list(running.records.executions) == ["exc_2"]
+
+
+async def test_no_more_ends_wait_to_be_written_than_there_is_room_for(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handiwork.executions.runs.MOST_UNSETTLED", 1)
+    running.records.failure = StorageFull("db")
+    for _ in range(2):
+        await running.start()
+    assert await eventually(lambda: not running.runs._live)
+    running.records.failure = None
+    assert await eventually(lambda: not running.runs._unsettled)
+    assert sorted(filter(None, map(running.status, ("exc_1", "exc_2")))) == ["lost", "running"]
+
+
+async def test_what_nobody_has_foreseen_is_logged_by_its_kind_and_requests_are_heard_after_it(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("handiwork.executions.runs.PAUSE_SECONDS", 0.01)
+    running.sandbox.may_end.clear()
+    running.executions.unforeseen = ZeroDivisionError("canary")
+    started = await running.start()
+    assert await eventually(lambda: "ZeroDivisionError" in caplog.text)
+    await running.executions.request_cancel(SCOPE, started.id)
+    running.executions.unforeseen = None
+    assert await eventually(lambda: running.status() == "cancelled")
+    assert "canary" not in caplog.text

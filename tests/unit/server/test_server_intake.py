@@ -369,3 +369,21 @@ async def test_the_framework_reads_what_is_within_the_limit() -> None:
         form = await http_client.post("/form", files={"f": b"x"})
 
     assert (plain.json(), zipped.json(), broken.status_code, form.json()) == (3, 2, 400, 1)
+
+
+async def test_a_body_that_never_ends_is_408_however_patiently_it_comes() -> None:
+    async def dripping() -> Message:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"", "more_body": True}
+
+    told: list[Message] = []
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    app = BodyLimit(echo, limit_of=lambda _: LIMIT, patience_seconds=5.0, whole_seconds=0.05)
+    async with asyncio.timeout(5):
+        await app(post(*CHUNKED), dripping, send)
+
+    assert told[0]["status"] == 408
+    assert b"did not come within 0.05 s" in told[1]["body"]

@@ -397,3 +397,10 @@ async def test_a_handshake_that_fails_is_answered_with_the_problem(path: str, st
     answer = await exchange(application(), websocket(path))
 
     assert (answer.status, answer.problem["status"]) == (status, status)
+
+
+def test_without_docstrings_the_code_is_the_title() -> None:
+    class Undocumented(HandiworkError):
+        code = "odd_thing"
+
+    assert problem_of(Undocumented("x"))[1]["title"] == "Odd thing"

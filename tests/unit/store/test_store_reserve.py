@@ -118,3 +118,24 @@ def test_who_waits_too_long_is_told(tmp_path: Path) -> None:
     finally:
         os.close(lock)
     assert Reserve(path, deadline_seconds=0.05).release(), "control: nobody holds it now"
+
+
+class CountsNothing(OperatingSystem):
+    """A file system that takes room and reports none, as some that compress do, until it `is_full`."""
+
+    is_full = False
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(descriptor, size)
+
+
+def test_a_file_system_that_reports_no_room_is_believed_until_it_is_full(tmp_path: Path) -> None:
+    files = CountsNothing()
+    reserve = Reserve(tmp_path / "reserve", MIB, files=files)
+    assert (reserve.establish(), held(tmp_path / "reserve"), reserve.stands()) == (MIB, 0, True)
+    assert reserve.release()
+    assert not reserve.stands()
+    files.is_full = True
+    assert (reserve.establish(), reserve.stands()) == (0, False)

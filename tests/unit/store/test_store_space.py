@@ -98,3 +98,13 @@ async def test_nobody_else_goes_on_until_the_reserve_stands_again(reserve: Reser
     disk.is_full = False
     await space.demand()
     assert reserve.stands()
+
+
+async def test_a_reserve_that_was_halved_is_made_whole_when_there_is_room(tmp_path: Path, disk: Disk) -> None:
+    half = Reserve(tmp_path / "reserve", BYTES // 2, files=disk)
+    assert half.establish() == BYTES // 2
+    whole = Reserve(tmp_path / "reserve", BYTES, files=disk)
+    await Space(whole).demand()
+    assert (tmp_path / "reserve").stat().st_size == BYTES // 2  # Who creates does not wait for that.
+    assert await Space(whole).restore()
+    assert (tmp_path / "reserve").stat().st_size == BYTES

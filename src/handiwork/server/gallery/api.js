@@ -6,13 +6,14 @@ const PAGE = 50;
 
 /** Why a request came to nothing, in the words of the server's problem document. */
 export class Problem extends Error {
-  constructor({ title, detail = "", hint = "", status = 0 }) {
+  constructor({ title, detail = "", hint = "", status = 0, retryAfter = null }) {
     super(detail || title);
-    Object.assign(this, { title, hint, status });
+    Object.assign(this, { title, hint, status, retryAfter });
   }
 
+  /** Too much in all is 429 as well; only what passes by itself says when to come back. */
   get isBusy() {
-    return this.status === 429 || this.status === 503;
+    return this.status === 503 || (this.status === 429 && this.retryAfter !== null);
   }
 
   get isLocked() {
@@ -78,6 +79,7 @@ export class Api {
     });
     if (response.ok) return response;
     const stated = await response.json().catch(() => ({ detail: `It answered ${response.status}.` }));
-    throw new Problem({ title: "The server refused", ...stated, status: response.status });
+    const retryAfter = response.headers.get("Retry-After");
+    throw new Problem({ title: "The server refused", ...stated, status: response.status, retryAfter });
   }
 }

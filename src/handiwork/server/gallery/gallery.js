@@ -1,6 +1,6 @@
 /** The page: which session is shown, what a happening changes, and what is said when there is nothing to show. */
 
-import { Api } from "./api.js";
+import { Api, Problem } from "./api.js";
 import { Live } from "./live.js";
 import { elapsedText } from "./measures.js";
 import { Preview } from "./preview.js";
@@ -17,6 +17,11 @@ const GATHERING = 150;
 const POLL = 3000;
 const TOAST = 6000;
 const LOOK_BACK = 50; // Events that are read again, for runs that began before the page did.
+const NOT_FOLLOWED = {
+  title: "This session cannot be followed",
+  detail: "The server has closed the line for good.",
+  hint: "Choose another session, or open the page again.",
+};
 const FRUITLESS_PAGES = 4; // Pages without a card of the chosen category, after which a person must ask for more.
 
 const $ = (id) => document.getElementById(id);
@@ -150,8 +155,16 @@ function follow(seq, lookBack) {
     },
     onResync: () => enter({ lookBack: 0 }),
     // The socket does not say why it was refused; asking does.
-    onRefused: () => api.sessions({ limit: 1 }).catch((problem) => problem.isLocked && fail(problem)),
+    onRefused: refused,
   });
+}
+
+async function refused({ isFinal }) {
+  const line = live;
+  const problem = await api.sessions({ limit: 1 }).then(() => null, (problem) => problem);
+  if (live !== line) return;
+  if (problem?.isLocked) fail(problem);
+  else if (isFinal) fail(new Problem(NOT_FOLLOWED));
 }
 
 function happened({ type, seq, at, artifactId, executionId, status }) {

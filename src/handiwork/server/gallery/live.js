@@ -4,6 +4,10 @@ const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
 const OPENING_DEADLINE = 10_000;
 const RESYNC = 4410;
+/** How long a line stands before it counts as good, where nothing happens. */
+const STEADY = 5_000;
+/** The server lets a socket open before it looks who is there; these say that coming back would change nothing. */
+const FINAL = new Set([4401, 4403, 4404, 4422]);
 
 export class Live {
   #options;
@@ -11,10 +15,12 @@ export class Live {
   #failures = 0;
   #socket = null;
   #timer = 0;
+  #steadying = 0;
 
   /**
    * `onEvent` gets each event once and in order, `onState` whether the line is open; `onResync` says that
-   * events were missed and this line is over, `onRefused` that the server did not let a connection open.
+   * events were missed and this line is over, `onRefused` that the server did not let a connection open, or with
+   * `isFinal` that it closed the line for good.
    */
   constructor({ session, after, subprotocols, onEvent, onState, onResync, onRefused }) {
     this.#options = { session, subprotocols, onEvent, onState, onResync, onRefused };
@@ -25,6 +31,7 @@ export class Live {
 
   close() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#steadying);
     removeEventListener("online", this.#hurry);
     if (this.#socket) Object.assign(this.#socket, { onopen: null, onmessage: null, onclose: null }).close();
   }
@@ -45,17 +52,25 @@ export class Live {
     socket.onopen = () => {
       clearTimeout(deadline);
       hasOpened = true;
-      this.#failures = 0;
+      this.#steadying = setTimeout(this.#steady, STEADY);
       onState(true);
     };
-    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      this.#steady();
+      this.#receive(JSON.parse(data));
+    };
     socket.onclose = ({ code }) => {
       clearTimeout(deadline);
+      clearTimeout(this.#steadying);
       this.#socket = null;
       this.#lost({ code, hasOpened });
     };
     this.#socket = socket;
   }
+
+  #steady = () => {
+    this.#failures = 0;
+  };
 
   #receive(event) {
     if (event.type === "resync") return this.#options.onResync();
@@ -68,7 +83,11 @@ export class Live {
   #lost({ code, hasOpened }) {
     if (code === RESYNC) return this.#options.onResync();
     this.#options.onState(false);
-    if (!hasOpened) this.#options.onRefused();
+    if (FINAL.has(code)) {
+      this.close();
+      return this.#options.onRefused({ isFinal: true });
+    }
+    if (!hasOpened) this.#options.onRefused({ isFinal: false });
     // A spread of waits keeps many pages from coming back to a restarted server in one instant.
     const wait = Math.min(FIRST_WAIT * 2 ** this.#failures++, LONGEST_WAIT) * (0.75 + Math.random() / 2);
     this.#timer = setTimeout(() => this.#connect(), wait);
