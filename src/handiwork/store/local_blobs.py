@@ -31,7 +31,8 @@ from handiwork.store.threads import in_thread
 # No part of a key begins with a dot, so no tenant can be called like this.
 DRAFTS = ".tmp"
 LISTED_AT_ONCE = 256
-REMOVAL_ATTEMPTS = 3
+# As many processes may clean up at once, each of them a step ahead of the others at some place.
+REMOVAL_ATTEMPTS = 100
 _PARTS_OF_AN_ARTIFACT = 4
 
 
@@ -140,8 +141,8 @@ class LocalBlobs:
             try:
                 remove_tree(folder, self._files)
             except OSError as error:
-                # Another process may be removing the same files, or a writer was in the middle of it.
-                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY) or attempt == REMOVAL_ATTEMPTS:
+                # Other processes may be removing the same files, or a writer was in the middle of it.
+                if error.errno not in (errno.ENOENT, errno.ENOTEMPTY) or attempt >= REMOVAL_ATTEMPTS:
                     raise
         self._sync_nearest(folder.parent)
 

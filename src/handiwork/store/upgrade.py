@@ -125,9 +125,6 @@ def _one_at_a_time(path: Path, deadline_seconds: float) -> Generator[None]:
     descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         _wait_for(lock, descriptor, deadline_seconds)
-        with contextlib.suppress(OSError):  # only for the message of those who wait; a full disk may refuse it
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
         yield
     finally:
         os.close(descriptor)
@@ -140,9 +137,8 @@ def _wait_for(lock: Path, descriptor: int, deadline_seconds: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= end:
-                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace") or "one that has not said which"
-                why = f"process {holder} has held the lock for {deadline_seconds:g} s; it may be upgrading the database"
-                raise StorageFailed(str(lock), f"{why}, or hang") from error
+                why = f"another process has held the lock for {deadline_seconds:g} s; it upgrades, or it hangs"
+                raise StorageFailed(str(lock), why) from error
         else:
             return
         time.sleep(_POLL_SECONDS)

@@ -183,13 +183,11 @@ def test_every_connection_survives_the_loss_of_power_checks_references_and_wipes
     assert answers == ["wal", 2, 1, 1, 10_000]
 
 
-def test_who_waits_too_long_for_another_process_is_told_which_one(path: Path) -> None:
+def test_who_waits_too_long_for_another_process_is_told(path: Path) -> None:
     upgrade(path)
     lock = path.with_name("handiwork.db.lock")
     with lock.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        held.write(b"4711      ")
-        held.flush()
-        with pytest.raises(StorageFailed, match=r"process 4711 +has held the lock for 0\.05 s"):
+        with pytest.raises(StorageFailed, match=r"another process has held the lock for 0\.05 s"):
             upgrade(path, deadline_seconds=0.05)
     assert upgrade(path, deadline_seconds=0.05).standing == "current"
