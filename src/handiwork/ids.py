@@ -24,8 +24,13 @@ STEM_LENGTH = 12
 
 
 def nanoid(length: int = 22, *, alphabet: str = BASE62, below: RandomBelow = secrets.randbelow) -> str:
-    """Return `length` random characters of `alphabet`; 22 of base62 carry 131 bits."""
-    return "".join(alphabet[below(len(alphabet))] for _ in range(length))
+    """Return `length` random characters of `alphabet`; 22 of base62 carry 131 bits. `below` is asked once."""
+    number = below(len(alphabet) ** length)
+    characters: list[str] = []
+    for _ in range(length):
+        number, place = divmod(number, len(alphabet))
+        characters.append(alphabet[place])
+    return "".join(characters)
 
 
 def new_artifact_id(*, prefix: str = ARTIFACT_PREFIX, below: RandomBelow = secrets.randbelow) -> ArtifactId:

@@ -38,8 +38,7 @@ from handiwork.store.keys import (
 from handiwork.store.owners import Owners
 from handiwork.store.space import Space
 from handiwork.store.sql_terms import LONGEST
-from handiwork.store.threads import in_thread
-from handiwork.tasks import trace_of
+from handiwork.tasks import in_thread, trace_of
 
 PURGED_TOGETHER = 100
 LOOKED_UP_TOGETHER = 200

@@ -148,6 +148,8 @@ class Artifacts(Part):
     cleanup_interval: Retention = timedelta(hours=1)
     quotas: Quotas = Quotas()
     queue: Queue = Queue()
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    ready_children: Annotated[int, Field(ge=0)] | None = None
     id_prefix: Annotated[str, Field(pattern=r"^[a-z]{1,8}_$")] = "art_"
     # A union of `Level` and `auto` would put the type into the key of an error.
     isolation: Literal["auto", "full", "unprivileged", "none"] = "auto"

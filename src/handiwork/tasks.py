@@ -6,9 +6,11 @@ What the work is does not matter here.
 import asyncio
 import contextlib
 import traceback
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
@@ -24,6 +26,14 @@ async def to_the_end(work: "Coroutine[Any, Any, Result] | asyncio.Future[Result]
         if not running.cancelled():
             running.exception()  # Looked at, so that asyncio does not report it as forgotten.
         raise
+
+
+async def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+    """Do blocking `work` in a thread, and never leave it running.
+
+    Without that, the clean-up after a cancellation would close a file that the thread is still writing.
+    """
+    return await to_the_end(asyncio.get_running_loop().run_in_executor(None, partial(work, *args, **kwargs)))
 
 
 def trace_of(failure: BaseException) -> str:

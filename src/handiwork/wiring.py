@@ -29,6 +29,7 @@ from handiwork.executions.runs import Runs
 from handiwork.feed import Feed
 from handiwork.ids import new_artifact_id, new_execution_id
 from handiwork.retention import Retention
+from handiwork.sandbox import capacity
 from handiwork.sandbox.libraries import allowed_imports
 from handiwork.sandbox.local import LocalSandbox, Policy
 from handiwork.sandbox.sandbox import Places
@@ -46,8 +47,8 @@ from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
 from handiwork.store.sql_records import SqlRecords
 from handiwork.store.sqlite import SqliteDatabase
-from handiwork.store.threads import in_thread
 from handiwork.store.upgrade import upgrade
+from handiwork.tasks import in_thread
 from handiwork.types.file import file_type
 from handiwork.types.registry import Registry
 from handiwork.versions.creation import Creation, Quotas
@@ -88,6 +89,7 @@ async def open_desk(
         keys = _keys(parts.database, clock)
         signing = Signing(SigningKeyFile(folder))
         tokens = Tokens(signing, keys, clock=clock)
+        parts.box.expect_jobs()
         yield Desk(
             engine=engine,
             authenticator=Authenticator(keys, tokens, clock=clock),
@@ -131,10 +133,13 @@ def types(settings: Settings) -> Registry:
 def sandbox(settings: Settings) -> LocalSandbox:
     """Return the sandbox of this machine as the settings ask for it."""
     own = settings.artifacts
+    at_a_time = _concurrency(settings)
     policy = Policy(
         level=own.isolation,
         allowed_imports=allowed_imports(add=own.allowed_imports.add, remove=own.allowed_imports.remove),
-        concurrency=_concurrency(),
+        concurrency=at_a_time,
+        ready=capacity.ready(at_a_time) if own.ready_children is None else own.ready_children,
+        usual=settings.limits(),
     )
     return LocalSandbox(policy, Places(cache=settings.cache, fonts=own.fonts))
 
@@ -231,7 +236,7 @@ def _engine(settings: Settings, parts: _Parts) -> Engine:
         type=known.named("file"),
         clock=clock,
         new_id=new_execution_id,
-        turns=Turns(slots=_concurrency(), depth=own.queue.depth, per_tenant=own.queue.per_tenant),
+        turns=Turns(slots=_concurrency(settings), depth=own.queue.depth, per_tenant=own.queue.per_tenant),
         owner=parts.owners.id,
     )
     retention = Retention(
@@ -268,8 +273,8 @@ def _quota(bounds: Bounds) -> Quota:
     return Quota(artifacts=bounds.artifacts, size=bounds.size)
 
 
-def _concurrency() -> int:
-    return max(2, os.cpu_count() or 1)
+def _concurrency(settings: Settings) -> int:
+    return settings.artifacts.concurrency or capacity.concurrency(settings.limits().memory_bytes)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

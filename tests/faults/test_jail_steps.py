@@ -28,6 +28,7 @@ from security.jails import (
     job_processes,
     open_descriptors,
     open_jail,
+    settled,
 )
 
 pytestmark = pytest.mark.linux
@@ -38,10 +39,10 @@ CANARY = "print('ran'); open('canary.txt', 'w').write('ran'); open({marker!r}, '
 
 
 @asynccontextmanager
-async def jail_at(level: Level, data: Path) -> AsyncGenerator[tuple[Jail, Callable[[], int]]]:
+async def jail_at(level: Level, data: Path, **artifacts: object) -> AsyncGenerator[tuple[Jail, Callable[[], int]]]:
     """A jail, and what tells its interpreter among those of jails that other tests keep open."""
     others = set(interpreters())
-    async with open_jail(level, data) as jail:
+    async with open_jail(level, data, **artifacts) as jail:
         try:
             await jail.session.engine.isolation()
         except IsolationUnavailable as missing:
@@ -92,8 +93,8 @@ async def test_auto_takes_the_weaker_level_only_when_the_stronger_fails_and_says
 @pytest.mark.parametrize("level", LEVELS)
 async def test_children_that_are_killed_while_their_walls_are_built_run_nothing(level: Level, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
-    async with jail_at(level, tmp_path) as (jail, _interpreter):
-        outcomes = [await killed_early(jail, marker) for _ in range(25)]
+    async with jail_at(level, tmp_path, ready_children=0) as (jail, interpreter):
+        outcomes = [await killed_early(jail, interpreter(), marker) for _ in range(25)]
 
         assert any(isinstance(outcome, SandboxBroken) for outcome in outcomes), outcomes
         assert [o for o in outcomes if not isinstance(o, (str, SandboxBroken, IsolationUnavailable))] == []
@@ -101,15 +102,15 @@ async def test_children_that_are_killed_while_their_walls_are_built_run_nothing(
         assert (await jail.run("print('served')")).stdout == "served\n"
 
 
-async def killed_early(jail: Jail, marker: Path) -> str | BaseException:
+async def killed_early(jail: Jail, interpreter: int, marker: Path) -> str | BaseException:
     """Kill every process of a run as soon as there is one; return its error, or its status if it came to one."""
     run = asyncio.ensure_future(jail.run(CANARY.format(marker=str(marker)) + "\nimport time; time.sleep(5)"))
-    assert await eventually(lambda: bool(job_processes()) or run.done())
-    for pid in job_processes():
+    assert await eventually(lambda: bool(descendants(interpreter)) or run.done())
+    for pid in descendants(interpreter):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     await asyncio.wait([run], timeout=20)
-    assert await eventually(lambda: job_processes() == [])
+    assert await eventually(lambda: not descendants(interpreter))
     return run.exception() or run.result().status
 
 
@@ -256,6 +257,8 @@ async def test_a_cancellation_that_is_told_again_and_again_leaves_nothing(level:
     groups = {str(each) for each in Path("/sys/fs/cgroup").glob("**/handiwork-*")}
     async with open_jail(level, tmp_path) as jail:
         await jail.run("print('warm')")
+        await jail.run("print('and expecting more')")
+        await settled(jail)
         before = held_for_jobs()
         for _ in range(3):
             with anyio.move_on_after(0.4):  # it cancels at every wait of the clean-up too

@@ -17,6 +17,14 @@ def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield opened
 
 
+@pytest.fixture(scope="session")
+def bare_room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Room]:
+    """A room that keeps no child ready, so that every process in it is of a run."""
+    level: Level = getattr(request, "param", "full")
+    with open_room(level, tmp_path_factory.mktemp(f"bare-{level}"), ready_children=0) as opened:
+        yield opened
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"

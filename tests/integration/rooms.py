@@ -91,6 +91,14 @@ def busy(processes: set[int]) -> bool:
     return any(int(facts[11]) >= os.sysconf("SC_CLK_TCK") / 10 for pid in processes if (facts := _facts(pid)))
 
 
+def nobody_left(before: set[int], *, within: float = 5.0) -> bool:
+    """Whether nobody is there any more who was not there before; the keeper of a job may take a moment longer."""
+    deadline = time.monotonic() + within
+    while descendants() - before and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return not descendants() - before
+
+
 async def eventually(holds: Callable[[], bool], *, within: float = 5.0) -> bool:
     deadline = time.monotonic() + within
     while not holds() and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing announces a process

@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from handiwork import wiring
 from handiwork.model import Scope
+from handiwork.server import connections
 from handiwork.server.connections import BoundedProtocol
 from handiwork.server.desk import Origins
 from handiwork.server.serving import AddressUnusable, ServerEnded, answering, claim, claim_any
@@ -349,6 +350,49 @@ async def test_an_idle_connection_counts_as_no_slow_head(port: int, monkeypatch:
             await wire[0].readexactly(11)
         await until_a_slow_head_is_cut_off(port)
     wire[1].close()
+
+
+async def test_who_comes_when_all_connections_are_taken_is_told_to_come_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 8)
+    monkeypatch.setattr(connections, "MOST_TURNED_AWAY", 2)
+    with claim("127.0.0.1", 0) as public, claim("127.0.0.1", 0) as content:
+        origins = Origins(public=public.url, content=content.url)
+        opened = wiring.open_desk(tmp_path, settings=Settings(), origins=origins, is_open=True)
+        async with opened as desk, answering(desk, public=public, content=content):
+            head = f"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:{public.port}\r\n".encode()
+            upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            kept = [await asyncio.open_connection("127.0.0.1", public.port) for _ in range(6)]
+            for wire in kept:
+                wire[1].write(head + b"\r\n")
+                assert (await wire[0].readline()).startswith(b"HTTP/1.1 200 ")
+            plain, socket_, beyond = [await asyncio.open_connection("127.0.0.1", public.port) for _ in range(3)]
+            assert await said(beyond) == b""
+            plain[1].write(head + b"\r\n")
+            answer = await said(plain)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 1" in answer
+            assert b'"code": "too_many_connections"' in answer
+            socket_[1].write(head + upgrade + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+            assert (await said(socket_)).startswith(b"HTTP/1.1 503 ")
+            kept.pop()[1].close()
+            async with asyncio.timeout(5):
+                while not (await first_line(public.port, head)).startswith(b"HTTP/1.1 200 "):
+                    pass
+            for wire in kept:
+                wire[1].close()
+
+
+async def first_line(port: int, head: bytes) -> bytes:
+    wire = await asyncio.open_connection("127.0.0.1", port)
+    wire[1].write(head + b"\r\n")
+    try:
+        return await wire[0].readline()
+    except ConnectionResetError:
+        return b""
+    finally:
+        wire[1].close()
 
 
 def test_the_socket_of_a_place_that_is_given_up_is_free_again() -> None:

@@ -9,7 +9,7 @@ import handiwork
 from handiwork.errors import ArtifactNotFound, ContentTooLarge, ExecutionNotFound, InputNotFound, InvalidName
 from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import Execution
-from handiwork.settings import Settings
+from handiwork.settings import Artifacts, Settings
 
 pytestmark = pytest.mark.linux
 
@@ -473,7 +473,8 @@ def test_two_runs_share_nothing(room: Room) -> None:
 
 
 async def test_a_cancelled_run_ends_at_once_and_leaves_the_sandbox_usable(data: Path) -> None:
-    async with handiwork.open(data) as engine:
+    # Without children that are ready, every process is of a run.
+    async with handiwork.open(data, settings=Settings(artifacts=Artifacts(ready_children=0))) as engine:
         session = engine.session("a")
         assert (await session.run("print(1)")).ok
         before = descendants()

@@ -4,6 +4,7 @@ Nothing is asserted here; every look is taken by the test process, never by the 
 """
 
 import asyncio
+import gc
 import os
 import secrets
 import subprocess
@@ -19,6 +20,8 @@ import handiwork
 from handiwork.engine import Session
 from handiwork.executions.runs import InputReference
 from handiwork.model import MIB, Execution, Level, Limits
+from handiwork.sandbox.local import LocalSandbox
+from handiwork.sandbox.ready import ReadyChildren
 from handiwork.settings import Artifacts, Maximum, Settings
 
 BOUND_SECONDS = 5.0
@@ -154,8 +157,11 @@ def interpreters(root: int | None = None) -> list[int]:
 
 
 def job_processes(root: int | None = None) -> list[int]:
-    """The processes of jobs: all that descend from a warm interpreter."""
-    return [pid for interpreter in interpreters(root) for pid in descendants(interpreter)]
+    """The processes of jobs: all that descend from a warm interpreter, but those that wait for a job."""
+    found = [pid for interpreter in interpreters(root) for pid in descendants(interpreter)]
+    waiting = {pid for pid in found if "unix_stream" in _read(Path(f"/proc/{pid}/wchan"))}
+    keepers = {int(facts_of(pid).get("PPid", 0)) for pid in waiting}
+    return [pid for pid in found if pid not in waiting | keepers]
 
 
 @asynccontextmanager
@@ -194,6 +200,19 @@ def open_descriptors(pid: int | Literal["self"] = "self") -> dict[str, str]:
             with suppress(OSError):
                 found[link.name] = str(link.readlink())
     return found
+
+
+async def settled(jail: Jail) -> None:
+    """Return when as many children are ready as there may be: from then on nothing changes by itself."""
+    sandbox = jail.session.engine.sandbox
+    assert isinstance(sandbox, LocalSandbox)
+    assert await eventually(lambda: sandbox.ready == sandbox.most_ready)
+
+
+def places_of_ready_children() -> list[str]:
+    """The names of the folders of all children that wait for a job of this process."""
+    pools = [found for found in gc.get_objects() if isinstance(found, ReadyChildren)]
+    return [held.place.folder.name for pool in pools for held in pool._waiting]
 
 
 def held_for_jobs() -> int:

@@ -25,6 +25,8 @@ artifacts:
     session: {artifacts: 1000, size: 1GB}
     user: {artifacts: 10000, size: 10GB}
   queue: {depth: 256, per_tenant: 64}
+  concurrency: 4
+  ready_children: 4
   id_prefix: art_
   isolation: auto
   fonts: []
@@ -58,6 +60,8 @@ KEYS = [
     ("artifacts.quotas.session.size", "1GB", 1024 * MIB, "much", "a size such as"),
     ("artifacts.quotas.user.artifacts", "500", 500, "few", "integer"),
     ("artifacts.quotas.user.size", "2GB", 2048 * MIB, "-2", "a size such as"),
+    ("artifacts.concurrency", "3", 3, "0", "greater than or equal to 1"),
+    ("artifacts.ready_children", "0", 0, "-1", "greater than or equal to 0"),
     ("artifacts.queue.depth", "9", 9, "0", "greater than or equal to 1"),
     ("artifacts.queue.per_tenant", "3", 3, "0", "greater than or equal to 1"),
     ("artifacts.id_prefix", "atf_", "atf_", "ART", "match pattern"),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from handiwork.access.signing_keys import Ring, SigningKey, SigningKeyFile
 from handiwork.errors import ContentTooLarge
-from handiwork.store.threads import in_thread
+from handiwork.tasks import in_thread
 
 MAX_TEXT_BYTES = 4096
 LOOK_SECONDS = 1.0

@@ -19,6 +19,7 @@ from handiwork.cli.failures import DONE, KeysNeeded
 from handiwork.cli.printing import harmless, print_facts, progress, results, say
 from handiwork.errors import InvalidSetting
 from handiwork.model import Isolation
+from handiwork.server.connections import raise_descriptor_limit
 from handiwork.server.desk import API, Desk, Origins
 from handiwork.server.guards import LOCAL_NAMES
 from handiwork.server.serving import Place, answer_until_told, claim, run_quickly
@@ -40,6 +41,7 @@ class Request:
 def serve(request: Request) -> int:
     """Serve until told to stop, and return the exit code."""
     settings = load(None if request.config is None else Path(request.config))
+    raise_descriptor_limit()
     with claim(request.host, request.port) as public, claim(request.host, request.content_port) as content:
         is_exposed = not public.is_loopback or _is_told_abroad(settings.server)
         if is_exposed:

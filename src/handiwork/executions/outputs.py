@@ -38,6 +38,7 @@ def kept_of(run: Run, type_: ArtifactType, provenance: Provenance) -> Kept:
             name=name,
             content=output,
             provenance=provenance,
+            format=found,
             metadata={} if name == output.path else {"path": output.path},
             uncounted_bytes=output.inserted_bytes,
         )

@@ -30,8 +30,7 @@ from handiwork.model import MIB, Execution, Limits, Outcome, Principal, ProgramE
 from handiwork.sandbox.sandbox import PROGRAM_NAME, Job, Run, Sandbox
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.records import Records
-from handiwork.store.threads import in_thread
-from handiwork.tasks import to_the_end, trace_of
+from handiwork.tasks import in_thread, to_the_end, trace_of
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.creation import Creation
 

@@ -1,7 +1,7 @@
 """What a program shows becomes a file: open figures, `plt.show()`, `fig.show()`, `Image.show()`.
 
-Patches the libraries of this child alone. Runs inside the warm interpreter, so it imports the standard
-library only, and each library only once the program itself has.
+Patches the libraries of the warm interpreter, and with it those of its children. Runs inside the warm interpreter, so
+it imports the standard library only, and each library only once the program itself has.
 """
 
 import contextlib
@@ -49,8 +49,9 @@ def flush_open_files() -> None:
 
     The garbage collector alone would lose what files in a cycle hold back: it may close the innermost layer first.
     """
-    files = [found for found in gc.get_objects() if issubclass(type(found), io.IOBase)]
-    for layer in (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom):
+    layers = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+    files = [found for found in gc.get_objects() if type(found) in layers]
+    for layer in layers:
         for file in files:
             if type(file) is layer:
                 with contextlib.suppress(OSError, ValueError):

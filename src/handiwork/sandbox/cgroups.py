@@ -39,6 +39,18 @@ class Group:
     memory: Path
     folders: tuple[Path, ...]
 
+    def limit(self, limits: Limits) -> None:
+        """Hold the group to other limits than those that it was made with."""
+        if self.version == 2:
+            files = _files_2(limits, 0.0)
+            _set(self.memory, {**files["memory"], **files["pids"]})
+            return
+        # Memory with swap may never be less than memory alone, whichever way both go.
+        _set(self.memory, {"?memory.memsw.limit_in_bytes": "-1", **_files_1(limits, 0.0)["memory"]})
+        for folder in self.folders:
+            if (folder / "pids.max").exists():
+                _set(folder, _files_1(limits, 0.0)["pids"])
+
     def take(self, pid: int) -> None:
         """Move a process into the group; what it forks from now on belongs to it. One that died is `SandboxBroken`."""
         try:
@@ -56,6 +68,13 @@ class Group:
                 if key == "oom_kill":
                     return int(value)
         return 0
+
+    def tasks(self) -> int | None:
+        """How many processes and threads are in the group, also those that are leaving; None where nobody counts."""
+        for folder in self.folders:
+            with contextlib.suppress(OSError, ValueError):
+                return int((folder / "pids.current").read_text(encoding="ascii"))
+        return None
 
     def peak_bytes(self) -> int:
         name = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
@@ -80,6 +99,34 @@ def find(*, membership: str, root: Path = _UNLIMITED_ROOT) -> Hierarchies | None
     """Return where groups can be made, or None. `membership` is the text of `/proc/self/cgroup`."""
     places = dict(_places(membership))
     return _version_2(places, root) or _version_1(places, root)
+
+
+def memory_limit(*, membership: str, root: Path = _UNLIMITED_ROOT) -> int | None:
+    """Return how many bytes the group of this process and all above it may have, or None."""
+    places = dict(_places(membership))
+    found: list[int] = []
+    if "memory" in places:
+        for folder in _upwards(root / "memory", places["memory"]):
+            with contextlib.suppress(OSError, ValueError, StopIteration):
+                lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+                # It takes the groups above into account.
+                found.append(
+                    int(next(line for line in lines if line.startswith("hierarchical_memory_limit")).split()[1])
+                )
+                break
+    for folder in _upwards(root, places.get("", "/")):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int((folder / "memory.max").read_text(encoding="ascii")))
+    return min(found) if found else None
+
+
+def _upwards(mount: Path, path: str) -> Iterator[Path]:
+    # Inside a container the path of the host may not exist, and the mount itself is the container's group.
+    folder = mount / path.lstrip("/")
+    while folder != mount:
+        yield folder
+        folder = folder.parent
+    yield mount
 
 
 def make(hierarchies: Hierarchies, limits: Limits, *, cores: float) -> Group:

@@ -61,6 +61,10 @@ class Channel:
                 await writable(self._socket.fileno())
         await asyncio.get_running_loop().sock_sendall(self._socket, data[sent:])
 
+    @property
+    def descriptor(self) -> int:
+        return self._socket.fileno()
+
     def close(self) -> None:
         self._socket.close()
 
@@ -76,6 +80,14 @@ class Tail:
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self.is_truncated = False
         self._loop.add_reader(descriptor, self._drain)
+
+    def keep(self, limit: int) -> None:
+        """Keep so many bytes from now on."""
+        self._limit = limit
+
+    async def ended(self) -> None:
+        """Wait for the end."""
+        await asyncio.wait([self._ended])
 
     async def text(self, *, within: float) -> str:
         """Wait at most `within` seconds for the end and return what was kept."""

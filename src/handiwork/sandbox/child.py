@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import select
 import signal
 import socket
 from collections.abc import Mapping
@@ -16,12 +17,15 @@ from typing import Any
 from handiwork.errors import SandboxBroken
 from handiwork.model import Level
 from handiwork.sandbox import walls
+from handiwork.sandbox.cgroups import Group
 from handiwork.sandbox.channel import Channel, Received, Tail, readable
+from handiwork.sandbox.departure import Departure
 from handiwork.sandbox.interpreter import WarmInterpreter
 from handiwork.tasks import to_the_end
 
 READY_SECONDS = 20.0
 END_SECONDS = 5.0
+_LOOKS, _LOOK_SECONDS = 20, 0.0003
 
 
 # A machine that is short of something now is no machine without the wall.
@@ -40,6 +44,10 @@ class Verdict:
     words: str
 
 
+class ChildGone(Exception):
+    """The child was there no more when it was to get its job, so that no line of it has run."""
+
+
 class Child:
     """A job's processes. Made by `fork`, used for one order, always ended."""
 
@@ -51,8 +59,13 @@ class Child:
         self.folder = -1
         self.pid = 0
         self.keeper_pid = 0
+        self._departure: Departure | None = None
         self.walls: Mapping[str, bool] = {}
+        self.has_ended = False
+        """Whether no process is left that could run a line of the job."""
         self._resident_bytes = 0
+        self.idle_cpu_seconds = 0.0
+        """What it has used of a processor before it had a job."""
 
     @classmethod
     async def fork(cls, interpreter: WarmInterpreter, plan: dict[str, Any], *, stdout_bytes: int) -> "Child":
@@ -100,7 +113,9 @@ class Child:
         ready = await self._expect("ready")
         self.pid = ready.pid
         self._resident_bytes = int(ready.message["resident_bytes"])
+        self.idle_cpu_seconds = float(ready.message["cpu_seconds"])
         self.walls = walls.prove(ready.pid, self._level, ready.message["walls"])
+        self._departure = Departure(ready.pid)
 
     async def _expect(self, what: str) -> Received:
         received = await self._channel.receive()
@@ -115,10 +130,24 @@ class Child:
             raise SandboxBroken(f"a child said {received.message} instead of `{what}`")
         return received
 
-    async def order(self, order: dict[str, Any]) -> None:
-        """Hand over the job; from here its own code runs."""
-        with contextlib.suppress(ConnectionError):  # a child that is gone has no verdict either
+    def is_waiting(self) -> bool:
+        """Tell whether it lives and has said nothing since it was ready."""
+        poll = select.poll()
+        for descriptor in (self._keeper, self._channel.descriptor):
+            poll.register(descriptor, select.POLLIN)
+        return not poll.poll(0)
+
+    async def order(self, order: dict[str, Any], *, stdout_bytes: int) -> None:
+        """Hand over the job; from here its own code runs. `stdout_bytes` are kept of each output.
+
+        Raises `ChildGone` where there was nobody to take it.
+        """
+        self.stdout.keep(stdout_bytes)
+        self.stderr.keep(stdout_bytes)
+        try:
             await self._channel.send(order)
+        except ConnectionError as gone:
+            raise ChildGone from gone
 
     async def verdict(self) -> Verdict | None:
         """Wait for the end of the job; None when the keeper itself was ended."""
@@ -126,6 +155,8 @@ class Child:
         if received is None:
             return None
         facts = received.message
+        # At `full` it is told by a keeper that is alone by then.
+        self.has_ended = self._level == "full"
         return Verdict(
             wait_status=int(facts["status"]),
             began=bool(facts["began"]),
@@ -134,6 +165,24 @@ class Child:
             peak_bytes=max(0, int(facts["peak_bytes"]) - self._resident_bytes),
             words=str(facts["report"]),
         )
+
+    async def departure(self, group: Group | None) -> Verdict:
+        """Wait until the job has left successfully, and nobody of it is left; that may be seen before the verdict.
+
+        Where it is not to be seen, this waits for ever.
+        """
+        seen = self._departure
+        if group is not None and seen is not None and seen.can_be_seen and self._level == "full":
+            # A program that leaves closes them last.
+            await self.stdout.ended()
+            await self.stderr.ended()
+            for _ in range(_LOOKS):
+                cpu_seconds = seen.cpu_seconds()
+                if cpu_seconds is not None and group.tasks() == 1:
+                    self.has_ended = True
+                    return Verdict(wait_status=0, began=True, cpu_seconds=cpu_seconds, peak_bytes=0, words="")
+                await asyncio.sleep(_LOOK_SECONDS)
+        return await asyncio.get_running_loop().create_future()
 
     async def end(self) -> None:
         """End every process of the job and wait until they are gone. The folder stays open for the harvest."""
@@ -144,6 +193,7 @@ class Child:
             await self._gone()
             os.close(self._keeper)
             self._keeper = -1
+        self.has_ended = True
 
     async def discard(self) -> None:
         try:
@@ -155,6 +205,8 @@ class Child:
         """Let go of the folder and the output."""
         self.stdout.close()
         self.stderr.close()
+        if self._departure is not None:
+            self._departure.close()
         if self.folder >= 0:
             os.close(self.folder)
             self.folder = -1

@@ -5,6 +5,7 @@ nothing itself. Runs inside the warm interpreter, so it imports the standard lib
 """
 
 import errno
+import functools
 import platform
 import struct
 
@@ -118,7 +119,11 @@ def program(*, alone: int | None, is_watched: bool = False, machine: str | None 
     `alone` is the process id of a job that may have no children and signal only itself. `is_watched` says that
     no control group counts its memory, so that none may be held where looking does not find it.
     """
-    machine = machine or platform.machine()
+    return _program(alone, is_watched, machine or platform.machine())
+
+
+@functools.cache
+def _program(alone: int | None, is_watched: bool, machine: str) -> bytes:
     if machine not in _ARCHITECTURES:
         raise OSError(errno.ENOSYS, f"no system call table for {machine}")
     column, architecture = _ARCHITECTURES[machine]

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
 from handiwork.errors import RuntimeMissing, SandboxBroken
-from handiwork.sandbox.channel import Channel
+from handiwork.sandbox.channel import Channel, readable
 from handiwork.tasks import to_the_end
 
 START_SECONDS = 60.0
@@ -35,6 +36,7 @@ class WarmInterpreter:
         self._starting = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._is_ready = False
+        self._began = time.monotonic()
         self.module_paths: tuple[str, ...] = ()
         self.library_folders: tuple[str, ...] = ()
         self.loaded: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class WarmInterpreter:
                 await to_the_end(self._stop())
                 raise
             self._is_ready = True
+            self._began = time.monotonic()
 
     async def fork(self, plan: dict[str, Any], descriptors: list[int]) -> None:
         """Ask for a child; `descriptors` are its channel, standard output and standard error."""
@@ -61,6 +64,25 @@ class WarmInterpreter:
                 await to_the_end(self._channel.send(plan, descriptors))
         except OSError as gone:
             raise SandboxBroken(f"the warm interpreter has died ({self._last_words() or gone})") from gone
+
+    @property
+    def age_seconds(self) -> float:
+        """How long it has been up."""
+        return time.monotonic() - self._began
+
+    async def retire(self) -> None:
+        """Fork no more, and return when the last of the children has ended; none of them is disturbed."""
+        async with self._starting:
+            process, channel = self._process, self._channel
+            if process is None or channel is None:
+                return
+            channel.close()
+            pidfd = os.pidfd_open(process.pid)
+            try:
+                await readable(pidfd)
+            finally:
+                os.close(pidfd)
+            await self._stop()
 
     async def aclose(self) -> None:
         async with self._starting:

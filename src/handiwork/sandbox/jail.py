@@ -46,8 +46,17 @@ class Walls:
         self.standing[name] = True
 
 
+def birth_flags(plan: "dict[str, Any]") -> int:
+    """Return the namespaces that a child is born into: each fork of a large interpreter counts.
+
+    Else it makes them itself, and another fork is needed to be in that of the process ids.
+    """
+    is_early = plan["level"] == "full" and plan["mounts_first"] and plan["job_uid"] is not None
+    return kernel.CLONE_NEWPID if is_early else 0
+
+
 def enclose(plan: "dict[str, Any]", walls: Walls) -> None:
-    """Move this process into namespaces and a root of its own; a child forked next is their pid 1."""
+    """Move this process into namespaces and a root of its own; their pid 1 is this process, or a child forked next."""
     own = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY)
     if not plan["mounts_first"] or plan["job_uid"] is None:
         if plan["job_uid"] is not None:
@@ -76,7 +85,8 @@ def enclose(plan: "dict[str, Any]", walls: Walls) -> None:
         ("pidNamespace", kernel.CLONE_NEWPID),
     ):
         with walls.build(name):
-            kernel.unshare(flag)
+            if flag != birth_flags(plan):
+                kernel.unshare(flag)
             if flag == kernel.CLONE_NEWUTS:
                 socket.sethostname("handiwork")
 

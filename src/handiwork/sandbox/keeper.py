@@ -20,6 +20,8 @@ REPORT_BYTES = 256 * 1024
 
 def keep(channel: socket.socket, job: int, *, started: int, report: mmap.mmap, level: str) -> NoReturn:
     """Wait until the job ends or the supervisor goes, say what came of it, and leave with every process of it."""
+    for output in (1, 2):
+        os.dup2(0, output)  # they are the job's: their end is the end of the job
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
     os.set_blocking(started, False)
@@ -60,9 +62,12 @@ def _reap(job: int) -> "int | None":
 
 
 def _end_the_rest(job: "int | None", level: str) -> None:
-    # At `full` the kernel ends the namespace with this process; at `unprivileged` the job has no children.
     if level == "full":
+        # The kernel would end the namespace with this process too; but now it is known before the verdict is told.
+        if job is None:
+            _end_all()
         return
+    # At `unprivileged` the job has no children.
     if job is not None:  # the number of one that was collected may be another's by now
         with contextlib.suppress(ProcessLookupError):
             os.kill(job, signal.SIGKILL)
@@ -76,6 +81,15 @@ def _end_the_rest(job: "int | None", level: str) -> None:
         for pid in children:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
+
+
+def _end_all() -> None:
+    """Leave nobody but this process in the namespace, whose pid 1 it is."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 def _children() -> "list[int]":

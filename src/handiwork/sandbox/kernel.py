@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import struct
 
 CLONE_NEWNS = 0x00020000
@@ -24,6 +25,9 @@ MNT_DETACH = 2
 AT_RECURSIVE = 0x8000
 AT_FDCWD = -100
 
+MADV_POPULATE_READ, MADV_POPULATE_WRITE = 22, 23  # since Linux 5.14
+MADV_COLLAPSE = 25  # since Linux 6.1
+
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_SECCOMP = 22
@@ -36,6 +40,7 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 SECUREBITS = 0b11101111
 
 _NUMBERS = {  # name: (x86-64, aarch64)
+    "clone": (56, 220),
     "pivot_root": (155, 41),
     "capset": (126, 91),
     "close_range": (436, 436),
@@ -47,6 +52,11 @@ _NUMBERS = {  # name: (x86-64, aarch64)
 _COLUMN = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc_in_python = ctypes.PyDLL(None, use_errno=True)
+_libc_in_python.syscall.restype = ctypes.c_long
+for _name in ("PyOS_BeforeFork", "PyOS_AfterFork_Child", "PyOS_AfterFork_Parent"):
+    getattr(ctypes.pythonapi, _name).restype = None
 
 
 def _checked(result: int, what: str) -> int:
@@ -62,13 +72,37 @@ def _call(name: str, *arguments: object) -> int:
     return _checked(_libc.syscall(ctypes.c_long(_NUMBERS[name][_COLUMN]), *arguments), name)
 
 
+def fork(flags: int = 0) -> int:
+    """Do as `os.fork` does, with the child in the new namespaces that `flags` ask for; one thread only.
+
+    A child of this call is to fork again before it runs code that is not ours: the C library keeps its parent's number
+    as that of its thread.
+    """
+    if not flags:
+        return os.fork()
+    if _COLUMN is None:
+        raise OSError(errno.ENOSYS, f"clone: no system call table for {platform.machine()}")
+    number = ctypes.c_long(_NUMBERS["clone"][_COLUMN])
+    nothing = [ctypes.c_long(0)] * 4
+    ctypes.pythonapi.PyOS_BeforeFork()
+    # Called with the interpreter's lock held, as `os.fork` is.
+    pid = int(_libc_in_python.syscall(number, ctypes.c_long(flags | signal.SIGCHLD), *nothing))
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0
+    refused = ctypes.get_errno()
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(refused, f"clone: {os.strerror(refused)}")
+    return pid
+
+
 def unshare(flags: int) -> None:
     _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
 def prctl(option: int, *arguments: int) -> int:
-    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
-    return _checked(_libc.prctl(ctypes.c_int(option), *padded), "prctl")
+    return _checked(_libc.prctl(option, *(*arguments, 0, 0, 0, 0)[:4]), "prctl")
 
 
 def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: str = "") -> None:
@@ -76,6 +110,11 @@ def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: 
         os.fsencode(source), os.fsencode(target), os.fsencode(kind), ctypes.c_ulong(flags), os.fsencode(options)
     )
     _checked(outcome, f"mount {target}")
+
+
+def advise(address: int, length: int, advice: int) -> None:
+    """Tell the kernel about memory of this process: `madvise`."""
+    _checked(_libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(length), ctypes.c_int(advice)), "madvise")
 
 
 def unmount(target: str) -> None:

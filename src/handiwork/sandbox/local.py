@@ -9,7 +9,7 @@ import errno
 import logging
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,15 +17,19 @@ from typing import Any, Literal, Self
 from handiwork.errors import IsolationUnavailable, SandboxBroken, StorageFull
 from handiwork.model import Isolation, Level, Limits, Outcome
 from handiwork.sandbox import cgroups, hints, libraries, outcome, walls, watch
-from handiwork.sandbox.child import Child, Verdict
+from handiwork.sandbox.child import Child, ChildGone, Verdict
 from handiwork.sandbox.harvest import Harvest, harvest
 from handiwork.sandbox.interpreter import WarmInterpreter
-from handiwork.sandbox.plan import WORK_FILES, Ground, given_names, order, plan, work_bytes
+from handiwork.sandbox.plan import WORK_FILES, Ground, given_names, is_usual, order, plan, work_bytes
 from handiwork.sandbox.readset import read_set
+from handiwork.sandbox.ready import Held, ReadyChildren
+from handiwork.sandbox.renewal import Renewal
 from handiwork.sandbox.sandbox import Job, Places, Run
 from handiwork.sandbox.workspace import Place, Workspace
-from handiwork.tasks import to_the_end
+from handiwork.tasks import in_thread, to_the_end
 
+RENEW_AFTER_JOBS = 1000
+RENEW_AFTER_SECONDS = 3600.0
 _CORES = 1.0
 _OUTPUT_SECONDS = 2.0
 
@@ -34,11 +38,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a deployment asks of its sandbox. `failpoint` names a wall that must fail; only tests set it."""
+    """What a deployment asks of its sandbox.
+
+    `concurrency` jobs run at a time. `ready` children are kept ready for jobs with the `usual` limits. The warm
+    interpreter is renewed after so many jobs or so long, and with it what all its children have in common: the secret
+    of string hashes and the addresses of memory. `failpoint` names a wall that must fail; only tests set it.
+    """
 
     level: Level | Literal["auto"] = "auto"
     allowed_imports: frozenset[str] = frozenset()
     concurrency: int = 2
+    ready: int = 2
+    usual: Limits = field(default_factory=Limits)
+    renew_after_jobs: int = RENEW_AFTER_JOBS
+    renew_after_seconds: float = RENEW_AFTER_SECONDS
     failpoint: str | None = None
 
 
@@ -55,31 +68,22 @@ class _Base:
         return self.ground.level
 
 
-@dataclass(slots=True, kw_only=True)
-class _Held:
-    """What one job has of this machine, to be given back whatever happens."""
-
-    place: Place
-    child: Child | None = None
-    group: cgroups.Group | None = None
-
-    async def release(self) -> None:
-        try:
-            if self.child is not None:
-                await self.child.discard()
-        finally:
-            if self.group is not None:
-                self.group.remove()
-            await self.place.remove()
-
-
 class LocalSandbox:
     """The sandbox of this machine; use it as an async context manager."""
 
     def __init__(self, policy: Policy, places: Places) -> None:
         self._policy = policy
-        self._interpreter = WarmInterpreter(fonts=places.fonts, cache=places.cache / "matplotlib")
         self._fonts = places.fonts
+        self._ready = ReadyChildren(self._made_ahead, size=policy.ready)
+        self._interpreters = Renewal(
+            lambda: WarmInterpreter(fonts=places.fonts, cache=places.cache / "matplotlib"),
+            after_jobs=policy.renew_after_jobs,
+            after_seconds=policy.renew_after_seconds,
+            taken_over=self._ready.renew,
+        )
+        self._is_expecting = False
+        self._jobs = self._running = 0
+        self._clearing: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(policy.concurrency)
         self._starting = asyncio.Lock()
         self._base: _Base | None = None
@@ -97,7 +101,11 @@ class LocalSandbox:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._interpreter.aclose()
+        await self._interpreters.close()
+        await self._ready.close()
+        if self._clearing:
+            await to_the_end(asyncio.wait(set(self._clearing)))
+        await self._interpreters.current.aclose()
         if self._workspace is not None:
             await asyncio.to_thread(self._workspace.close)
 
@@ -107,39 +115,118 @@ class LocalSandbox:
 
     async def probe(self) -> Isolation:
         base = await self._started()
-        held = _Held(place=base.workspace.new_place(base.level))
-        try:
-            held.child = await self._fork(base.ground, Limits(), held.place)
-            return _isolation(base, held.child)
-        finally:
-            await to_the_end(held.release())
+        async with self._child_on(base.ground, base.workspace) as child:
+            return _isolation(base, child)
+
+    @property
+    def ready(self) -> int:
+        """How many children wait for a job."""
+        return self._ready.waiting
+
+    @property
+    def most_ready(self) -> int:
+        return self._policy.ready
+
+    def expect_jobs(self) -> None:
+        """Make children ahead of demand from now on; before that, only when a second job has come."""
+        self._is_expecting = True
+        if self._base is not None:
+            self._ready.begin()
 
     @contextlib.asynccontextmanager
     async def run(self, job: Job) -> AsyncGenerator[Run]:
         base = await self._started()
         async with self._slots:
-            with _host_errors():
-                held = _Held(place=base.workspace.new_place(base.level))
+            self._running += 1
             try:
-                with _host_errors():
-                    await held.place.fill(job.inputs)
-                    held.child = await self._fork(base.ground, job.limits, held.place)
-                    if base.groups is not None:
-                        held.group = cgroups.make(base.groups, job.limits, cores=_CORES)
-                        held.group.take(held.child.pid)
-                    run = await self._carry_out(job, base, held.child, held.group, held.place)
-                yield run
+                held, run = await self._carried_out(job, base)
+                try:
+                    yield run
+                finally:
+                    await to_the_end(self._given_back(held))
             finally:
-                await to_the_end(held.release())
+                self._running -= 1
+                if not self._running and (self._is_expecting or self._jobs > 1):
+                    self._ready.begin()
+
+    async def _carried_out(self, job: Job, base: _Base) -> tuple[Held, Run]:
+        """Do a job in a child that is ready; one that died meanwhile has done nothing, so another one is made."""
+        try:
+            return await self._done_in(await self._taken(base, job.limits), job, base)
+        except ChildGone:
+            pass
+        try:
+            return await self._done_in(await self._made(base, job.limits), job, base)
+        except ChildGone as gone:
+            raise SandboxBroken("two children died before they had their job") from gone
+
+    async def _done_in(self, held: Held, job: Job, base: _Base) -> tuple[Held, Run]:
+        try:
+            with _host_errors():
+                await held.place.fill(job.inputs)
+                assert held.child is not None
+                return held, await self._carry_out(job, base, held.child, held.group, held.place)
+        except BaseException:
+            await to_the_end(self._given_back(held))
+            raise
+
+    async def _taken(self, base: _Base, limits: Limits) -> Held:
+        """Return a child for a job: one that is ready, or one made on demand."""
+        self._jobs += 1
+        self._interpreters.count_job()
+        if not is_usual(base.ground, limits, self._policy.usual):
+            return await self._made(base, limits)
+        held = await self._ready.take()
+        if held is None:
+            held = await self._made(base, limits)
+        elif held.group is not None and limits != self._policy.usual:
+            with _host_errors():
+                held.group.limit(limits)
+        return held
+
+    async def _made_ahead(self) -> Held:
+        base = await self._started()
+        # On a machine that is busy the time is better spent on those who wait.
+        return await self._made(base, self._policy.usual, is_warm=not self._running)
+
+    async def _made(self, base: _Base, limits: Limits, *, is_warm: bool = False) -> Held:
+        # Whoever waits may be cancelled at any time: what is made is noted where it is made.
+        held = Held(place=base.workspace.new_place())
+        try:
+            with _host_errors():
+                await in_thread(held.place.make, base.level)
+                held.child = await self._fork(base.ground, limits, held.place, is_warm=is_warm)
+                if base.groups is not None:
+                    await in_thread(_put_into_group, held, held.child.pid, base.groups, limits)
+        except BaseException:
+            await to_the_end(held.release())
+            raise
+        return held
+
+    async def _given_back(self, held: Held) -> None:
+        """End the job's processes now; what they leave is removed while others go on."""
+        try:
+            if held.child is not None and not held.child.has_ended:
+                await held.end()
+        finally:
+            clearing = asyncio.create_task(held.release())
+            self._clearing.add(clearing)
+            clearing.add_done_callback(self._cleared)
+
+    def _cleared(self, clearing: "asyncio.Task[None]") -> None:
+        self._clearing.discard(clearing)
+        if not clearing.cancelled() and (failure := clearing.exception()) is not None:
+            log.warning("What a job has left could not be removed: %s", failure)
 
     async def _carry_out(self, job: Job, base: _Base, child: Child, group: cgroups.Group | None, place: Place) -> Run:
         watcher = await _watcher(job.limits, base, child)
         began = time.perf_counter()
-        await child.order(self._order(job, base, place))
-        verdict, stop = await _await_end(child, watcher, wall_seconds=job.limits.wall_seconds)
+        await child.order(self._order(job, base, place), stdout_bytes=job.limits.stdout_bytes)
+        verdict, stop = await _await_end(child, watcher, group, wall_seconds=job.limits.wall_seconds)
         duration = time.perf_counter() - began
         cpu_seconds = verdict.cpu_seconds if verdict is not None else watch.cpu_seconds(child.pid)
-        await child.end()
+        if not child.has_ended:
+            await child.end()
         surroundings = hints.Surroundings(
             limits=job.limits, inputs=tuple(given.name for given in job.inputs), libraries=libraries.installed()
         )
@@ -161,7 +248,7 @@ class LocalSandbox:
             error=judged.error,
             violations=judged.violations,
             duration_ms=duration * 1000,
-            cpu_ms=cpu_seconds * 1000,
+            cpu_ms=max(0.0, cpu_seconds - child.idle_cpu_seconds) * 1000,
             peak_memory_bytes=_peak_bytes(group, watcher, verdict),
             isolation=_isolation(base, child),
             refused=gathered.refused if ended_by_itself else (),
@@ -172,6 +259,8 @@ class LocalSandbox:
         async with self._starting:
             if self._base is None:
                 self._base = await self._start()
+                if self._is_expecting:
+                    self._ready.begin()
             return self._base
 
     async def _start(self) -> _Base:
@@ -179,7 +268,7 @@ class LocalSandbox:
         walls.demand_platform(asked)
         # Before any process of ours is in the group, which must be moved out of it where it is version 2.
         groups = await asyncio.to_thread(_writable_groups)
-        await self._interpreter.start()
+        await self._interpreters.current.start()
         with _host_errors():
             self._workspace = self._workspace or await asyncio.to_thread(Workspace)
         if asked == "none":
@@ -202,8 +291,8 @@ class LocalSandbox:
     async def _proved(self, level: Level, workspace: Workspace, *, is_grouped: bool) -> Ground:
         """Return the ground of a level once a first child has stood on it."""
         readable = read_set(
-            module_paths=self._interpreter.module_paths,
-            library_folders=self._interpreter.library_folders,
+            module_paths=self._interpreters.current.module_paths,
+            library_folders=self._interpreters.current.library_folders,
             fonts=self._fonts,
         )
         ground = Ground(
@@ -213,19 +302,25 @@ class LocalSandbox:
             is_grouped=is_grouped,
             failpoint=self._policy.failpoint,
         )
-        held = _Held(place=workspace.new_place(level))
+        async with self._child_on(ground, workspace):
+            return ground
+
+    @contextlib.asynccontextmanager
+    async def _child_on(self, ground: Ground, workspace: Workspace) -> AsyncGenerator[Child]:
+        held = Held(place=workspace.new_place())
         try:
-            held.child = await self._fork(ground, Limits(), held.place)
+            await in_thread(held.place.make, ground.level)
+            held.child = await self._fork(ground, self._policy.usual, held.place)
+            yield held.child
         finally:
             await to_the_end(held.release())
-        return ground
 
     def _order(self, job: Job, base: _Base, place: Place) -> dict[str, Any]:
         return order(job, base.level, place, allowed_imports=self._allowed, is_grouped=base.groups is not None)
 
-    async def _fork(self, ground: Ground, limits: Limits, place: Place) -> Child:
-        """Fork on demand; children made ahead of demand will be taken from their pool here."""
-        return await Child.fork(self._interpreter, plan(ground, limits, place), stdout_bytes=limits.stdout_bytes)
+    async def _fork(self, ground: Ground, limits: Limits, place: Place, *, is_warm: bool = False) -> Child:
+        planned = plan(ground, limits, place, is_warm=is_warm)
+        return await Child.fork(self._interpreters.current, planned, stdout_bytes=limits.stdout_bytes)
 
 
 @contextlib.contextmanager
@@ -237,6 +332,11 @@ def _host_errors() -> Generator[None]:
         if refused.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull("the temporary folder") from refused
         raise SandboxBroken(str(refused)) from refused
+
+
+def _put_into_group(held: Held, pid: int, groups: cgroups.Hierarchies, limits: Limits) -> None:
+    held.group = cgroups.make(groups, limits, cores=_CORES)
+    held.group.take(pid)
 
 
 def _harvested(folder: int, job: Job, level: Level) -> Harvest:
@@ -269,20 +369,23 @@ async def _watcher(limits: Limits, base: _Base, child: Child) -> watch.Watcher:
 
 
 async def _await_end(
-    child: Child, watcher: watch.Watcher, *, wall_seconds: float
+    child: Child, watcher: watch.Watcher, group: cgroups.Group | None, *, wall_seconds: float
 ) -> tuple[Verdict | None, outcome.Stop | None]:
     """Wait for the verdict, the deadline, or a limit that only the supervisor sees."""
     verdict = asyncio.ensure_future(child.verdict())
     looking = asyncio.ensure_future(watcher.look())
+    leaving = asyncio.ensure_future(child.departure(group))
+    tasks = (verdict, leaving, looking)
     try:
-        await asyncio.wait({verdict, looking}, timeout=wall_seconds, return_when=asyncio.FIRST_COMPLETED)
-        if verdict.done():
-            return verdict.result(), None
+        await asyncio.wait(tasks, timeout=wall_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for ending in (verdict, leaving):
+            if ending.done():
+                return ending.result(), None
         return None, (looking.result() if looking.done() else "timed_out")
     finally:
-        for task in (verdict, looking):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(verdict, looking, return_exceptions=True)
+        await asyncio.wait(tasks)
 
 
 def _writable_groups() -> cgroups.Hierarchies | None:

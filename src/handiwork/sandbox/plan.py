@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,11 @@ def work_bytes(limits: Limits) -> int:
     return max(64 * MIB, 4 * limits.output_bytes)
 
 
-def plan(ground: Ground, limits: Limits, place: Place) -> dict[str, Any]:
-    """Return the plan of a child. As root it names an ordinary user of the host for the job, a new one each time."""
+def plan(ground: Ground, limits: Limits, place: Place, *, is_warm: bool = False) -> dict[str, Any]:
+    """Return the plan of a child. As root it names an ordinary user of the host for the job, a new one each time.
+
+    One that is warm gets the memory that jobs commonly need before it is ready.
+    """
     uid = _job_uid(ground)
     if uid is not None and ground.level != "full":
         os.chown(place.work, uid, uid)
@@ -62,22 +66,26 @@ def plan(ground: Ground, limits: Limits, place: Place) -> dict[str, Any]:
         "mounts_first": _may(_CAP_SYS_ADMIN),
         "is_watched": not ground.is_grouped,
         "failpoint": ground.failpoint,
+        "folder": _folder(ground.level, place),
+        "environment": _environment(ground.level, place),
+        "is_warm": is_warm,
     }
+
+
+def is_usual(ground: Ground, limits: Limits, usual: Limits) -> bool:
+    """Whether a child with the limits `usual` can be used for these: all but the size of its root is set later."""
+    return ground.level != "full" or work_bytes(limits) == work_bytes(usual)
 
 
 def order(job: Job, level: Level, place: Place, *, allowed_imports: Sequence[str], is_grouped: bool) -> dict[str, Any]:
     """Return the order for a child that is ready."""
-    folder = WORK if level == "full" else str(place.work)
-    in_place = {"HOME": folder, "TMPDIR": f"{folder}/.tmp", "MPLCONFIGDIR": f"{folder}/.tmp/matplotlib"}
-    environment = {"LANG": "C.UTF-8", "TZ": "UTC", "MPLBACKEND": "Agg", "PATH": "", **ONE_THREAD}
     return {
         "code": job.code,
         "name": job.name,
         "check": job.is_checked,
         "allowed_imports": allowed_imports,
-        "folder": folder,
+        "folder": _folder(level, place),
         "inputs": [given.name for given in job.inputs],
-        "environment": environment | (_IN_THE_JAIL if level == "full" else in_place),
         "limits": {
             "memory_bytes": job.limits.memory_bytes,
             "work_bytes": work_bytes(job.limits),
@@ -89,6 +97,17 @@ def order(job: Job, level: Level, place: Place, *, allowed_imports: Sequence[str
             "processes": job.limits.processes + 1 if level == "full" else None,
         },
     }
+
+
+def _folder(level: Level, place: Place) -> str:
+    return WORK if level == "full" else str(place.work)
+
+
+def _environment(level: Level, place: Place) -> dict[str, str]:
+    folder = _folder(level, place)
+    in_place = {"HOME": folder, "TMPDIR": f"{folder}/.tmp", "MPLCONFIGDIR": f"{folder}/.tmp/matplotlib"}
+    own = _IN_THE_JAIL if level == "full" else in_place
+    return {"LANG": "C.UTF-8", "TZ": "UTC", "MPLBACKEND": "Agg", "PATH": "", **ONE_THREAD, **own}
 
 
 def given_names(job: Job, level: Level) -> frozenset[str]:
@@ -107,6 +126,7 @@ def _job_uid(ground: Ground) -> int | None:
     return _mapped_uid(JOB_UID + secrets.randbelow(_JOB_UIDS))
 
 
+@cache
 def _may(capability: int) -> bool:
     status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
@@ -114,12 +134,16 @@ def _may(capability: int) -> bool:
 
 
 def _mapped_uid(wanted: int) -> int | None:
-    lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
-    ranges = [tuple(map(int, line.split())) for line in lines]
     for uid in (wanted, _NOBODY):
-        if any(first <= uid < first + count for first, _outside, count in ranges):
+        if any(first <= uid < first + count for first, _outside, count in _user_ids()):
             return uid
     return None
+
+
+@cache
+def _user_ids() -> tuple[tuple[int, ...], ...]:
+    lines = Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()
+    return tuple(tuple(map(int, line.split())) for line in lines)
 
 
 def _is_open_to_all(path: Path) -> bool:

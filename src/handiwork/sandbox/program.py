@@ -55,8 +55,8 @@ def limit_fixed() -> None:
 def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: Base) -> NoReturn:
     """Run the program of `order`, which is emptied, and leave the process with its exit code."""
     _limit(order["limits"], base)
-    _settle(order)
     name: str = order["name"]
+    _receive(name, order["inputs"])
     try:
         code = _compiled(order, report)
     except MemoryError as failure:
@@ -66,12 +66,32 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: Bas
     main.__file__ = name
     main.__builtins__ = __builtins__  # type: ignore[attr-defined]  # what `exec` would set
     sys.modules["__main__"] = main
-    for module in [m for m in sys.modules if m.partition(".")[0] == "handiwork"]:
-        del sys.modules[module]
+    _forget_ourselves()
     os.write(beginning, b"S")
     os.close(beginning)
     words: dict[str, Any] = {}
     _leave(_execute(code, main, words, name), words, report)
+
+
+def rehearse(source: str) -> None:
+    """Do with the program `source` what `run` does, as far as that ends no process and leaves no file."""
+    tree, _violations = _read(source, set(), checked=True)
+    code = compile(tree, "main.py", "exec", dont_inherit=True)
+    _forget_ourselves()
+    _execute(code, types.ModuleType("__main__"), {}, "main.py")
+
+
+def settle(folder: str, environment: "dict[str, str]") -> None:
+    """Make the child a place of its own, before it knows what for: folder, environment, randomness."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for scratch in (environment["TMPDIR"], environment["MPLCONFIGDIR"]):
+        os.makedirs(scratch, exist_ok=True)
+    sys.path.insert(0, folder)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _compiled(order: "dict[str, Any]", report: mmap.mmap) -> types.CodeType:
@@ -95,13 +115,14 @@ def _compiled(order: "dict[str, Any]", report: mmap.mmap) -> types.CodeType:
 
 def _execute(code: types.CodeType, main: types.ModuleType, words: "dict[str, Any]", name: str) -> int:
     exit_code = 0
-    reserve: bytearray | None = bytearray(_RESERVE_BYTES)  # a MemoryError needs memory to be put into words
+    # A MemoryError needs memory to be put into words: taken in advance, and touched by nobody.
+    reserve = mmap.mmap(-1, _RESERVE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     try:
         exec(code, main.__dict__)  # noqa: S102  # this is the product
     except SystemExit as leaving:
         exit_code = _exit_code(leaving, words)
     except BaseException as failure:  # noqa: BLE001  # whatever the program raises is its result
-        del reserve
+        reserve.close()
         exit_code = 1
         _fail(failure, words, name)
     try:
@@ -151,6 +172,8 @@ def _leave(exit_code: int, words: "dict[str, Any]", report: mmap.mmap) -> NoRetu
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(BaseException):
             stream.flush()
+    # Their end tells the supervisor that it may look whether this process has ended.
+    os.closerange(1, 3)
     os._exit(exit_code)
 
 
@@ -206,22 +229,16 @@ def _lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def _settle(order: "dict[str, Any]") -> None:
-    """Make the child a place of its own: folder, names of inputs, environment, randomness."""
-    os.chdir(order["folder"])
-    os.environ.clear()
-    os.environ.update(order["environment"])
-    for folder in (order["environment"]["TMPDIR"], order["environment"]["MPLCONFIGDIR"]):
-        os.makedirs(folder, exist_ok=True)
-    for name in order["inputs"]:
-        if not os.path.lexists(name):  # an input may be called `inputs`, and is found in there alone
-            os.symlink(f"inputs/{name}", name)
-    sys.argv = [order["name"]]
-    sys.path.insert(0, order["folder"])
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    capture.install()
+def _receive(name: str, inputs: "list[str]") -> None:
+    sys.argv = [name]
+    for given in inputs:
+        if not os.path.lexists(given):  # an input may be called `inputs`, and is found in there alone
+            os.symlink(f"inputs/{given}", given)
+
+
+def _forget_ourselves() -> None:
+    for module in [m for m in sys.modules if m.partition(".")[0] == "handiwork"]:
+        del sys.modules[module]
 
 
 def _describe(failure: BaseException, name: str) -> "dict[str, Any]":

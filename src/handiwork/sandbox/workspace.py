@@ -36,6 +36,14 @@ class Place:
     def work(self) -> Path:
         return self.folder / "work"
 
+    def make(self, level: Level) -> None:
+        for folder, mode in ((self.folder, 0o711), (self.inputs, 0o755)):
+            folder.mkdir()
+            folder.chmod(mode)
+        if level != "full":
+            self.work.mkdir(mode=0o700)
+            (self.work / "inputs").symlink_to(self.inputs)
+
     async def fill(self, inputs: Sequence[Input]) -> None:
         """Put the inputs where the job can read them and nobody can change them."""
         for given in inputs:
@@ -45,8 +53,8 @@ class Place:
                     await asyncio.to_thread(file.write, chunk)
             path.chmod(0o444)
 
-    async def remove(self) -> None:
-        await asyncio.to_thread(trees.remove, self.folder)
+    def remove(self) -> None:
+        trees.remove(self.folder)
 
 
 class Workspace:
@@ -65,15 +73,9 @@ class Workspace:
         """An empty folder; each job mounts its own root over it, in a mount namespace of its own."""
         return self._folder / "root"
 
-    def new_place(self, level: Level) -> Place:
-        place = Place(folder=self._folder / secrets.token_hex(16))
-        for folder, mode in ((place.folder, 0o711), (place.inputs, 0o755)):
-            folder.mkdir()
-            folder.chmod(mode)
-        if level != "full":
-            place.work.mkdir(mode=0o700)
-            (place.work / "inputs").symlink_to(place.inputs)
-        return place
+    def new_place(self) -> Place:
+        """Return a place of its own; nothing of it exists yet."""
+        return Place(folder=self._folder / secrets.token_hex(16))
 
     def close(self) -> None:
         _remove(self._folder)

@@ -28,7 +28,7 @@ def _neighbours_only() -> None:
 if __name__ == "__main__":
     _neighbours_only()
 
-from handiwork.sandbox import frames, jail, keeper, kernel, preload, program  # noqa: E402  # once the path is settled
+from handiwork.sandbox import capture, filters, frames, jail, keeper, kernel, preload, program, warmth  # noqa: E402  # once the path is settled
 
 _KEEP_PATHS = ("site-packages", "dist-packages")
 
@@ -40,6 +40,9 @@ def main() -> None:
     sys.path[:] = [p for p in sys.path if p.startswith(standard) or os.path.basename(p) in _KEEP_PATHS]
     sys.dont_write_bytecode = True
     loaded = preload.warm_up(fonts=sys.argv[2:])
+    capture.install()
+    for is_watched in (False, True):
+        filters.program(alone=None, is_watched=is_watched)  # once, and not in each child
     gc.collect()
     gc.freeze()
     frames.send(
@@ -50,7 +53,8 @@ def main() -> None:
 
 
 def _serve(supervisor: socket.socket) -> None:
-    """Fork a child for every request until the supervisor goes; the children then end by themselves."""
+    """Fork a child for every request until the supervisor goes or has enough; the children end by themselves."""
+    ranges: warmth.Ranges | None = None
     wake, woken = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
@@ -69,8 +73,14 @@ def _serve(supervisor: socket.socket) -> None:
         if supervisor.fileno() in ready:
             request = frames.receive(supervisor)
             if request is None:
+                _outlive_children()
                 return
-            _fork(*request, aside={supervisor.fileno(), wake, woken})
+            plan, descriptors = request
+            if plan["is_warm"] and ranges is None:
+                warmth.take_large_pages()
+                ranges = warmth.learn(lambda: program.rehearse(warmth.COMMON_WORK))
+            plan["ranges"] = ranges if plan["is_warm"] else None
+            _fork(plan, descriptors, aside={supervisor.fileno(), wake, woken})
 
 
 def _reap() -> None:
@@ -79,10 +89,17 @@ def _reap() -> None:
             pass
 
 
+def _outlive_children() -> None:
+    """Collect the children that have a job yet; each of them knows by itself when nobody waits for it any more."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
 def _fork(plan: "dict[str, Any]", descriptors: "list[int]", *, aside: "set[int]") -> None:
     channel, stdout, stderr = descriptors
     try:
-        pid = os.fork()
+        pid = kernel.fork(jail.birth_flags(plan))
     except OSError as refused:
         with socket.socket(fileno=channel) as gone:
             frames.send(gone, {"failed": "fork", "number": refused.errno, "why": str(refused)})
@@ -119,7 +136,7 @@ def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
             work = os.open(jail.WORK, os.O_RDONLY | os.O_DIRECTORY)
             frames.send(channel, {"work": True}, [work])
             os.close(work)
-            if os.fork():
+            if not jail.birth_flags(plan) and os.fork():
                 os._exit(0)
             jail.disarm(walls)
             jail.restrict(jail.rules_of_root(), walls, alone=None, is_watched=plan["is_watched"])
@@ -159,8 +176,12 @@ def _job(
         _walls_in_place(plan, walls)
     with walls.build("limits"):
         program.limit_fixed()
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    frames.send(channel, {"ready": True, "walls": walls.standing, "resident_bytes": resident})
+    program.settle(plan["folder"], plan["environment"])
+    if plan["ranges"] is not None:
+        plan["ranges"].populate()
+    so_far = resource.getrusage(resource.RUSAGE_SELF)
+    told = {"resident_bytes": so_far.ru_maxrss * 1024, "cpu_seconds": so_far.ru_utime + so_far.ru_stime}
+    frames.send(channel, {"ready": True, "walls": walls.standing, **told})
     order = frames.receive(channel)
     channel.close()
     if order is None:

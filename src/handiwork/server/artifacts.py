@@ -6,12 +6,10 @@ How files come in is in `uploads`, and how content goes out in `delivery`.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from handiwork.access.links import DEFAULT_SECONDS
@@ -28,10 +26,10 @@ from handiwork.server.answers import (
     problems,
 )
 from handiwork.server.bodies import ArtifactQuery, Hold, LinkOrder, NewArtifact, VersionNumber
-from handiwork.server.callers import USER_HEADER, TheCaller, TheDesk, demands, desk_of
+from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.content_origin import LINKS
 from handiwork.server.delivery import delivered
-from handiwork.server.desk import API
+from handiwork.server.desk import API, Desk
 from handiwork.server.downloads import conditional, content_headers, etag_of, not_modified
 from handiwork.server.refusals import NoPreview
 from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
@@ -75,20 +73,7 @@ def _taking(declared: dict[str, Any]) -> dict[str, Any]:
     return {**declared, "openapi_extra": {**declared["openapi_extra"], **body}}
 
 
-@router.post(
-    f"{API}/sessions/{{session}}/artifacts",
-    status_code=201,
-    responses={
-        201: {
-            "model": ArtifactAnswer | UploadedAnswer,
-            "description": "The artifact; for a form, those that its files have become",
-            "headers": {"Location": {"schema": {"type": "string"}, "description": "Where it is, if it is one"}},
-        },
-        **problems(400, 404, 413, 415, 422, 429, 507),
-    },
-    **_taking(demands("artifact:write")),
-)
-async def create(session: str, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
+async def _create(session: str, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
     """Store content as an artifact, or the files of a form as one artifact each: all of them or none."""
     scope = caller.scope(session)
     engine, provenance, since = desk.engine, _provenance(request, caller), desk.clock()
@@ -100,6 +85,28 @@ async def create(session: str, request: Request, desk: TheDesk, caller: TheCalle
     draft = await json_draft(request, engine.types, provenance=provenance)
     (artifact,) = await engine.creation.file(scope, [draft], since=since)
     return _json(shape_of(artifact), 201, {"location": _path(artifact)})
+
+
+async def _create_shortly(request: Request, desk: Desk, caller: Caller) -> Response:
+    return await _create(request.path_params["session"], request, desk, caller)
+
+
+making = APIRouter(tags=["artifacts"], route_class=short_way("artifact:write", _create_shortly))
+making.post(
+    f"{API}/sessions/{{session}}/artifacts",
+    name="create",
+    status_code=201,
+    responses={
+        201: {
+            "model": ArtifactAnswer | UploadedAnswer,
+            "description": "The artifact; for a form, those that its files have become",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "Where it is, if it is one"}},
+        },
+        **problems(400, 404, 413, 415, 422, 429, 507),
+    },
+    **_taking(demands("artifact:write")),
+)(_create)
+router.include_router(making)
 
 
 @router.get(
@@ -150,32 +157,17 @@ async def _content(
     return delivered(request, desk, filed, disposition="attachment", keeping="revalidated")
 
 
-class _ShortWay(APIRoute):
-    """A route that is declared like every other, and past whose declarations the usual request is answered.
-
-    Reading content is what clients do most, and what the framework does before it calls a route costs more than the
-    reading. Whatever is not the usual request goes the usual way; both come to the same answer.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        declared = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            usual = _USUAL.fullmatch(request.scope["query_string"])
-            if usual is None or USER_HEADER in request.headers:
-                return await declared(request)
-            desk = desk_of(request)
-            caller = await desk.recognised(request.headers.get("authorization"))
-            caller.require("artifact:read")
-            version = None if usual[1] is None else int(usual[1])
-            return await _content(request.path_params["artifact"], request, desk, caller, version)
-
-        return handle
+async def _content_shortly(request: Request, desk: Desk, caller: Caller) -> Response | None:
+    usual = _USUAL.fullmatch(request.scope["query_string"])
+    if usual is None:
+        return None
+    version = None if usual[1] is None else int(usual[1])
+    return await _content(request.path_params["artifact"], request, desk, caller, version)
 
 
 _READING = "/artifacts/{artifact}/content"
 _USUAL = re.compile(rb"(?:version=([1-9][0-9]{0,8}))?")
-reading = APIRouter(tags=["artifacts"], route_class=_ShortWay)
+reading = APIRouter(tags=["artifacts"], route_class=short_way("artifact:read", _content_shortly))
 reading.get(
     f"{API}{_READING}",
     name="read_content",

@@ -1,16 +1,31 @@
 """HTTP connections as uvicorn reads them, with bounds on all that is no body. Bodies are bounded in `intake`.
 
+Each connection takes a descriptor, and a process that has none left can neither read its store nor start a program.
+So there are only as many as leave enough of them; those who come on top are told to come later, or cut off where even
+they are too many.
+
 uvicorn waits for the rest of a head for ever and keeps all of it, so that a few slow or endless ones would cost a
 connection or the memory of the server; the trailers and extensions of a chunked body likewise. Who sends such is cut
 off without an answer.
 """
 
 import asyncio
+import resource
 
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from handiwork.server.problems import refuse
+from handiwork.server.refusals import TooManyConnections
 
 LONGEST_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 20.0
+MOST_DESCRIPTORS = 65_536
+MOST_CONNECTIONS = 8192
+# For the store, for programs that run, and for what each request opens.
+KEPT_DESCRIPTORS = 384
+# So many more are listened to as long as it takes to tell them.
+MOST_TURNED_AWAY = 64
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -21,13 +36,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     longest_head_bytes = LONGEST_HEAD_BYTES
     head_seconds = HEAD_SECONDS
+    most_connections = MOST_CONNECTIONS
 
     _head_bytes = 0
     _is_in_head = True
+    _is_turned_away = False
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        beyond = len(self.connections) - self.most_connections
+        if beyond > MOST_TURNED_AWAY:
+            transport.abort()
+            return
+        if beyond > 0:
+            self._is_turned_away, self.app = True, _turning_away(self.most_connections)
         self._deadline = self.loop.call_later(self.head_seconds, transport.close)
 
     def data_received(self, data: bytes) -> None:
@@ -61,6 +84,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_come_on()
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        if self._is_turned_away:
+            # The same answer as to a plain request, as far as it can be given before there is one.
+            self.transport.write(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+            return
+        super().handle_websocket_upgrade()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_deadline()
         super().connection_lost(exc)
@@ -77,3 +108,29 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process have as many descriptors as it may, up to `MOST_DESCRIPTORS`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def bounded_to(share: float) -> type[BoundedProtocol]:
+    """Return the protocol for a server that may use this share of the connections that the process can have."""
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(soft - KEPT_DESCRIPTORS, MOST_CONNECTIONS)
+
+    class Bounded(BoundedProtocol):
+        most_connections = max(int(room * share), 1)
+
+    return Bounded
+
+
+def _turning_away(limit: int) -> ASGIApp:
+    async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+        await refuse(TooManyConnections(limit), scope=scope, receive=receive, send=send)
+
+    return turn_away

@@ -11,8 +11,11 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from handiwork.access.policy import Caller
 from handiwork.engine import Engine
 from handiwork.errors import ArtifactExpired, ArtifactNotFound, BlobNotFound, VersionNotFound
 from handiwork.executions.runs import Order
@@ -22,8 +25,9 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.server.accounts import account_of
 from handiwork.server.answers import RunAnswer, problems
 from handiwork.server.bodies import RunOrder
-from handiwork.server.callers import TheCaller, TheDesk, demands
+from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.desk import API, Desk
+from handiwork.server.refusals import MalformedRequest
 from handiwork.shapes import Shape, execution_shape
 
 MOST_FILE_BYTES = 32 * MIB
@@ -40,16 +44,7 @@ router = APIRouter(tags=["executions"])
 _ANSWERS = {"model": RunAnswer, "description": "How it went; a program that fails is an answer too"}
 
 
-@router.post(
-    f"{API}/sessions/{{session}}/executions",
-    responses={
-        200: _ANSWERS,
-        202: {"model": RunAnswer, "description": "It waits for its turn; `Location` tells what becomes of it"},
-        **problems(404, 413, 422, 429, 503, 507),
-    },
-    **demands("execution:run"),
-)
-async def order(
+async def _order(
     session: str, body: RunOrder, request: Request, desk: TheDesk, caller: TheCaller, files: Files = None
 ) -> Response:
     """Run a program and keep the files that it makes."""
@@ -69,6 +64,32 @@ async def order(
         return await _answer(desk, execution, files or body.files)
     execution = await runs.start(scope, caller.principal, ordered)
     return await _answer(desk, execution, None, status=202, headers={"location": _path(execution.id)})
+
+
+async def _order_shortly(request: Request, desk: Desk, caller: Caller) -> Response | None:
+    if request.scope["query_string"]:
+        return None
+    try:
+        body = RunOrder.model_validate_json(await request.body())
+    except ClientDisconnect as gone:
+        raise MalformedRequest("body", expected="all of it") from gone
+    except ValidationError:
+        return None
+    return await _order(request.path_params["session"], body, request, desk, caller)
+
+
+ordering = APIRouter(tags=["executions"], route_class=short_way("execution:run", _order_shortly))
+ordering.post(
+    f"{API}/sessions/{{session}}/executions",
+    name="order",
+    responses={
+        200: _ANSWERS,
+        202: {"model": RunAnswer, "description": "It waits for its turn; `Location` tells what becomes of it"},
+        **problems(404, 413, 422, 429, 503, 507),
+    },
+    **demands("execution:run"),
+)(_order)
+router.include_router(ordering)
 
 
 @router.get(

@@ -85,6 +85,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         refusals.BodyTooLarge: 413,
         refusals.BodyStalled: 408,
         refusals.MalformedRequest: 400,
+        refusals.TooManyConnections: 503,
         refusals.RangeNotSatisfiable: 416,
         refusals.PreconditionFailed: 412,
         refusals.NoPreview: 404,
@@ -129,6 +130,8 @@ def headers_of(error: HandiworkError) -> dict[str, str]:
             headers["retry-after"] = str(error.retry_after_seconds)
         case errors.ShuttingDown():
             headers["retry-after"] = "1"
+        case refusals.TooManyConnections():
+            headers |= {"retry-after": "1", "connection": "close"}
         case refusals.UnsupportedEncoding():
             headers["accept-encoding"] = ", ".join(error.accepted)
         case refusals.RangeNotSatisfiable():

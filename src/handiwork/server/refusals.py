@@ -89,6 +89,17 @@ class MalformedRequest(HandiworkError):
         self.part, self.expected = part, expected
 
 
+class TooManyConnections(HandiworkError):
+    """As many connections are open as this server can serve."""
+
+    code = "too_many_connections"
+    hint = "Try again in a moment, and close connections that are not needed."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"All {limit:,} connections that this server can serve are open.")
+        self.limit = limit
+
+
 class RangeNotSatisfiable(HandiworkError):
     """The range lies outside of the content."""
 

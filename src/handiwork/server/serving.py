@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from handiwork.errors import HandiworkError
 from handiwork.server.app import guarded
-from handiwork.server.connections import BoundedProtocol
+from handiwork.server.connections import bounded_to
 from handiwork.server.content_origin import content_application
 from handiwork.server.desk import Desk
 from handiwork.server.sockets import EventSockets
@@ -179,7 +179,10 @@ async def answering(desk: Desk, *, public: Place, content: Place) -> AsyncGenera
     Raises:
         ServerEnded: the web servers did not begin, or one of them failed.
     """
-    servers = (_Server(_config(guarded(desk))), _Server(_config(content_application(desk))))
+    servers = (
+        _Server(_config(guarded(desk), share=0.75)),
+        _Server(_config(content_application(desk), share=0.25)),
+    )
     tasks = tuple(
         asyncio.create_task(server.serve(sockets=[place.bound]))
         for server, place in zip(servers, (public, content), strict=True)
@@ -261,11 +264,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, *, share: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
-        http=BoundedProtocol,
+        http=bounded_to(share),
         ws=EventSockets,
         ws_max_size=LONGEST_MESSAGE_BYTES,
         ws_per_message_deflate=False,

@@ -22,7 +22,7 @@ from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, Uploa
 from handiwork.server.file_names import clean_name
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
 from handiwork.store.failures import system_failure
-from handiwork.store.threads import in_thread
+from handiwork.tasks import in_thread
 from handiwork.types.registry import Registry
 from handiwork.versions.content import CHUNK_BYTES, Bytes
 from handiwork.versions.creation import Content, Draft

@@ -19,10 +19,12 @@ No use is made of what one file system happens to promise beyond this (ext4 comm
 """
 
 import contextlib
+import itertools
 import os
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 
 from handiwork.store.file_operations import FileOperations
@@ -72,7 +74,7 @@ class Folders:
         sync_folder(path, self._files)
         climbed: list[tuple[Path, int]] = []
         try:
-            for folder in (path, *path.parents):
+            for folder in _upwards(path):
                 if folder == self._root or self._is_settled(folder):
                     break
                 if folder != path:
@@ -142,9 +144,14 @@ def remove_tree(folder: Path, files: FileOperations) -> None:
     files.remove_folder(folder)
 
 
+def _upwards(path: Path) -> Iterator[Path]:
+    # Mostly the first few are all that is asked for.
+    return itertools.chain([path], path.parents)
+
+
 def _missing(path: Path) -> list[Path]:
     missing: list[Path] = []
-    for folder in (path, *path.parents):
+    for folder in _upwards(path):
         if folder.is_dir():
             break
         missing.append(folder)

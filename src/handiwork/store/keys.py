@@ -24,6 +24,7 @@ SUFFIX_BYTES = 16
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-_.")
 _HASH_CHARACTERS = 20
 _MARK = "~"
+_IN_PARTS = _PLAIN.union("%", _MARK)
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + [port + digit for port in ("com", "lpt") for digit in string.digits]
 )
@@ -66,7 +67,7 @@ def artifact_prefix(scope: Scope, artifact_id: ArtifactId) -> BlobPrefix:
 
 def is_safe_part(part: str) -> bool:
     """Tell whether this could be a part of a key: never a way up, a hidden file or a second folder."""
-    return 0 < len(part) <= PART_BYTES and part[0] != "." and _PLAIN.union("%", _MARK).issuperset(part)
+    return 0 < len(part) <= PART_BYTES and part[0] != "." and _IN_PARTS.issuperset(part)
 
 
 def _scope_part(name: str) -> str:
@@ -100,6 +101,8 @@ def _marked(name: str, encoded: str, *, ending: str = "") -> str:
 
 def _encoded(name: str) -> str:
     is_device = name.partition(".")[0].lower() in _DEVICES
+    if not is_device and _PLAIN.issuperset(name) and name[:1] != "." != name[-1:]:
+        return name
     last = len(name) - 1
     return "".join(
         character

@@ -26,7 +26,7 @@ from handiwork.store.file_operations import FileOperations, OperatingSystem
 from handiwork.store.folders import Folders, remove_tree, sync_folder
 from handiwork.store.keys import BlobKey, BlobPrefix, is_safe_part
 from handiwork.store.projection import FILE_NAME
-from handiwork.store.threads import in_thread
+from handiwork.tasks import in_thread
 
 # No part of a key begins with a dot, so no tenant can be called like this.
 DRAFTS = ".tmp"

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,39 +18,57 @@ from handiwork.tasks import to_the_end
 
 FILE_NAME = "metadata.json"
 MOST_WAITING = 1000
+TOGETHER_SECONDS = 0.1
 
 
 class Projections:
     """Describes artifacts in the folders that hold their versions, after the fact and in a thread of its own.
 
-    `root` is that of the blobs. Call `describe` after the commit: whoever stored something does not wait for it. It is
-    not synced, what goes wrong here goes wrong in silence, and what would have to wait behind too much is left out.
+    `root` is that of the blobs. Call `describe` after the commit: whoever stored something does not wait for it, and
+    who stores next is not held up by it, since several are written together a moment later. It is not synced, what
+    goes wrong here goes wrong in silence, and what would have to wait behind too much is left out.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="handiwork-notes")
-        self._room = threading.Semaphore(MOST_WAITING)
+        self._waiting: deque[Artifact] = deque()
+        self._hurry = threading.Event()
+        self._lock = threading.Lock()
+        self._is_at_work = False
 
     def describe(self, artifact: Artifact) -> None:
-        if self._room.acquire(blocking=False):
-            self._thread.submit(self._describe, artifact)
+        with self._lock:
+            if len(self._waiting) >= MOST_WAITING:
+                return
+            self._waiting.append(artifact)
+            must_start, self._is_at_work = not self._is_at_work, True
+        if must_start:
+            self._thread.submit(self._write_all)
 
     async def settled(self) -> None:
         """Return when what was handed in before is written."""
-        await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, int))
+        self._hurry.set()
+        try:
+            await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, int))
+        finally:
+            self._hurry.clear()
 
     async def close(self) -> None:
         await self.settled()
         self._thread.shutdown()
 
-    def _describe(self, artifact: Artifact) -> None:
-        folder = self._root / artifact_prefix(artifact.scope, artifact.id)
-        try:
+    def _write_all(self) -> None:
+        self._hurry.wait(TOGETHER_SECONDS)
+        while artifact := self._next():
             with contextlib.suppress(OSError):
+                folder = self._root / artifact_prefix(artifact.scope, artifact.id)
                 _write(folder / FILE_NAME, json.dumps(_described(artifact), ensure_ascii=False, indent=2))
-        finally:
-            self._room.release()
+
+    def _next(self) -> Artifact | None:
+        with self._lock:
+            self._is_at_work = bool(self._waiting)
+            return self._waiting.popleft() if self._waiting else None
 
 
 def _described(artifact: Artifact) -> dict[str, object]:
@@ -70,9 +89,21 @@ def _described(artifact: Artifact) -> dict[str, object]:
 
 
 def _write(path: Path, text: str) -> None:
-    # Beside its final name: a reader never sees half of it, and the folder is only there once the bytes are.
-    draft = path.with_name(f".{path.name}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text + "\n")
-    draft.replace(path)
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    try:
+        _make(path, data)
+    except FileExistsError:
+        # Beside its final name: a reader never sees half of it.
+        draft = path.with_name(f".{path.name}")
+        draft.unlink(missing_ok=True)
+        _make(draft, data)
+        draft.replace(path)
+
+
+def _make(path: Path, data: bytes) -> None:
+    # The folder is only there once the bytes are.
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)

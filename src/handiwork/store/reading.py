@@ -7,7 +7,7 @@ from contextlib import aclosing
 from handiwork.errors import BlobNotFound, ContentDamaged
 from handiwork.store.blobs import CHUNK_BYTES, Blobs
 from handiwork.store.keys import BlobKey
-from handiwork.store.threads import in_thread
+from handiwork.tasks import in_thread
 
 CHECKED_FIRST_BYTES = CHUNK_BYTES
 # Hashing this much takes about as long as asking a thread to.

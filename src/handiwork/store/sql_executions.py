@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from handiwork.clock import Clock, utc_now
 from handiwork.errors import ExecutionNotFound
 from handiwork.events import Happening
 from handiwork.ids import ExecutionId
 from handiwork.model import UNFINISHED, Execution, Outcome, Reach, Scope
-from handiwork.store.clauses import is_live, within
+from handiwork.store.clauses import is_live, named, within, within_named
 from handiwork.store.database import Database
 from handiwork.store.rows import execution_of, execution_row, filed_of
 from handiwork.store.sql_events import record
 from handiwork.store.sql_terms import demand_nothing_erased
 from handiwork.store.tables import artifacts, executions, versions
+
+_IS_THIS = executions.c.id == bindparam("this")
+_STATUS = select(executions.c.status).where(within_named(executions), _IS_THIS)
+_NEW = insert(executions)
+_CHANGED = update(executions).where(_IS_THIS)
 
 
 def put(connection: Connection, execution: Execution, *, at: datetime, owner: str | None = None) -> Sequence[Happening]:
@@ -25,13 +30,11 @@ def put(connection: Connection, execution: Execution, *, at: datetime, owner: st
     A run that has ended stays as it ended: whoever comes later, comes too late.
     """
     row = execution_row(execution, finished_at=at if execution.is_finished else None) | {"owner": owner}
-    known = connection.execute(
-        select(executions.c.status).where(within(execution.scope, executions), executions.c.id == execution.id)
-    ).scalar()
+    known = connection.execute(_STATUS, {**named(execution.scope), "this": execution.id}).scalar()
     if known is None:
-        connection.execute(insert(executions).values(**row, cancel_requested=False))
+        connection.execute(_NEW, {**row, "cancel_requested": False})
     elif known in UNFINISHED:
-        connection.execute(update(executions).where(executions.c.id == execution.id).values(row))
+        connection.execute(_CHANGED, {**row, "this": execution.id})
     else:
         return ()
     told: list[Happening] = []

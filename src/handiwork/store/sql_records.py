@@ -41,6 +41,8 @@ from handiwork.store.tables import UtcTime, artifacts, sessions, versions
 
 LARGEST_NUMBER = 2**31 - 1
 
+_NEW_ARTIFACT, _NEW_VERSION = insert(artifacts), insert(versions)
+
 
 class SqlRecords:
     """Keeps `Records`' promises on a database that is up to date; the caller closes it."""
@@ -157,8 +159,8 @@ def _add(
         demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
         if added:
             rows = [artifact_row(entry.artifact, ordinal=ordinals[entry.artifact.id]) for entry in added]
-            connection.execute(insert(artifacts), rows)
-            connection.execute(insert(versions), [version_row(entry) for entry in added])
+            connection.execute(_NEW_ARTIFACT, rows)
+            connection.execute(_NEW_VERSION, [version_row(entry) for entry in added])
         told = [_created(entry.artifact) for entry in added]
         if execution is not None and execution.scope == scope:
             demand_nothing_erased(connection, scope, execution.created_at)

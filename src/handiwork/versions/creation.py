@@ -28,8 +28,7 @@ from handiwork.store.keys import BlobKey, blob_key
 from handiwork.store.projection import Projections
 from handiwork.store.records import Filed, Quota, Records, Terms
 from handiwork.store.space import Space
-from handiwork.store.threads import in_thread
-from handiwork.tasks import to_the_end
+from handiwork.tasks import in_thread, to_the_end
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.content import Bytes
 
@@ -62,6 +61,8 @@ class Draft:
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     retention: timedelta | Literal["default"] | None = "default"
     """How long it is kept; None is for ever."""
+    format: Format | None = None
+    """None is the one that name and content tell."""
     uncounted_bytes: int = 0
     """What was put in on the way, such as a library, and does not count against the cap."""
 
@@ -182,10 +183,14 @@ class Creation:
 
 
 async def _admitted(drafts: Sequence[Draft]) -> list[Format]:
-    if all(isinstance(draft.content, Bytes) and draft.content.size <= AT_HAND_BYTES for draft in drafts):
+    if all(draft.format is not None or _is_at_hand(draft.content) for draft in drafts):
         return [_admit(draft) for draft in drafts]
     # Looking into files waits for the disk.
     return await in_thread(lambda: [_admit(draft) for draft in drafts])
+
+
+def _is_at_hand(content: Content) -> bool:
+    return isinstance(content, Bytes) and content.size <= AT_HAND_BYTES
 
 
 def _renamed(filed: Filed) -> Filed:
@@ -206,7 +211,7 @@ def _admit(draft: Draft) -> Format:
         raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
     if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
         raise ContentTooLarge(draft.name, size=draft.content.size, limit=draft.type.cap_bytes)
-    found = detect(draft.name, draft.content)
+    found = draft.format or detect(draft.name, draft.content)
     if not found.delivered:
         raise UnsupportedFormat(draft.name, media_type=found.media_type, hint=found.hint or "")
     return found

@@ -19,7 +19,7 @@ from handiwork.store.blobs import CHUNK_BYTES, Stored
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.keys import artifact_prefix, blob_key, session_prefix
 from handiwork.store.local_blobs import DRAFTS, LISTED_AT_ONCE, LocalBlobs
-from handiwork.store.threads import in_thread
+from handiwork.tasks import in_thread
 
 SCOPE = Scope(session="s")
 KEY = blob_key(SCOPE, ArtifactId("art_1"), 1, "a.bin")

@@ -1,0 +1,54 @@
+"""Whether a job has left, seen from outside before its parent is told.
+
+When a process leaves, Linux first takes its memory away, then tells its parent. For a short job of a large interpreter
+freeing that memory takes longer than the job. From the moment when it has none, a process cannot run another line, and
+its exit code stands. Where the kernel also says that it is the only task of its control group, nothing is left that
+could touch the job's files. All this is read from the kernel; what a job says about itself is no part of it.
+"""
+
+import os
+import select
+from pathlib import Path
+
+_EXIT_CODE, _CODE_START = 49, 23  # places in /proc/PID/stat behind the name
+_USER, _SYSTEM, _USER_OF_CHILDREN, _SYSTEM_OF_CHILDREN = 11, 12, 13, 14
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+class Departure:
+    """Looks whether the process `pid` has left; close it when done."""
+
+    def __init__(self, pid: int) -> None:
+        self._proc = Path(f"/proc/{pid}")
+        self._process = os.pidfd_open(pid)  # as long as it is not told of an end, the number is that of this process
+        # To whom the kernel does not tell where the code lies, it does not tell the exit code either, and says 0.
+        self.can_be_seen = int(self._stat()[_CODE_START]) > 1
+
+    def close(self) -> None:
+        if self._process >= 0:
+            os.close(self._process)
+            self._process = -1
+
+    def cpu_seconds(self) -> float | None:
+        """Return the processor time of a process that has left by itself and successfully; None of any other."""
+        try:
+            if int((self._proc / "statm").read_text(encoding="ascii").split()[0]):
+                return None
+            facts = self._stat()
+            of_its_thread = int((self._proc / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+        except (OSError, ValueError, IndexError):
+            return None
+        if int(facts[_EXIT_CODE]) or self._is_over():
+            return None
+        ticks = [int(facts[place]) / _TICKS_PER_SECOND for place in (_USER, _SYSTEM)]
+        of_children = [int(facts[place]) / _TICKS_PER_SECOND for place in (_USER_OF_CHILDREN, _SYSTEM_OF_CHILDREN)]
+        return max(of_its_thread, sum(ticks)) + sum(of_children)
+
+    def _stat(self) -> list[str]:
+        text = (self._proc / "stat").read_text(encoding="utf-8", errors="replace")
+        return text.rpartition(")")[2].split()
+
+    def _is_over(self) -> bool:
+        poll = select.poll()
+        poll.register(self._process, select.POLLIN)
+        return bool(poll.poll(0))
