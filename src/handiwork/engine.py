@@ -1,6 +1,6 @@
 """The engine and its sessions: the verbs of Handiwork in Python. How each is done lies in the rooms below."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from handiwork.errors import InvalidContent, InvalidLimit, InvalidName
-from handiwork.events import Event
+from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.executions.pictures import Pictures
 from handiwork.executions.runs import Order, Runs
@@ -157,17 +157,18 @@ class Session:
         limits: Limits | None = None,
         check: bool = True,
         name: str = PROGRAM_NAME,
+        on_output: Callable[[Output], None] | None = None,
     ) -> Execution:
         """Run a Python program in the sandbox and keep the files that it makes.
 
         The program finds its inputs by name in its folder. A program that fails is a result: look at `status`,
-        `error` and `outcome.refused`.
+        `error` and `outcome.refused`. `on_output` is told what it writes while it runs; it must return at once.
 
         Raises:
             ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge, QueueFull: nothing was run.
             IsolationUnavailable: the walls that the configuration demands cannot stand here; nothing was run.
         """
-        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name)
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output)
         return await self.engine.runs.carry_out(self.scope, self.principal, order)
 
     async def start(
@@ -259,7 +260,8 @@ class Session:
     async def watch(self, *, after: int = 0) -> AsyncGenerator[Event]:
         """Yield what happens in the session from the cursor `after` on, here and in other processes, without end.
 
-        `after` is the `seq` of the last event that was seen, or of a page of `list`; 0 is the beginning.
+        `after` is the `seq` of the last event that was seen, or of a page of `list`; 0 is the beginning. What programs
+        write while they run is not among it: `run` tells that to `on_output`.
 
         Raises:
             CursorTooOld: those events are kept no longer; list the artifacts and follow from that page's `seq`.

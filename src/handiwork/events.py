@@ -1,6 +1,7 @@
 """What happens in a session, as frozen values. Who keeps them and who is told is not known here.
 
-An event carries ids, numbers and states, never content, titles or names, so that a user can be erased.
+An event carries ids, numbers and states, never content, titles or names, so that a user can be erased. What a program
+writes while it runs is content: it passes by those who follow at that moment, and is kept with the run alone.
 """
 
 from collections.abc import Mapping
@@ -36,3 +37,18 @@ class Event:
     artifact_id: ArtifactId | None = None
     execution_id: ExecutionId | None = None
     facts: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What a program that runs has just written. Nobody keeps it: it has no `seq`, and who comes later gets the rest.
+
+    `offset` is the place of its first byte in all that the stream has had so far; a gap is what was left out because
+    it came faster than it is told.
+    """
+
+    scope: Scope
+    execution_id: ExecutionId
+    stream: Literal["stdout", "stderr"]
+    offset: int
+    text: str

@@ -3,21 +3,26 @@
 However many follow one session, it is read once: what is new goes into a short ring that all of them read at their
 own pace. Nobody has a queue. Who falls behind the ring reads from the log again, so a slow follower costs no memory
 and misses nothing, and who comes back later goes on from the last number that he has seen.
+
+What programs write while they run passes by: the newest pieces are in a short ring of their own, for those who follow
+at that moment in this process, and whoever is too slow for it has a gap.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from handiwork.errors import HandiworkError, StorageFailed
-from handiwork.events import Event
+from handiwork.events import Event, Output
 from handiwork.model import Scope
 from handiwork.store.event_log import EventLog
 from handiwork.tasks import trace_of
 
 RING = 1000
+PASSING = 100
 READ_TOGETHER = 500
 PAUSE_SECONDS = 1.0
 
@@ -35,8 +40,15 @@ class _Channel:
     last: int | None = None
     followers: int = 0
     must_look: bool = True
+    passing: deque[Output] = field(default_factory=lambda: deque[Output](maxlen=PASSING))
+    passed: int = 0
     failure: HandiworkError | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def newer(self, passed: int) -> Sequence[Output]:
+        """What came by after the first `passed` pieces, as far as it is still here."""
+        count = min(self.passed - passed, len(self.passing))
+        return [self.passing[place] for place in range(-count, 0)]
 
     def tell(self) -> None:
         news, self.news = self.news, asyncio.Event()
@@ -52,8 +64,25 @@ class Feed:
         self._looking: asyncio.Task[None] | None = None
         self._is_closed = False
 
+    def tell(self, output: Output) -> None:
+        """Pass on what a program has written to those who follow its session now."""
+        channel = self._channels.get(output.scope)
+        if channel is not None:
+            channel.passing.append(output)
+            channel.passed += 1
+            channel.tell()
+
     async def follow(self, scope: Scope, *, after: int) -> AsyncGenerator[Event]:
+        """Do as `follow_live`, without what programs write."""
+        async with aclosing(self.follow_live(scope, after=after)) as told:
+            async for each in told:
+                if isinstance(each, Event):
+                    yield each
+
+    async def follow_live(self, scope: Scope, *, after: int) -> AsyncGenerator[Event | Output]:
         """Yield the events of a session with a number over `after`, first those there are and then those to come.
+
+        In between comes what programs write meanwhile.
 
         It ends when the feed is closed. Close the generator when you stop before that.
 
@@ -63,12 +92,16 @@ class Feed:
         """
         channel = self._join(scope)
         try:
-            seen = after
+            seen, passed = after, channel.passed
             async for event in self._kept(scope, seen, channel):
                 yield event
                 seen = event.seq
             while not self._is_closed:
-                news = channel.news
+                news, told = channel.news, channel.passed
+                # First, because the end of a run is an event.
+                for output in channel.newer(passed):
+                    yield output
+                passed = told
                 if channel.last is not None and channel.last > seen:
                     for event in await self._missed(scope, channel, seen, channel.last):
                         yield event

@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from handiwork import wiring
 from handiwork.engine import Engine, Retained, Session
-from handiwork.events import Event
+from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
 from handiwork.retention import Cleaned
@@ -81,8 +81,11 @@ class SyncSession:
         limits: Limits | None = None,
         check: bool = True,
         name: str = PROGRAM_NAME,
+        on_output: Callable[[Output], None] | None = None,
     ) -> Execution:
-        return self._portal.call(lambda: self._session.run(code, inputs=inputs, limits=limits, check=check, name=name))
+        return self._portal.call(
+            lambda: self._session.run(code, inputs=inputs, limits=limits, check=check, name=name, on_output=on_output)
+        )
 
     def start(
         self, code: str, *, inputs: Sequence[InputReference] = (), limits: Limits | None = None, check: bool = True

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from handiwork.events import Event
+from handiwork.events import Event, Output
 from handiwork.model import Artifact, Execution, Isolation, SessionSummary, Version
 
 Shape = dict[str, Any]
@@ -92,6 +92,18 @@ def event_shape(event: Event) -> Shape:
         "executionId": event.execution_id,
         "at": time_shape(event.at),
         **event.facts,
+    }
+
+
+def output_shape(output: Output) -> Shape:
+    """A piece of output on every wire: without `seq` and `id`, since nobody can come back for it."""
+    return {
+        "type": "execution-output",
+        "session": output.scope.session,
+        "executionId": output.execution_id,
+        "stream": output.stream,
+        "offset": output.offset,
+        "text": output.text,
     }
 
 

@@ -216,6 +216,7 @@ def _engine(settings: Settings, parts: _Parts) -> Engine:
     records = SqlRecords(parts.database, clock=clock)
     executions = SqlExecutions(parts.database, clock=clock)
     log = SqlEvents(parts.database)
+    feed = Feed(log)
     creation = Creation(
         records=records,
         blobs=blobs,
@@ -238,6 +239,7 @@ def _engine(settings: Settings, parts: _Parts) -> Engine:
         new_id=new_execution_id,
         turns=Turns(slots=_concurrency(settings), depth=own.queue.depth, per_tenant=own.queue.per_tenant),
         owner=parts.owners.id,
+        tell=feed.tell,
     )
     retention = Retention(
         expiry=SqlExpiry(parts.database, clock=clock),
@@ -256,7 +258,7 @@ def _engine(settings: Settings, parts: _Parts) -> Engine:
         creation=creation,
         runs=runs,
         retention=retention,
-        feed=Feed(log),
+        feed=feed,
         types=known,
         sandbox=parts.box,
         pictures=Pictures(

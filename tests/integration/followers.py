@@ -47,6 +47,7 @@ class Sse:
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.events: list[Told] = []
+        self.outputs: list[Told] = []
         self.comments = 0
         self.names: list[str] = []
         self.body = b""
@@ -94,6 +95,8 @@ class Sse:
             if "id" in fields:
                 assert int(fields["id"]) == event["seq"]
                 self.events.append(event)
+            elif event.get("type") == "execution-output":
+                self.outputs.append(event)
             else:
                 self.body = fields["data"].encode()
         elif "" in fields:
@@ -121,6 +124,7 @@ class Ws:
         self._protocol.send_request(request)
         self.first = b"".join(self._protocol.data_to_send())
         self.events: list[Told] = []
+        self.outputs: list[Told] = []
         self.status: int | None = None
 
     @property
@@ -145,7 +149,8 @@ class Ws:
             if isinstance(came, Response):
                 self.status = came.status_code
             elif isinstance(came, Frame) and came.opcode is Opcode.TEXT:
-                self.events.append(json.loads(bytes(came.data)))
+                event = json.loads(bytes(came.data))
+                (self.events if "seq" in event else self.outputs).append(event)
         return b"".join(self._protocol.data_to_send())
 
     def say(self, text: str) -> bytes:
@@ -200,6 +205,13 @@ class Client:
             while not self.following.events or self.following.events[-1]["seq"] < seq:
                 assert await self.take(), "the stream has ended"
         return self.following.events
+
+    async def until_output(self, text: str) -> list[Told]:
+        """Take until a program has written this; return all pieces that came."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not any(text in piece["text"] for piece in self.following.outputs):
+                assert await self.take(), "the stream has ended"
+        return self.following.outputs
 
     async def until_over(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):

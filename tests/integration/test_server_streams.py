@@ -112,6 +112,36 @@ async def test_what_another_process_writes_is_told_too(served: Served, wire: Wir
         assert len(await follower.until(seq=1)) == 1
 
 
+TALKING = """
+import time
+for number in range(3):
+    print("line", number)
+    time.sleep(0.3)
+print("the end", end="")
+"""
+
+
+@at_each_wire
+async def test_what_a_program_writes_is_told_while_it_runs_and_kept_by_nobody(served: Served, wire: Wire) -> None:
+    session = session_of(served)
+    async with client(served.url, following(wire, served.url, "s")) as follower:
+        await follower.until_begun()
+        running = asyncio.create_task(session.run(TALKING))
+        first = await follower.until_output("line 0")
+        assert not running.done(), "it was told before the end"
+        pieces = await follower.until_output("the end")
+        await follower.until(seq=2)
+        execution = await running
+
+    assert "".join(piece["text"] for piece in pieces) == execution.stdout == "line 0\nline 1\nline 2\nthe end"
+    assert [piece["offset"] for piece in pieces] == [execution.stdout.index(piece["text"]) for piece in pieces]
+    assert {"type": "execution-output", "stream": "stdout", "executionId": execution.id}.items() <= first[0].items()
+    assert not {"seq", "id"} & first[0].keys()
+    async with client(served.url, following(wire, served.url, "s")) as late:
+        assert [event["type"] for event in await late.until(seq=2)] == ["execution-started", "execution-finished"]
+        assert late.following.outputs == []
+
+
 async def test_the_head_of_a_stream_says_that_it_is_live(served: Served) -> None:
     sse = Sse(served.url, "s", 0)
     async with client(served.url, sse) as follower:

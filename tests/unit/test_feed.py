@@ -4,14 +4,16 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import store_process
 from handiwork.errors import CursorTooOld, StorageFailed
-from handiwork.events import Event
-from handiwork.feed import Feed
+from handiwork.events import Event, Output
+from handiwork.feed import PASSING, Feed
+from handiwork.ids import ExecutionId
 from handiwork.model import Reach, Scope
 from handiwork.store.event_log import Stretch
 from sample_records import ADA, FOREIGN, filed
@@ -71,6 +73,40 @@ async def test_a_follower_begins_after_its_cursor(feed: Feed, store: Store, afte
     async with aclosing(feed.follow(ADA, after=after)) as events:
         await add(store, "d")
         assert [await next_of(events) for _ in range(4 - after)] == list(range(after + 1, 5))
+
+
+def output(offset: int, *, scope: Scope = ADA) -> Output:
+    return Output(scope=scope, execution_id=ExecutionId("exc_1"), stream="stdout", offset=offset, text="x")
+
+
+async def test_what_programs_write_passes_by_who_follows_now_and_nobody_else(feed: Feed, store: Store) -> None:
+    await add(store, "a")
+    feed.tell(output(0))
+    async with aclosing(feed.follow_live(ADA, after=0)) as told, aclosing(feed.follow(ADA, after=0)) as events:
+        assert isinstance(await anext(told), Event)
+        assert await next_of(events) == 1
+        coming = asyncio.ensure_future(anext(told))
+        await asyncio.sleep(0)
+        feed.tell(output(1, scope=replace(ADA, session="another")))
+        feed.tell(output(2))
+        assert await asyncio.wait_for(coming, 5) == output(2)
+        await add(store, "b")
+        assert await next_of(events) == 2
+        after_it = await asyncio.wait_for(anext(told), 5)
+        assert isinstance(after_it, Event)
+        assert after_it.seq == 2
+
+
+async def test_who_is_too_slow_for_what_programs_write_has_a_gap_and_misses_no_event(feed: Feed, store: Store) -> None:
+    await add(store, "a")
+    async with aclosing(feed.follow_live(ADA, after=0)) as told:
+        assert isinstance(await anext(told), Event)
+        for offset in range(PASSING + 50):
+            feed.tell(output(offset))
+        await add(store, "b")
+        came = [await asyncio.wait_for(anext(told), 5) for _ in range(PASSING + 1)]
+    assert [each.offset for each in came if isinstance(each, Output)] == list(range(50, PASSING + 50))
+    assert [each.seq for each in came if isinstance(each, Event)] == [2]
 
 
 async def test_a_session_is_followed_before_it_exists(feed: Feed, store: Store) -> None:

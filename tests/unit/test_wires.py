@@ -4,11 +4,21 @@ from datetime import UTC, datetime
 import pytest
 
 from handiwork.errors import CursorTooOld
-from handiwork.events import Event
-from handiwork.ids import ArtifactId, EventId
+from handiwork.events import Event, Output
+from handiwork.ids import ArtifactId, EventId, ExecutionId
 from handiwork.model import Scope
 from handiwork.shapes import event_shape
-from handiwork.wires import HEARTBEAT, RETRY, Frames, message, resync_reason, server_sent, server_sent_resync
+from handiwork.wires import (
+    HEARTBEAT,
+    RETRY,
+    Frames,
+    message,
+    output_message,
+    resync_reason,
+    server_sent,
+    server_sent_output,
+    server_sent_resync,
+)
 
 LARGEST = 2**53 - 1
 
@@ -44,6 +54,24 @@ def test_no_name_breaks_out_of_its_line(session: str) -> None:
     assert frame.splitlines() == [*frame.removesuffix("\n\n").split("\n"), ""]
     assert len(frame.splitlines()) == 4
     assert json.loads(frame.splitlines()[2].removeprefix("data: "))["session"] == session
+
+
+@pytest.mark.parametrize("text", ["a\n\nid: 99\n", "a\r\ndata: x", "\x1b[2J", "日本", "\ud800"])
+def test_output_has_no_id_and_does_not_break_out_of_its_line(text: str) -> None:
+    output = Output(scope=Scope(session="s"), execution_id=ExecutionId("exc_1"), stream="stderr", offset=7, text=text)
+
+    frame = server_sent_output(output).decode("ascii")
+
+    assert frame == f"event: execution-output\ndata: {output_message(output)}\n\n"
+    assert len(frame.splitlines()) == 3
+    assert json.loads(output_message(output)) == {
+        "type": "execution-output",
+        "session": "s",
+        "executionId": "exc_1",
+        "stream": "stderr",
+        "offset": 7,
+        "text": text,
+    }
 
 
 def test_a_resync_has_no_id_and_tells_where_the_log_stands() -> None:

@@ -28,6 +28,7 @@ from handiwork.settings import Settings, load
 from handiwork.shapes import execution_shape
 
 STANDARD_INPUT = "-"
+MOST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +130,24 @@ async def _run(
             session = engine.session("default" if request.session is None else request.session)
             stage(f"Running {program.name}")
             execution = await session.run(
-                program.code, inputs=inputs, limits=limits, check=request.is_checked, name=program.name
+                program.code,
+                inputs=inputs,
+                limits=limits,
+                check=request.is_checked,
+                name=program.name,
+                on_output=lambda output: stage(f"Running {program.name}: {_last_line(output.text)}"),
             )
             stage("Writing the files")
             paths = await _deliver(session, execution.artifacts, Path(request.out or "."))
             stage("Closing the sandbox")
     _print(execution, paths, request)
     return DONE if execution.ok else FAILED
+
+
+def _last_line(text: str) -> str:
+    """Return the newest line of what a program has written, as much of it as fits beside the name."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip()[:MOST_SHOWN] if lines else ""
 
 
 def _opened(request: Request, settings: Settings) -> AbstractAsyncContextManager[Engine]:

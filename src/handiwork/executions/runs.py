@@ -21,13 +21,14 @@ from handiwork.errors import (
     StorageFailed,
     StorageFull,
 )
+from handiwork.events import Output
 from handiwork.executions.inputs import InputReference, Inputs
 from handiwork.executions.limits import LimitPolicy
 from handiwork.executions.outputs import kept_of
 from handiwork.executions.queue import Turns
 from handiwork.ids import ExecutionId
 from handiwork.model import MIB, Execution, Limits, Outcome, Principal, ProgramError, Provenance, Reach, Scope
-from handiwork.sandbox.sandbox import PROGRAM_NAME, Job, Run, Sandbox
+from handiwork.sandbox.sandbox import PROGRAM_NAME, Job, Piece, Run, Sandbox
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.records import Records
 from handiwork.tasks import in_thread, to_the_end, trace_of
@@ -36,6 +37,7 @@ from handiwork.versions.creation import Creation
 
 LONGEST_CODE_BYTES = 4 * MIB
 LOOK_SECONDS = 0.5
+FEW, SMALL_BYTES = 8, MIB
 # After something that nobody has foreseen, so that it does not fill the log.
 PAUSE_SECONDS = 5.0
 MOST_UNSETTLED = 256
@@ -56,6 +58,8 @@ class Order:
     is_checked: bool = True
     name: str = PROGRAM_NAME
     request_id: str | None = None
+    on_output: Callable[[Output], None] | None = None
+    """Told what the program writes while it runs, beside those who follow the session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,8 @@ class Runs:
     new_id: Callable[[], ExecutionId]
     turns: Turns
     owner: str
+    tell: Callable[[Output], None] | None = None
+    """Told what programs write while they run."""
     _live: "dict[ExecutionId, asyncio.Task[Execution]]" = field(
         default_factory=dict["ExecutionId", "asyncio.Task[Execution]"]
     )
@@ -203,6 +209,7 @@ class Runs:
             limits=limits,
             inputs=tuple(each for each, _reference in given),
             is_checked=order.is_checked,
+            on_output=self._listener(execution, order),
         )
         provenance = Provenance(
             principal=principal,
@@ -211,6 +218,24 @@ class Runs:
             inputs=tuple(reference for _each, reference in given),
         )
         return _Begun(execution=execution, job=job, provenance=provenance)
+
+    def _listener(self, execution: Execution, order: Order) -> Callable[[Piece], None] | None:
+        listeners = [each for each in (self.tell, order.on_output) if each is not None]
+        if not listeners:
+            return None
+
+        def listen(piece: Piece) -> None:
+            output = Output(
+                scope=execution.scope,
+                execution_id=execution.id,
+                stream=piece.stream,
+                offset=piece.offset,
+                text=piece.text,
+            )
+            for listener in listeners:
+                listener(output)
+
+        return listen
 
     async def _set_off(self, scope: Scope, principal: Principal, order: Order) -> "asyncio.Task[Execution]":
         return self._let_go(await self._begun(scope, principal, order, status="running"))
@@ -266,7 +291,10 @@ class Runs:
                 noted.exception()  # Looked at: what failed is told by the `await` above, or by what came before it.
 
     async def _keep(self, begun: _Begun, run: Run) -> Execution:
-        kept = await in_thread(kept_of, run, self.type, begun.provenance)
+        # To look into a few small files takes less time than asking a thread to.
+        is_small = len(run.outputs) <= FEW and sum(output.size for output in run.outputs) <= SMALL_BYTES
+        looked_at = (run, self.type, begun.provenance)
+        kept = kept_of(*looked_at) if is_small else await in_thread(kept_of, *looked_at)
         execution = replace(begun.execution, outcome=replace(run.outcome, refused=kept.refused))
         made = await self.creation.file(execution.scope, kept.drafts, execution=execution)
         return replace(execution, artifacts=made)

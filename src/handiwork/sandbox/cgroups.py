@@ -101,6 +101,23 @@ def find(*, membership: str, root: Path = _UNLIMITED_ROOT) -> Hierarchies | None
     return _version_2(places, root) or _version_1(places, root)
 
 
+def writable(*, cores: float) -> Hierarchies | None:
+    """Return where this process can make groups that hold a job, or None; what was left there by others is removed."""
+    try:
+        membership = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = find(membership=membership)
+    if found is None:
+        return None
+    sweep(found)
+    try:
+        make(found, Limits(), cores=cores).remove()
+    except OSError:
+        return None
+    return found
+
+
 def memory_limit(*, membership: str, root: Path = _UNLIMITED_ROOT) -> int | None:
     """Return how many bytes the group of this process and all above it may have, or None."""
     places = dict(_places(membership))

@@ -7,10 +7,14 @@ import asyncio
 import os
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from handiwork.sandbox import frames
+
+TOLD_SECONDS = 0.1
+TOLD_BYTES = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +83,18 @@ class Tail:
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self.is_truncated = False
+        self._listener: Callable[[int, str], None] | None = None
+        self._told = 0
+        self._telling: asyncio.TimerHandle | None = None
         self._loop.add_reader(descriptor, self._drain)
 
     def keep(self, limit: int) -> None:
         """Keep so many bytes from now on."""
         self._limit = limit
+
+    def listen(self, listener: Callable[[int, str], None]) -> None:
+        """Let `listener` have what comes, as offset and text, ten times a second at most and 8 KB at a time."""
+        self._listener = listener
 
     async def ended(self) -> None:
         """Wait for the end."""
@@ -95,6 +106,9 @@ class Tail:
         return bytes(self._kept).decode("utf-8", "replace")
 
     def close(self) -> None:
+        self._listener = None
+        if self._telling is not None:
+            self._telling.cancel()
         if self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
@@ -108,11 +122,27 @@ class Tail:
         except BlockingIOError:
             return
         if not data:
+            self._tell(is_last=True)
             self.close()
             return
         room = self._limit - len(self._kept)
         self._kept += data[:room]
         self.is_truncated = self.is_truncated or len(data) > room
+        if self._listener is not None and self._telling is None:
+            self._telling = self._loop.call_later(TOLD_SECONDS, self._tell)
+
+    def _tell(self, *, is_last: bool = False) -> None:
+        self._telling = None
+        if self._listener is None:
+            return
+        end = len(self._kept)
+        if not is_last and end - self._told < TOLD_BYTES:
+            # The rest of the line may come yet.
+            end = max(self._kept.rfind(b"\n", self._told) + 1, self._told)
+        begin = max(self._told, end - TOLD_BYTES)
+        self._told = end
+        if begin < end:
+            self._listener(begin, bytes(self._kept[begin:end]).decode("utf-8", "replace"))
 
 
 async def readable(descriptor: int) -> None:

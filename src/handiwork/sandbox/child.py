@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from handiwork.sandbox.cgroups import Group
 from handiwork.sandbox.channel import Channel, Received, Tail, readable
 from handiwork.sandbox.departure import Departure
 from handiwork.sandbox.interpreter import WarmInterpreter
+from handiwork.sandbox.sandbox import Piece
 from handiwork.tasks import to_the_end
 
 READY_SECONDS = 20.0
@@ -42,6 +43,12 @@ class Verdict:
     cpu_seconds: float
     peak_bytes: int
     words: str
+
+    @property
+    def was_killed_before_it_began(self) -> bool:
+        """Whether somebody ended it before the first line of the program, which neither it nor a limit does so."""
+        is_killed = os.WIFSIGNALED(self.wait_status) and os.WTERMSIG(self.wait_status) == signal.SIGKILL
+        return is_killed and not self.began
 
 
 class ChildGone(Exception):
@@ -136,6 +143,11 @@ class Child:
         for descriptor in (self._keeper, self._channel.descriptor):
             poll.register(descriptor, select.POLLIN)
         return not poll.poll(0)
+
+    def listen(self, listener: Callable[[Piece], None]) -> None:
+        """Let `listener` have what the job writes."""
+        self.stdout.listen(lambda offset, text: listener(Piece(stream="stdout", offset=offset, text=text)))
+        self.stderr.listen(lambda offset, text: listener(Piece(stream="stderr", offset=offset, text=text)))
 
     async def order(self, order: dict[str, Any], *, stdout_bytes: int) -> None:
         """Hand over the job; from here its own code runs. `stdout_bytes` are kept of each output.

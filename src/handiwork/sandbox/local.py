@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -220,6 +219,8 @@ class LocalSandbox:
 
     async def _carry_out(self, job: Job, base: _Base, child: Child, group: cgroups.Group | None, place: Place) -> Run:
         watcher = await _watcher(job.limits, base, child)
+        if job.on_output is not None:
+            child.listen(job.on_output)
         began = time.perf_counter()
         await child.order(self._order(job, base, place), stdout_bytes=job.limits.stdout_bytes)
         verdict, stop = await _await_end(child, watcher, group, wall_seconds=job.limits.wall_seconds)
@@ -227,10 +228,12 @@ class LocalSandbox:
         cpu_seconds = verdict.cpu_seconds if verdict is not None else watch.cpu_seconds(child.pid)
         if not child.has_ended:
             await child.end()
+        was_oom_killed = group is not None and group.kills() > 0
+        if stop is None and not was_oom_killed and verdict is not None and verdict.was_killed_before_it_began:
+            raise ChildGone
         surroundings = hints.Surroundings(
             limits=job.limits, inputs=tuple(given.name for given in job.inputs), libraries=libraries.installed()
         )
-        was_oom_killed = group is not None and group.kills() > 0
         judged = outcome.judge(verdict, stop=stop, was_oom_killed=was_oom_killed, surroundings=surroundings)
         # A program that was stopped may have been in the middle of a file.
         ended_by_itself = judged.status in ("succeeded", "failed")
@@ -267,7 +270,7 @@ class LocalSandbox:
         asked = self._policy.level
         walls.demand_platform(asked)
         # Before any process of ours is in the group, which must be moved out of it where it is version 2.
-        groups = await asyncio.to_thread(_writable_groups)
+        groups = await asyncio.to_thread(cgroups.writable, cores=_CORES)
         await self._interpreters.current.start()
         with _host_errors():
             self._workspace = self._workspace or await asyncio.to_thread(Workspace)
@@ -386,19 +389,3 @@ async def _await_end(
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-
-
-def _writable_groups() -> cgroups.Hierarchies | None:
-    try:
-        membership = Path("/proc/self/cgroup").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    found = cgroups.find(membership=membership)
-    if found is None:
-        return None
-    cgroups.sweep(found)
-    try:
-        cgroups.make(found, Limits(), cores=_CORES).remove()
-    except OSError:
-        return None
-    return found

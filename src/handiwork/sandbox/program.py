@@ -8,6 +8,7 @@ import ast
 import atexit
 import contextlib
 import gc
+import io
 import json
 import linecache
 import mmap
@@ -92,6 +93,8 @@ def settle(folder: str, environment: "dict[str, str]") -> None:
     if (numpy := sys.modules.get("numpy")) is not None:
         numpy.random.seed()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Who looks on sees each line when it is written.
+    cast("io.TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
 
 
 def _compiled(order: "dict[str, Any]", report: mmap.mmap) -> types.CodeType:

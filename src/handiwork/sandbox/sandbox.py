@@ -3,11 +3,11 @@
 The one in this process's reach is `local`; a worker on another machine will be a second.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from handiwork.model import Isolation, Limits, Outcome
 
@@ -18,6 +18,15 @@ class Source(Protocol):
     """Bytes of one input, streamed when the job is about to begin."""
 
     def __call__(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Output of a job that runs: whole lines where they are short, `offset` bytes after the beginning of the stream."""
+
+    stream: Literal["stdout", "stderr"]
+    offset: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,8 @@ class Job:
     limits: Limits = field(default_factory=Limits)
     inputs: tuple[Input, ...] = ()
     is_checked: bool = True
+    on_output: Callable[[Piece], None] | None = None
+    """Told what the job writes, a few times a second. It must return at once and raise nothing."""
 
 
 class Output(Protocol):

@@ -6,6 +6,7 @@ Builds nothing; that is the jail's work inside the child.
 import os
 import platform
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -107,4 +108,14 @@ def _status(pid: int) -> list[tuple[str, str]]:
 
 
 def _same_namespace(pid: int, name: str) -> bool:
-    return os.stat(f"/proc/{pid}/ns/{name}").st_ino == os.stat(f"/proc/self/ns/{name}").st_ino  # noqa: PTH116  # os.stat follows the namespace link
+    return _namespace(str(pid), name) == _own_namespace(os.getpid(), name)
+
+
+@cache
+def _own_namespace(_pid: int, name: str) -> int:
+    # A process that has threads stays where it is.
+    return _namespace("self", name)
+
+
+def _namespace(pid: str, name: str) -> int:
+    return os.stat(f"/proc/{pid}/ns/{name}").st_ino  # noqa: PTH116  # os.stat follows the namespace link

@@ -24,13 +24,23 @@ from starlette.websockets import WebSocketDisconnect
 
 from handiwork.access.policy import Caller
 from handiwork.errors import CursorTooOld, HandiworkError
-from handiwork.events import Event
+from handiwork.events import Event, Output
 from handiwork.model import Scope
 from handiwork.server.answers import problems
 from handiwork.server.callers import TheCaller, TheDesk, demands, desk_of
 from handiwork.server.desk import API, Desk
 from handiwork.server.problems import CLOSE_CODE_BASE, problem_of
-from handiwork.wires import HEARTBEAT, RETRY, Frames, message, resync_reason, server_sent, server_sent_resync
+from handiwork.wires import (
+    HEARTBEAT,
+    RETRY,
+    Frames,
+    message,
+    output_message,
+    resync_reason,
+    server_sent,
+    server_sent_output,
+    server_sent_resync,
+)
 
 SUBPROTOCOL = "handiwork"
 BEARER = "bearer."
@@ -88,7 +98,9 @@ class Follower:
     scope: Scope
     after: int
 
-    async def follow(self, hand_out: Callable[[Event], Awaitable[None]], *others: Coroutine[Any, Any, End]) -> End:
+    async def follow(
+        self, hand_out: Callable[[Event | Output], Awaitable[None]], *others: Coroutine[Any, Any, End]
+    ) -> End:
         """Hand out events until that or one of the others comes to an end, and return why.
 
         Raises:
@@ -107,8 +119,8 @@ class Follower:
             return "gone"
         return None
 
-    async def _all(self, hand_out: Callable[[Event], Awaitable[None]]) -> End:
-        async with aclosing(self.desk.engine.feed.follow(self.scope, after=self.after)) as events:
+    async def _all(self, hand_out: Callable[[Event | Output], Awaitable[None]]) -> End:
+        async with aclosing(self.desk.engine.feed.follow_live(self.scope, after=self.after)) as events:
             async for event in events:
                 if end := await self.sent(hand_out(event)):
                     return end
@@ -142,8 +154,8 @@ class EventStream(Response):
         async def write(chunk: bytes, *, is_last: bool = False) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
 
-        async def hand_out(event: Event) -> None:
-            await write(streams.frames.of(event))
+        async def hand_out(event: Event | Output) -> None:
+            await write(server_sent_output(event) if isinstance(event, Output) else streams.frames.of(event))
 
         async def beat() -> End:
             while True:
@@ -208,7 +220,8 @@ async def events(
 
     An event has its `seq` as id, so a browser that comes back goes on from there. A cursor whose events are kept no
     longer, or that the session has not reached, is a problem of code `resync`, and while the stream runs an event
-    `resync` before its end: list the artifacts again and follow from the `seq` of that answer.
+    `resync` before its end: list the artifacts again and follow from the `seq` of that answer. What a program writes
+    while it runs comes as `execution-output`, which has no id and which nobody keeps.
     """
     scope = caller.scope(session)
     # Looked at here, since once the stream has begun there is no other status.
@@ -221,8 +234,8 @@ async def socket(websocket: WebSocket, session: str, streams: TheStreams) -> Non
     """The same over a WebSocket, each event a message, with the key or token as a subprotocol `bearer.…`."""
     offered: list[str] = websocket.scope["subprotocols"]
 
-    async def hand_out(event: Event) -> None:
-        await websocket.send_text(streams.messages.of(event))
+    async def hand_out(event: Event | Output) -> None:
+        await websocket.send_text(output_message(event) if isinstance(event, Output) else streams.messages.of(event))
 
     # A browser tells its page the code of the end only of a WebSocket that was accepted.
     try:

@@ -50,9 +50,9 @@ class SqliteDatabase:
     """Keeps `Database`'s promises on a file that `upgrade` has made ready; several processes may open it at once."""
 
     def __init__(self, path: Path) -> None:
-        self._engine = open_sqlite(path)
+        self._engine = open_sqlite(path, connections=READERS)
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="handiwork-read")
-        self._writer = _Writer(self._engine, path.absolute().parent)
+        self._writer = _Writer(path)
         self._bell = _Bell(path)
 
     async def read(self, work: Work[Result]) -> Result:
@@ -114,9 +114,10 @@ class _Refused:
 class _Writer:
     """One thread that writes what has lined up."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self._engine = engine.execution_options(**FOR_WRITING)
-        self._folder, self._is_settled = folder, False
+    def __init__(self, path: Path) -> None:
+        # One connection, always the same: what it keeps of the database is good until another process has written.
+        self._engine = open_sqlite(path, connections=1).execution_options(**FOR_WRITING)
+        self._folder, self._is_settled = path.absolute().parent, False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="handiwork-write")
         self._lock = threading.Lock()
         self._line: deque[_Lined] = deque()
@@ -133,6 +134,7 @@ class _Writer:
 
     def close(self) -> None:
         self._thread.shutdown()
+        self._engine.dispose()
 
     def _write_all(self) -> None:
         while batch := self._next():
@@ -230,12 +232,12 @@ class _Bell:
             return int(version)
 
 
-def open_sqlite(path: Path) -> Engine:
+def open_sqlite(path: Path, *, connections: int) -> Engine:
     """Open a database that `upgrade` has made ready. Dispose of the engine when done."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-        pool_size=READERS + 1,
+        pool_size=connections,
         max_overflow=0,
     )
     event.listen(engine, "connect", _set_up)

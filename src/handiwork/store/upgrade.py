@@ -198,7 +198,7 @@ def _copy(path: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _transaction(path: Path) -> Generator[Connection]:
-    engine = open_sqlite(path)
+    engine = open_sqlite(path, connections=1)
     try:
         with engine.execution_options(**FOR_WRITING).begin() as connection:
             yield connection

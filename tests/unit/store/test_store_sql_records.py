@@ -31,14 +31,15 @@ async def test_a_full_database_says_so_and_keeps_what_it_has(store: Store) -> No
     await store.records.add([filed("a")])
     pages = await store.database.read(lambda connection: connection.scalar(text("PRAGMA page_count")))
 
-    @event.listens_for(store.database._engine, "begin")
     def shrink(connection: Any) -> None:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 1}")
+
+    event.listen(store.database._writer._engine, "begin", shrink)
 
     with pytest.raises(StorageFull):
         await store.records.add([filed("b"), with_summary(filed("c"), "x" * 100_000)])
 
-    event.remove(store.database._engine, "begin", shrink)
+    event.remove(store.database._writer._engine, "begin", shrink)
     assert await store.records.get(ADA, "art_a") == filed("a")
     with pytest.raises(ArtifactNotFound):
         await store.records.get(ADA, "art_b")
@@ -60,11 +61,13 @@ async def test_every_look_at_an_artifact_or_run_names_tenant_user_and_session(st
     await store.records.add([filed("a")])
     said: list[str] = []
 
-    @event.listens_for(store.database._engine, "before_cursor_execute")
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if statement.startswith("SELECT"):
             said.append(statement)
 
+    engines = (store.database._engine, store.database._writer._engine)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
     await store.records.get(ADA, "art_a")
     await store.records.page(ADA, limit=1)
     await store.log.after(ADA, 0, limit=1)
@@ -73,7 +76,8 @@ async def test_every_look_at_an_artifact_or_run_names_tenant_user_and_session(st
         with pytest.raises(Exception, match="No execution"):
             await ask(ADA, ExecutionId("exc_1"))
 
-    event.remove(store.database._engine, "before_cursor_execute", note)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
     assert len(said) == 8
     for statement in said:
         condition = statement.partition("WHERE")[2]

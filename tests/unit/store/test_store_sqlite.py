@@ -24,7 +24,7 @@ class Lined:
             connection.execute("CREATE TABLE seen (name TEXT PRIMARY KEY)")
         self.path, self.database, self.commits = path, SqliteDatabase(path), 0
         self.is_at_gate, self.gate = threading.Event(), threading.Event()
-        event.listen(self.database._engine, "commit", self._count)
+        event.listen(self.database._writer._engine, "commit", self._count)
 
     def _count(self, connection: Connection) -> None:
         if "handiwork_writes" in connection.get_execution_options():
@@ -133,10 +133,10 @@ async def test_a_commit_that_fails_is_told_to_all_and_not_tried_again(lined: Lin
     head = await lined.hold_up()
     tasks = [asyncio.ensure_future(lined.database.write(put(name))) for name in "ab"]
     await asyncio.sleep(0)
-    event.listen(lined.database._engine, "commit", refuse)
+    event.listen(lined.database._writer._engine, "commit", refuse)
     lined.gate.set()
     told = await asyncio.gather(head, *tasks, return_exceptions=True)
-    event.remove(lined.database._engine, "commit", refuse)
+    event.remove(lined.database._writer._engine, "commit", refuse)
     assert [type(each) for each in told] == [StorageFailed] * 3
     assert (tried, lined.names()) == (["commit"] * 2, [])  # One for the head of the line, one for the two behind it.
 

@@ -76,7 +76,7 @@ def test_the_tables_made_without_alembic_are_those_that_its_steps_make(path: Pat
     stepped = tmp_path / "stepped.db"
     config = Config()
     config.set_main_option("script_location", str(HISTORY.folder))
-    engine = open_sqlite(stepped)
+    engine = open_sqlite(stepped, connections=1)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -172,7 +172,7 @@ def test_every_connection_survives_the_loss_of_power_checks_references_and_wipes
     path: Path, options: Mapping[str, Any]
 ) -> None:
     upgrade(path)
-    engine = open_sqlite(path)
+    engine = open_sqlite(path, connections=1)
     with engine.execution_options(**options).connect() as connection:
         answers = [
             connection.scalar(text(f"PRAGMA {name}"))

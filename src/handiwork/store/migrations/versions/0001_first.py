@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from handiwork.store.tables import UtcTime
+from handiwork.store.tables import WITHOUT_ROWID, UtcTime
 
 revision = "0001"
 down_revision = None
@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_artifacts"),
         sa.UniqueConstraint("tenant", "user", "session", "handle", name="uq_artifacts_tenant_user_session_handle"),
         sa.CheckConstraint("head >= 1", name=op.f("ck_artifacts_head")),
+        **WITHOUT_ROWID,
     )
     op.create_index(
         "ix_artifacts_tenant_user_session_created_at_ordinal_id",
@@ -36,7 +37,7 @@ def upgrade() -> None:
         ["tenant", "user", "session", "created_at", "ordinal", "id"],
     )
     op.create_index("ix_artifacts_expires_at", "artifacts", ["expires_at"])
-    op.create_index("ix_artifacts_purged_at", "artifacts", ["purged_at"])
+    _index_where_set("artifacts", "purged_at")
     op.create_table(
         "versions",
         sa.Column("artifact_id", sa.String(64), nullable=False),
@@ -60,8 +61,9 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("number >= 1", name=op.f("ck_versions_number")),
         sa.CheckConstraint("size >= 0", name=op.f("ck_versions_size")),
+        **WITHOUT_ROWID,
     )
-    op.create_index("ix_versions_execution_id", "versions", ["execution_id"])
+    _index_where_set("versions", "execution_id")
     op.create_table(
         "executions",
         sa.Column("id", sa.String(64), nullable=False),
@@ -73,6 +75,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(64)),
         sa.Column("cancel_requested", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_executions"),
+        **WITHOUT_ROWID,
     )
     op.create_index(
         "ix_executions_tenant_user_session_created_at_id",
@@ -96,6 +99,7 @@ def _sessions_and_events() -> None:
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("updated_at", UtcTime, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "user", "session", name="pk_sessions"),
+        **WITHOUT_ROWID,
     )
     op.create_index("ix_sessions_tenant_user_updated_at", "sessions", ["tenant", "user", "updated_at"])
     op.create_table(
@@ -109,6 +113,7 @@ def _sessions_and_events() -> None:
         sa.Column("at", UtcTime, nullable=False),
         sa.Column("facts", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "user", "session", "seq", name="pk_events"),
+        **WITHOUT_ROWID,
     )
     op.create_index("ix_events_at", "events", ["at"])
 
@@ -120,6 +125,7 @@ def _keys_and_erasures() -> None:
         sa.Column("at", UtcTime, nullable=False),
         sa.Column("last_seq", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("place", name="pk_erasures"),
+        **WITHOUT_ROWID,
     )
     op.create_table(
         "keys",
@@ -135,6 +141,7 @@ def _keys_and_erasures() -> None:
         sa.Column("expires_at", UtcTime),
         sa.Column("revoked_at", UtcTime),
         sa.PrimaryKeyConstraint("id", name="pk_keys"),
+        **WITHOUT_ROWID,
     )
     op.create_index("ix_keys_tenant_created_at", "keys", ["tenant", "created_at"])
 
@@ -142,6 +149,11 @@ def _keys_and_erasures() -> None:
 def downgrade() -> None:
     for table in ("versions", "artifacts", "executions", "events", "sessions", "erasures", "keys"):
         op.drop_table(table)
+
+
+def _index_where_set(table: str, column: str) -> None:
+    is_set = sa.text(f"{column} IS NOT NULL")
+    op.create_index(f"ix_{table}_{column}", table, [column], sqlite_where=is_set, postgresql_where=is_set)
 
 
 def _scope() -> tuple[sa.Column[str], ...]:
