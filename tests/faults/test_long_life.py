@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from jails import descendants, eventually, open_descriptors
 
 from handiwork.model import MIB, Level, Limits, Status
 from handiwork.sandbox.local import LocalSandbox, Policy
 from handiwork.sandbox.sandbox import Input, Job, Places
+from security.jails import descendants, eventually, open_descriptors
 
 RUNS = 1000
 TOGETHER = 3

@@ -1,6 +1,10 @@
-"""The core probes once more where the server is no root and has no control group: a copy of the interpreter
-runs an engine as an ordinary user of the host, and what it may not touch belongs to others or to that user."""
+"""The core probes once more where the server is no root, without a control group and with one that was handed to it.
 
+A copy of the interpreter runs an engine as an ordinary user of the host, and what it may not touch belongs to others or
+to that user.
+"""
+
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +21,7 @@ import pytest
 from jails import descendants
 
 import handiwork
+from handiwork.sandbox import cgroups
 
 pytestmark = [pytest.mark.linux, pytest.mark.root]
 USER = 1234
@@ -66,28 +71,69 @@ def python() -> Generator[Path]:
         yield place / "env/bin/python"
 
 
-@pytest.fixture(scope="module", params=["full", "unprivileged"])
-def told(request: pytest.FixtureRequest, python: Path) -> Told:
+@contextlib.contextmanager
+def delegated() -> Generator[list[Path]]:
+    """A control group that belongs to the user, by the files through which a process gets into it."""
+    found = cgroups.find(membership=Path("/proc/self/cgroup").read_text(encoding="utf-8"))
+    if found is None:
+        pytest.skip("gap: there is no control group that could be handed to a user")
+    folders = [place / f"user-{USER}" for place in {found.memory, found.pids, found.cpu} if place is not None]
+    try:
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+            for path in (folder, *folder.glob("cgroup.*")):
+                os.chown(path, USER, USER)
+        yield [folder / "cgroup.procs" for folder in folders]
+    finally:
+        for folder in folders:
+            folder.rmdir()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(level, memory_by) for level in ("full", "unprivileged") for memory_by in ("watch", "cgroup")],
+    ids="-".join,
+)
+def told(request: pytest.FixtureRequest, python: Path) -> Generator[Told]:
     """What the probes came to at a level, name by name."""
+    level, memory_by = request.param
+    if memory_by == "watch":
+        yield _probed(python, level, memory_by, [])
+        return
+    with delegated() as groups:
+        yield _probed(python, level, memory_by, groups)
+
+
+def _probed(python: Path, level: str, memory_by: str, groups: list[Path]) -> Told:
     place = python.parents[2]
-    data = place / "home" / request.param
-    command = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env", "-i", f"HOME={place / 'home'}"]
-    command += ["PATH=/usr/bin:/bin", str(python), str(place / "probes.py"), request.param, str(data)]
+    data = place / "home" / f"{level}-{memory_by}"
+    enter = "".join(f"echo $$ > {group}; " for group in groups)
+    command = ["sh", "-c", f'{enter}exec "$@"', "sh"]
+    command += [
+        "setpriv",
+        f"--reuid={USER}",
+        f"--regid={USER}",
+        "--clear-groups",
+        "env",
+        "-i",
+        f"HOME={place / 'home'}",
+    ]
+    command += ["PATH=/usr/bin:/bin", str(python), str(place / "probes.py"), level, str(data)]
     paths = [str(place / "home/private.txt"), str(data / "handiwork.db"), "/etc/hostname", "/etc/passwd"]
     done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=50, check=False, cwd=place)
     if "isolation_unavailable" in done.stdout or "IsolationUnavailable" in done.stdout:
-        pytest.skip(f"gap: as an ordinary user `{request.param}` is not to be had: {done.stdout[-400:]}")
+        pytest.skip(f"gap: as an ordinary user `{level}` is not to be had: {done.stdout[-400:]}")
     assert done.returncode == 0, done.stderr[-2000:]
     assert (place / "home/private.txt").read_text(encoding="utf-8") == "canary of the user"
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["probe"] for line in lines] == list(ordinary_probes.PROBES)
-    return {line["probe"]: line | {"level": request.param} for line in lines}
+    return {line["probe"]: line | {"level": level, "asked": memory_by} for line in lines}
 
 
-def test_a_chart_is_drawn_behind_all_walls_with_memory_watched(told: Told) -> None:
+def test_a_chart_is_drawn_behind_all_walls_with_memory_bounded(told: Told) -> None:
     chart = told["chart"]
 
-    assert (chart["status"], chart["files"], chart["memory_by"]) == ("succeeded", ["c.png"], "watch")
+    assert (chart["status"], chart["files"], chart["memory_by"]) == ("succeeded", ["c.png"], chart["asked"])
     assert {"landlock", "seccomp", "capabilities", "noNewPrivileges"} <= set(chart["walls"])
     assert ("privateRoot" in chart["walls"]) == (chart["level"] == "full")
     assert chart["stdout"].startswith("1000 2\n" if chart["level"] == "full" else f"{USER} ")
@@ -127,7 +173,7 @@ def test_a_bomb_of_processes_or_threads_stays_within_its_limit(told: Told, probe
     bomb = told[probe]
 
     assert bomb["status"] in ("succeeded", "failed", "timed_out", "out_of_memory", "killed")
-    if (probe, told["chart"]["level"]) == ("thread bomb", "unprivileged"):
+    if (probe, bomb["level"], bomb["asked"]) == ("thread bomb", "unprivileged", "watch"):
         # Nothing but a look from time to time counts the threads there, so the job is ended, not held.
         assert bomb["status"] == "killed"
         return
@@ -148,6 +194,9 @@ def test_rights_that_a_job_takes_away_do_not_break_the_harvest(told: Told, probe
 
 @pytest.mark.parametrize("probe", ["shared memory", "hidden pages"])
 def test_pages_cannot_be_held_where_looking_does_not_find_them(told: Told, probe: str) -> None:
+    if told[probe]["asked"] == "cgroup":
+        assert told[probe]["status"] == "out_of_memory", "a group counts them wherever they are"
+        return
     assert told[probe]["status"] == "failed"
     assert "PermissionError" in told[probe]["stderr"]
 
