@@ -3,8 +3,9 @@
 What is promised of them is proved of the real ones in `tests/contract`.
 """
 
+import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -31,10 +32,17 @@ class MemoryRecords:
         self.previews: dict[tuple[ArtifactId, int], Preview | None] = {}
 
     async def add(
-        self, entries: Sequence[Filed], *, execution: Execution | None = None, terms: Terms | None = None
+        self,
+        entries: Sequence[Filed],
+        *,
+        execution: Execution | None = None,
+        terms: Terms | None = None,
+        until: Callable[[], object] | None = None,
     ) -> None:
         self.tried += [entry.artifact.handle for entry in entries]
         self.terms = terms
+        if until is not None:
+            await asyncio.to_thread(until)
         if self.failure is not None:
             raise self.failure
         if self.taken:

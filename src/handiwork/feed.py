@@ -97,15 +97,17 @@ class Feed:
                 yield event
                 seen = event.seq
             while not self._is_closed:
-                news, told = channel.news, channel.passed
+                news, told, last = channel.news, channel.passed, channel.last
                 # First, because the end of a run is an event.
                 for output in channel.newer(passed):
                     yield output
                 passed = told
-                if channel.last is not None and channel.last > seen:
-                    for event in await self._missed(scope, channel, seen, channel.last):
-                        yield event
-                        seen = event.seq
+                if last is not None and last > seen:
+                    for event in await self._missed(scope, channel, seen, channel.last or last):
+                        # What is newer comes after what was written before it.
+                        if event.seq <= last:
+                            yield event
+                            seen = event.seq
                 elif channel.failure is not None:
                     raise channel.failure
                 else:

@@ -25,7 +25,7 @@ class Kept:
 
 
 def kept_of(run: Run, type_: ArtifactType, provenance: Provenance) -> Kept:
-    """Sort what a run left. It looks into each file, so call it in a thread."""
+    """Sort what a run left. It looks into each file: call it in a thread, unless there is little to see."""
     drafts: list[Draft] = []
     refused = list(run.outcome.refused)
     for output, name in _named(run.outputs):

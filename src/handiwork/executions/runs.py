@@ -27,7 +27,7 @@ from handiwork.executions.limits import LimitPolicy
 from handiwork.executions.outputs import kept_of
 from handiwork.executions.queue import Turns
 from handiwork.ids import ExecutionId
-from handiwork.model import MIB, Execution, Limits, Outcome, Principal, ProgramError, Provenance, Reach, Scope
+from handiwork.model import KIB, MIB, Execution, Limits, Outcome, Principal, ProgramError, Provenance, Reach, Scope
 from handiwork.sandbox.sandbox import PROGRAM_NAME, Job, Piece, Run, Sandbox
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.records import Records
@@ -37,7 +37,7 @@ from handiwork.versions.creation import Creation
 
 LONGEST_CODE_BYTES = 4 * MIB
 LOOK_SECONDS = 0.5
-FEW, SMALL_BYTES = 8, MIB
+FEW, SMALL_BYTES = 4, 64 * KIB
 # After something that nobody has foreseen, so that it does not fill the log.
 PAUSE_SECONDS = 5.0
 MOST_UNSETTLED = 256
@@ -291,7 +291,7 @@ class Runs:
                 noted.exception()  # Looked at: what failed is told by the `await` above, or by what came before it.
 
     async def _keep(self, begun: _Begun, run: Run) -> Execution:
-        # To look into a few small files takes less time than asking a thread to.
+        # To look into a few small files takes less time than asking a thread for it.
         is_small = len(run.outputs) <= FEW and sum(output.size for output in run.outputs) <= SMALL_BYTES
         looked_at = (run, self.type, begun.provenance)
         kept = kept_of(*looked_at) if is_small else await in_thread(kept_of, *looked_at)

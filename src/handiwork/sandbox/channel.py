@@ -122,8 +122,10 @@ class Tail:
         except BlockingIOError:
             return
         if not data:
-            self._tell(is_last=True)
-            self.close()
+            try:
+                self._tell(is_last=True)
+            finally:
+                self.close()
             return
         room = self._limit - len(self._kept)
         self._kept += data[:room]
@@ -139,10 +141,20 @@ class Tail:
         if not is_last and end - self._told < TOLD_BYTES:
             # The rest of the line may come yet.
             end = max(self._kept.rfind(b"\n", self._told) + 1, self._told)
-        begin = max(self._told, end - TOLD_BYTES)
+        elif not is_last:
+            end = _whole(self._kept, end)
+        begin = max(self._told, _whole(self._kept, max(0, end - TOLD_BYTES)))
         self._told = end
         if begin < end:
             self._listener(begin, bytes(self._kept[begin:end]).decode("utf-8", "replace"))
+
+
+def _whole(text: bytearray, place: int) -> int:
+    """Return the place, or that of the character's beginning in whose middle it is; a character has 4 bytes at most."""
+    for back in range(min(4, place)):
+        if place - back == len(text) or text[place - back] & 0xC0 != 0x80:
+            return place - back
+    return place
 
 
 async def readable(descriptor: int) -> None:

@@ -26,6 +26,7 @@ from handiwork.tasks import to_the_end
 
 READY_SECONDS = 20.0
 END_SECONDS = 5.0
+ORDER_SECONDS = 5.0
 _LOOKS, _LOOK_SECONDS = 20, 0.0003
 
 
@@ -99,6 +100,7 @@ class Child:
             async with asyncio.timeout(READY_SECONDS):
                 await child._become_ready()
         except TimeoutError as late:
+            interpreter.kill()
             await to_the_end(child.discard())
             raise SandboxBroken(f"a child was not ready within {READY_SECONDS:g} s") from late
         except BaseException:
@@ -122,7 +124,10 @@ class Child:
         self._resident_bytes = int(ready.message["resident_bytes"])
         self.idle_cpu_seconds = float(ready.message["cpu_seconds"])
         self.walls = walls.prove(ready.pid, self._level, ready.message["walls"])
-        self._departure = Departure(ready.pid)
+        try:
+            self._departure = Departure(ready.pid)
+        except (OSError, LookupError) as gone:
+            raise SandboxBroken("a child died when it was ready") from gone
 
     async def _expect(self, what: str) -> Received:
         received = await self._channel.receive()
@@ -157,8 +162,9 @@ class Child:
         self.stdout.keep(stdout_bytes)
         self.stderr.keep(stdout_bytes)
         try:
-            await self._channel.send(order)
-        except ConnectionError as gone:
+            async with asyncio.timeout(ORDER_SECONDS):
+                await self._channel.send(order)
+        except (ConnectionError, TimeoutError) as gone:
             raise ChildGone from gone
 
     async def verdict(self) -> Verdict | None:
@@ -189,8 +195,8 @@ class Child:
             await self.stdout.ended()
             await self.stderr.ended()
             for _ in range(_LOOKS):
-                cpu_seconds = seen.cpu_seconds()
-                if cpu_seconds is not None and group.tasks() == 1:
+                cpu_seconds = seen.cpu_seconds(group.tasks)
+                if cpu_seconds is not None:
                     self.has_ended = True
                     return Verdict(wait_status=0, began=True, cpu_seconds=cpu_seconds, peak_bytes=0, words="")
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -8,6 +8,7 @@ could touch the job's files. All this is read from the kernel; what a job says a
 
 import os
 import select
+from collections.abc import Callable
 from pathlib import Path
 
 _EXIT_CODE, _CODE_START = 49, 23  # places in /proc/PID/stat behind the name
@@ -20,17 +21,25 @@ class Departure:
 
     def __init__(self, pid: int) -> None:
         self._proc = Path(f"/proc/{pid}")
-        self._process = os.pidfd_open(pid)  # as long as it is not told of an end, the number is that of this process
-        # To whom the kernel does not tell where the code lies, it does not tell the exit code either, and says 0.
-        self.can_be_seen = int(self._stat()[_CODE_START]) > 1
+        # As long as it tells of no end, the number is that of this process.
+        self._process = os.pidfd_open(pid)
+        try:
+            # To whom the kernel does not tell where the code lies, it does not tell the exit code either, and says 0.
+            self.can_be_seen = int(self._stat()[_CODE_START]) > 1
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         if self._process >= 0:
             os.close(self._process)
             self._process = -1
 
-    def cpu_seconds(self) -> float | None:
-        """Return the processor time of a process that has left by itself and successfully; None of any other."""
+    def cpu_seconds(self, tasks: Callable[[], int | None]) -> float | None:
+        """Return the processor time of a process that has left by itself and successfully; None of any other.
+
+        `tasks` counts those of its control group: it must be the only one, and still be there when that was counted.
+        """
         try:
             if int((self._proc / "statm").read_text(encoding="ascii").split()[0]):
                 return None
@@ -38,7 +47,7 @@ class Departure:
             of_its_thread = int((self._proc / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
         except (OSError, ValueError, IndexError):
             return None
-        if int(facts[_EXIT_CODE]) or self._is_over():
+        if int(facts[_EXIT_CODE]) or tasks() != 1 or self._is_over():
             return None
         ticks = [int(facts[place]) / _TICKS_PER_SECOND for place in (_USER, _SYSTEM)]
         of_children = [int(facts[place]) / _TICKS_PER_SECOND for place in (_USER_OF_CHILDREN, _SYSTEM_OF_CHILDREN)]

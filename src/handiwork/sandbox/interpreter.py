@@ -21,6 +21,7 @@ from handiwork.sandbox.channel import Channel, readable
 from handiwork.tasks import to_the_end
 
 START_SECONDS = 60.0
+RETIRE_SECONDS = 24 * 3600.0
 ONE_THREAD = MappingProxyType({f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "NUMEXPR")})
 _LAST_WORDS = 2_000
 
@@ -71,18 +72,28 @@ class WarmInterpreter:
         return time.monotonic() - self._began
 
     async def retire(self) -> None:
-        """Fork no more, and return when the last of the children has ended; none of them is disturbed."""
-        async with self._starting:
-            process, channel = self._process, self._channel
-            if process is None or channel is None:
+        """Fork no more, and return when the last of the children has ended; none of them is disturbed.
+
+        Nobody may ask for a child any more. Jobs have a deadline, and so has this: `RETIRE_SECONDS`, then it is stopped.
+        """
+        async with self._asking:
+            if self._process is None or self._channel is None:
                 return
-            channel.close()
-            pidfd = os.pidfd_open(process.pid)
-            try:
+            self._channel.close()
+            pidfd = os.pidfd_open(self._process.pid)
+        try:
+            async with asyncio.timeout(RETIRE_SECONDS):
                 await readable(pidfd)
-            finally:
-                os.close(pidfd)
-            await self._stop()
+        except TimeoutError:
+            pass
+        finally:
+            os.close(pidfd)
+        await self.aclose()
+
+    def kill(self) -> None:
+        """End it because it does not answer; who needs it next starts it again."""
+        if self._process is not None:
+            self._process.kill()
 
     async def aclose(self) -> None:
         async with self._starting:

@@ -73,7 +73,7 @@ class LocalSandbox:
     def __init__(self, policy: Policy, places: Places) -> None:
         self._policy = policy
         self._fonts = places.fonts
-        self._ready = ReadyChildren(self._made_ahead, size=policy.ready)
+        self._ready = ReadyChildren(self._made_ahead, size=policy.ready, give_up=self._give_up)
         self._interpreters = Renewal(
             lambda: WarmInterpreter(fonts=places.fonts, cache=places.cache / "matplotlib"),
             after_jobs=policy.renew_after_jobs,
@@ -100,13 +100,14 @@ class LocalSandbox:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._interpreters.close()
-        await self._ready.close()
-        if self._clearing:
-            await to_the_end(asyncio.wait(set(self._clearing)))
-        await self._interpreters.current.aclose()
-        if self._workspace is not None:
-            await asyncio.to_thread(self._workspace.close)
+        # Whatever one of them raises, and whoever stops waiting: all the others are closed too.
+        async with contextlib.AsyncExitStack() as closing:
+            if self._workspace is not None:
+                closing.push_async_callback(in_thread, self._workspace.close)
+            closing.push_async_callback(lambda: to_the_end(self._interpreters.current.aclose()))
+            closing.push_async_callback(self._cleared)
+            closing.push_async_callback(lambda: to_the_end(self._ready.close()))
+            closing.push_async_callback(self._interpreters.close)
 
     @property
     def libraries(self) -> Mapping[str, str]:
@@ -162,6 +163,8 @@ class LocalSandbox:
     async def _done_in(self, held: Held, job: Job, base: _Base) -> tuple[Held, Run]:
         try:
             with _host_errors():
+                if held.group is not None and job.limits != self._policy.usual:
+                    await in_thread(held.group.limit, job.limits)
                 await held.place.fill(job.inputs)
                 assert held.child is not None
                 return held, await self._carry_out(job, base, held.child, held.group, held.place)
@@ -175,13 +178,7 @@ class LocalSandbox:
         self._interpreters.count_job()
         if not is_usual(base.ground, limits, self._policy.usual):
             return await self._made(base, limits)
-        held = await self._ready.take()
-        if held is None:
-            held = await self._made(base, limits)
-        elif held.group is not None and limits != self._policy.usual:
-            with _host_errors():
-                held.group.limit(limits)
-        return held
+        return await self._ready.take() or await self._made(base, limits)
 
     async def _made_ahead(self) -> Held:
         base = await self._started()
@@ -208,11 +205,19 @@ class LocalSandbox:
             if held.child is not None and not held.child.has_ended:
                 await held.end()
         finally:
-            clearing = asyncio.create_task(held.release())
-            self._clearing.add(clearing)
-            clearing.add_done_callback(self._cleared)
+            self._give_up(held)
 
-    def _cleared(self, clearing: "asyncio.Task[None]") -> None:
+    def _give_up(self, held: Held) -> None:
+        """End and remove it while others go on."""
+        clearing = asyncio.create_task(held.release())
+        self._clearing.add(clearing)
+        clearing.add_done_callback(self._note_cleared)
+
+    async def _cleared(self) -> None:
+        if self._clearing:
+            await to_the_end(asyncio.wait(set(self._clearing)))
+
+    def _note_cleared(self, clearing: "asyncio.Task[None]") -> None:
         self._clearing.discard(clearing)
         if not clearing.cancelled() and (failure := clearing.exception()) is not None:
             log.warning("What a job has left could not be removed: %s", failure)

@@ -6,7 +6,7 @@ How one is made is the caller's; here is known how many wait, which goes next, a
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from handiwork.errors import HandiworkError
@@ -58,12 +58,13 @@ class ReadyChildren:
     before that only for the sake of the next who comes and would find none.
     """
 
-    def __init__(self, make: Callable[[], Awaitable[Held]], *, size: int) -> None:
-        self._make, self._size = make, size
+    def __init__(self, make: Callable[[], Awaitable[Held]], *, size: int, give_up: Callable[[Held], None]) -> None:
+        """`make` makes one; `give_up` ends one that nobody will use."""
+        self._make, self._size, self._give_up = make, size, give_up
         self._waiting: deque[Held] = deque()
         self._making: asyncio.Task[None] | None = None
         self._came = asyncio.Event()
-        self._is_open = False
+        self._is_open = self._is_closed = False
 
     @property
     def waiting(self) -> int:
@@ -72,8 +73,8 @@ class ReadyChildren:
 
     def begin(self) -> None:
         """Make what is missing, one after the other; what was done before this is answered first."""
-        self._is_open = True
-        if len(self._waiting) < self._size and (self._making is None or self._making.done()):
+        self._is_open = not self._is_closed
+        if self._is_open and len(self._waiting) < self._size and (self._making is None or self._making.done()):
             pause = PAUSE_SECONDS if self._waiting else 0.0
             self._making = asyncio.create_task(self._fill(self._size, after_seconds=pause))
 
@@ -86,7 +87,7 @@ class ReadyChildren:
                     if not self._waiting:
                         self.begin()
                     return held
-                await to_the_end(held.release())
+                self._give_up(held)
             if self._making is None or self._making.done():
                 return None
             self._came.clear()
@@ -100,24 +101,24 @@ class ReadyChildren:
     async def renew(self) -> None:
         """Make new ones, and give up those there were when the new ones are ready: somebody always waits."""
         old = list(self._waiting)
-        await self._fill(len(old) + self._size)
+        await self._fill(self._size, beside=old)
         for held in old:
             if held in self._waiting:
                 self._waiting.remove(held)
-                await to_the_end(held.release())
+                self._give_up(held)
 
     async def close(self) -> None:
-        self._is_open = False
+        self._is_open, self._is_closed = False, True
         if self._making is not None:
             self._making.cancel()
             await to_the_end(asyncio.wait([self._making]))
         while self._waiting:
             await to_the_end(self._waiting.popleft().release())
 
-    async def _fill(self, wanted: int, *, after_seconds: float = 0.0) -> None:
+    async def _fill(self, wanted: int, *, beside: Sequence[Held] = (), after_seconds: float = 0.0) -> None:
         await asyncio.sleep(after_seconds)
         try:
-            while self._is_open and len(self._waiting) < wanted:
+            while self._is_open and sum(held not in beside for held in self._waiting) < wanted:
                 self._waiting.append(await self._make())
                 self._came.set()
         except HandiworkError as failure:

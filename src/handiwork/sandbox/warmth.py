@@ -9,9 +9,13 @@ library only.
 
 import array
 import contextlib
+import errno
 import json
 import mmap
 import os
+import select
+import signal
+import time
 from collections.abc import Callable, Iterator
 
 from handiwork.sandbox import kernel
@@ -21,6 +25,7 @@ Range = tuple[int, int]
 
 _PAGE = mmap.PAGESIZE
 _LARGE = 2 * 1024 * 1024
+_LEARN_SECONDS = 10.0
 _PRESENT, _EXCLUSIVE = 1 << 63, 1 << 56
 # Pages in between that are copied along, because each range is a call to the kernel.
 _GAP = 2 * _PAGE
@@ -34,11 +39,13 @@ class Ranges:
 
     def populate(self) -> None:
         """Get all of it now. A kernel that cannot leaves it to the moment when it is needed."""
-        with contextlib.suppress(OSError):
-            for start, length in self.written:
-                kernel.advise(start, length, kernel.MADV_POPULATE_WRITE)
-            for start, length in self.read:
-                kernel.advise(start, length, kernel.MADV_POPULATE_READ)
+        for ranges, advice in ((self.written, kernel.MADV_POPULATE_WRITE), (self.read, kernel.MADV_POPULATE_READ)):
+            for start, length in ranges:
+                try:
+                    kernel.advise(start, length, advice)
+                except OSError as refused:
+                    if refused.errno == errno.EINVAL:
+                        return
 
 
 def take_large_pages() -> None:
@@ -54,7 +61,13 @@ def take_large_pages() -> None:
 def learn(exercise: "Callable[[], None]") -> Ranges:
     """Let a child do the exercise and return what it needed; nothing, where that cannot be told."""
     ours, theirs = os.pipe()
-    if (pid := os.fork()) == 0:
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(ours)
+        os.close(theirs)
+        return Ranges([], [])
+    if pid == 0:
         try:
             os.close(ours)
             found = _needed(exercise)
@@ -63,13 +76,27 @@ def learn(exercise: "Callable[[], None]") -> Ranges:
         finally:
             os._exit(0)
     os.close(theirs)
-    with os.fdopen(ours) as answer:
-        text = answer.read()
-    os.waitpid(pid, 0)
-    if not text:
+    try:
+        written, read = json.loads(_told(ours))
+    except ValueError:
         return Ranges([], [])
-    written, read = json.loads(text)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
     return Ranges([(start, length) for start, length in written], [(start, length) for start, length in read])
+
+
+def _told(descriptor: int) -> bytes:
+    """Return what comes until its end, or what has come when it takes too long."""
+    told, end = b"", time.monotonic() + _LEARN_SECONDS
+    with os.fdopen(descriptor, "rb", buffering=0) as answer:
+        while select.select([answer], [], [], max(0.0, end - time.monotonic()))[0]:
+            data = answer.read(65536)
+            if not data:
+                break
+            told += data
+    return told
 
 
 def _needed(exercise: "Callable[[], None]") -> "tuple[list[Range], list[Range]]":

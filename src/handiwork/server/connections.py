@@ -22,8 +22,8 @@ LONGEST_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 20.0
 MOST_DESCRIPTORS = 65_536
 MOST_CONNECTIONS = 8192
-# For the store, for programs that run, and for what each request opens.
-KEPT_DESCRIPTORS = 384
+# For the store, for programs that run or are ready, a dozen each, and for what each request opens.
+KEPT_DESCRIPTORS = 512
 # So many more are listened to as long as it takes to tell them.
 MOST_TURNED_AWAY = 64
 

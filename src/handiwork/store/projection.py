@@ -61,7 +61,8 @@ class Projections:
     def _write_all(self) -> None:
         self._hurry.wait(TOGETHER_SECONDS)
         while artifact := self._next():
-            with contextlib.suppress(OSError):
+            # Nobody waits for it, and the next ones are described all the same.
+            with contextlib.suppress(OSError, ValueError):
                 folder = self._root / artifact_prefix(artifact.scope, artifact.id)
                 _write(folder / FILE_NAME, json.dumps(_described(artifact), ensure_ascii=False, indent=2))
 
@@ -104,6 +105,10 @@ def _make(path: Path, data: bytes) -> None:
     # The folder is only there once the bytes are.
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, data)
+        is_whole = os.write(descriptor, data) == len(data)
+    except OSError:
+        is_whole = False
     finally:
         os.close(descriptor)
+    if not is_whole:
+        path.unlink(missing_ok=True)

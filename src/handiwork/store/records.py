@@ -3,7 +3,7 @@
 A foreign artifact answers exactly like a missing one, because the scope is part of every query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -84,11 +84,18 @@ class Records(Protocol):
     """
 
     async def add(
-        self, entries: Sequence[Filed], *, execution: Execution | None = None, terms: Terms | None = None
+        self,
+        entries: Sequence[Filed],
+        *,
+        execution: Execution | None = None,
+        terms: Terms | None = None,
+        until: Callable[[], object] | None = None,
     ) -> None:
         """Add new artifacts with their first versions, whose bytes are stored already; all of them or none.
 
-        The `execution` that made them is recorded with them, or brought up to date if it is known.
+        The `execution` that made them is recorded with them, or brought up to date if it is known. Bytes that are still
+        on their way are waited for by `until`: it is called in a thread when everything is written and before it
+        counts, and what it raises takes everything back.
 
         Raises:
             HandleTaken: another artifact of the session has this handle.

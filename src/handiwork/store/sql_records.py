@@ -1,6 +1,6 @@
 """Artifacts in a SQL database. Runs are known to `sql_executions`, and what ends to `sql_expiry`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -51,13 +51,21 @@ class SqlRecords:
         self._database, self._clock = database, clock
 
     async def add(
-        self, entries: Sequence[Filed], *, execution: Execution | None = None, terms: Terms | None = None
+        self,
+        entries: Sequence[Filed],
+        *,
+        execution: Execution | None = None,
+        terms: Terms | None = None,
+        until: Callable[[], object] | None = None,
     ) -> None:
+        def write(connection: Connection) -> None:
+            _add(connection, entries, execution, terms or Terms(), self._clock())
+            if until is not None:
+                until()
+
         _refuse_a_handle_twice(entries)
         try:
-            await self._database.write(
-                lambda connection: _add(connection, entries, execution, terms or Terms(), self._clock())
-            )
+            await self._database.write(write)
         except IntegrityError as error:
             # Which constraint it was is told in each database's own prose; a look at the rows is plain.
             for entry in entries:

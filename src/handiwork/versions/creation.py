@@ -3,6 +3,9 @@
 Which bytes are wanted is decided by the callers; where they go is the store's.
 """
 
+import asyncio
+import concurrent.futures
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,6 +18,7 @@ from handiwork.errors import (
     InvalidName,
     QuotaExceeded,
     ScopeErased,
+    StorageFailed,
     StorageFull,
     TookTooLong,
     UnsupportedFormat,
@@ -23,7 +27,7 @@ from handiwork.ids import ArtifactId, new_handle
 from handiwork.media.detection import detect
 from handiwork.media.formats import Format
 from handiwork.model import Artifact, Execution, Provenance, Scope, Version
-from handiwork.store.blobs import Blobs
+from handiwork.store.blobs import Blobs, Stored
 from handiwork.store.keys import BlobKey, blob_key
 from handiwork.store.projection import Projections
 from handiwork.store.records import Filed, Quota, Records, Terms
@@ -35,6 +39,8 @@ from handiwork.versions.content import Bytes
 HANDLE_ATTEMPTS = 8
 AT_HAND_BYTES = 64 * 1024
 LONGEST_NAME = 255
+# Of bytes at hand; a disk that takes longer is broken, and the database must not wait for it.
+LONGEST_PUT_SECONDS = 30.0
 LONGEST_TITLE = 300
 
 
@@ -111,70 +117,73 @@ class Creation:
         formats = await _admitted(drafts)
         if self.space is not None and drafts:
             await self.space.demand()
-        stored: list[BlobKey] = []
-        try:
-            filed = [await self._put(scope, d, f, stored) for d, f in zip(drafts, formats, strict=True)]
-        except BaseException:
-            await self._forget(stored)
-            raise
-        try:
-            # Cut in two, nobody could tell whether the commit took place and the bytes are needed.
-            filed = await to_the_end(self._commit(filed, execution, terms))
-        except (HandleTaken, QuotaExceeded, ScopeErased, StorageFull, TookTooLong):
-            # Not after `StorageFailed`: a record that could not be synced may come back, and needs its bytes then.
-            await self._forget(stored)
-            raise
+        entries = [self._entry(scope, d, f) for d, f in zip(drafts, formats, strict=True)]
+        if drafts and all(_is_at_hand(draft.content) for draft in drafts):
+            filed = await to_the_end(self._file_together(entries, execution, terms))
+        else:
+            filed = await self._file_in_turn(entries, execution, terms)
         if self.notes is not None:
             for each in filed:
                 self.notes.describe(each.artifact)
         return tuple(each.artifact for each in filed)
 
-    async def _forget(self, stored: Sequence[BlobKey]) -> None:
-        for key in stored:
-            await self.blobs.delete(key)
+    async def _file_in_turn(
+        self, entries: "Sequence[_Entry]", execution: Execution | None, terms: Terms
+    ) -> Sequence[Filed]:
+        """Store the bytes, however long that takes, then their record."""
+        bytes_ = _OnTheirWay(self.blobs)
+        try:
+            filed = [entry.filed(await bytes_.put(entry)) for entry in entries]
+        except BaseException:
+            await bytes_.forget()
+            raise
+        # Cut in two, nobody could tell whether the commit took place and the bytes are needed.
+        return await to_the_end(self._commit(filed, execution, terms, bytes_))
 
-    async def _put(self, scope: Scope, draft: Draft, format_: Format, stored: list[BlobKey]) -> Filed:
-        artifact_id = self.new_id()
-        key = blob_key(scope, artifact_id, 1, draft.name)
-        bytes_ = await self.blobs.put(key, draft.content.chunks())
-        stored.append(key)
+    async def _file_together(
+        self, entries: "Sequence[_Entry]", execution: Execution | None, terms: Terms
+    ) -> Sequence[Filed]:
+        """Store bytes that are few while their record is being written, which counts when they are on the disk."""
+        bytes_ = _OnTheirWay(self.blobs)
+        filed = [entry.filed(_measured(entry.draft.content)) for entry in entries]
+        bytes_.begin(entries)
+        return await self._commit(filed, execution, terms, bytes_)
+
+    def _entry(self, scope: Scope, draft: Draft, format_: Format) -> "_Entry":
         now = self.clock()
         kept_for = self.retention if draft.retention == "default" else draft.retention
-        version = Version(
-            artifact_id=artifact_id,
-            number=1,
-            name=draft.name,
-            media_type=format_.media_type,
-            category=format_.category,
-            size=bytes_.size,
-            sha256=bytes_.sha256,
-            created_at=now,
-            summary=draft.type.summarize(draft.name, format_, bytes_.size),
-            language=draft.language or format_.language,
-            metadata=draft.metadata,
-            provenance=draft.provenance,
-        )
-        artifact = Artifact(
+        artifact_id = self.new_id()
+        return _Entry(
+            draft=draft,
+            format=format_,
             id=artifact_id,
-            handle=new_handle(draft.name),
             scope=scope,
-            type=draft.type.name,
-            title=draft.title or draft.name,
+            key=blob_key(scope, artifact_id, 1, draft.name),
             created_at=now,
-            updated_at=now,
             expires_at=None if kept_for is None else now + kept_for,
-            version=version,
         )
-        return Filed(artifact=artifact, blob_key=key)
 
-    async def _commit(self, filed: list[Filed], execution: Execution | None, terms: Terms) -> list[Filed]:
+    async def _commit(
+        self, filed: list[Filed], execution: Execution | None, terms: Terms, bytes_: "_OnTheirWay"
+    ) -> list[Filed]:
+        try:
+            return await self._recorded(filed, execution, terms, bytes_)
+        except (HandleTaken, QuotaExceeded, ScopeErased, StorageFull, TookTooLong):
+            await bytes_.forget()
+            raise
+        except BaseException:
+            # A record that could not be synced may come back, and needs its bytes then. Without them there is none.
+            if await bytes_.have_failed():
+                await bytes_.forget()
+            raise
+
+    async def _recorded(
+        self, filed: list[Filed], execution: Execution | None, terms: Terms, bytes_: "_OnTheirWay"
+    ) -> list[Filed]:
         for _attempt in range(HANDLE_ATTEMPTS):
+            made = None if execution is None else replace(execution, artifacts=tuple(each.artifact for each in filed))
             try:
-                if execution is None:
-                    await self.records.add(filed, terms=terms)
-                else:
-                    made = tuple(each.artifact for each in filed)
-                    await self.records.add(filed, execution=replace(execution, artifacts=made), terms=terms)
+                await self.records.add(filed, execution=made, terms=terms, until=bytes_.waited_for)
             except HandleTaken as taken:
                 filed = [_renamed(each) if each.artifact.handle == taken.handle else each for each in filed]
             else:
@@ -182,11 +191,113 @@ class Creation:
         raise HandleTaken(filed[0].artifact.handle)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """A draft with all that it becomes, but for its bytes."""
+
+    draft: Draft
+    format: Format
+    id: ArtifactId
+    scope: Scope
+    key: BlobKey
+    created_at: datetime
+    expires_at: datetime | None
+
+    def filed(self, bytes_: Stored) -> Filed:
+        draft = self.draft
+        version = Version(
+            artifact_id=self.id,
+            number=1,
+            name=draft.name,
+            media_type=self.format.media_type,
+            category=self.format.category,
+            size=bytes_.size,
+            sha256=bytes_.sha256,
+            created_at=self.created_at,
+            summary=draft.type.summarize(draft.name, self.format, bytes_.size),
+            language=draft.language or self.format.language,
+            metadata=draft.metadata,
+            provenance=draft.provenance,
+        )
+        artifact = Artifact(
+            id=self.id,
+            handle=new_handle(draft.name),
+            scope=self.scope,
+            type=draft.type.name,
+            title=draft.title or draft.name,
+            created_at=self.created_at,
+            updated_at=self.created_at,
+            expires_at=self.expires_at,
+            version=version,
+        )
+        return Filed(artifact=artifact, blob_key=self.key)
+
+
+class _OnTheirWay:
+    """The bytes of some entries on their way into the store."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._stored: list[BlobKey] = []
+        self._putting: asyncio.Task[None] | None = None
+        self._arrived: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    async def put(self, entry: _Entry) -> Stored:
+        stored = await self._blobs.put(entry.key, entry.draft.content.chunks())
+        self._stored.append(entry.key)
+        return stored
+
+    def begin(self, entries: Sequence[_Entry]) -> None:
+        """Put all of them, while something else is done."""
+        self._putting = asyncio.create_task(self._put_all(entries))
+
+    @property
+    def waited_for(self) -> Callable[[], None] | None:
+        """Return what a thread calls to wait for all that has begun; it raises what putting them has raised."""
+        return None if self._putting is None else self._wait
+
+    async def have_failed(self) -> bool:
+        await self._end()
+        return self._arrived.done() and self._arrived.exception() is not None
+
+    async def forget(self) -> None:
+        """Remove what has arrived. What arrives later yet is an orphan like any other."""
+        await self._end()
+        for key in self._stored:
+            await self._blobs.delete(key)
+
+    def _wait(self) -> None:
+        try:
+            self._arrived.result(LONGEST_PUT_SECONDS)
+        except TimeoutError as late:
+            raise StorageFailed("the blobs", f"they took longer than {LONGEST_PUT_SECONDS:g} s") from late
+
+    async def _end(self) -> None:
+        if self._putting is not None:
+            await asyncio.wait([self._putting], timeout=LONGEST_PUT_SECONDS)
+
+    async def _put_all(self, entries: Sequence[_Entry]) -> None:
+        try:
+            for entry in entries:
+                await self.put(entry)
+        except BaseException as failure:
+            self._arrived.set_exception(failure)
+            if not isinstance(failure, Exception):
+                raise
+        else:
+            self._arrived.set_result(None)
+
+
 async def _admitted(drafts: Sequence[Draft]) -> list[Format]:
     if all(draft.format is not None or _is_at_hand(draft.content) for draft in drafts):
         return [_admit(draft) for draft in drafts]
     # Looking into files waits for the disk.
     return await in_thread(lambda: [_admit(draft) for draft in drafts])
+
+
+def _measured(content: Content) -> Stored:
+    data = content.read_at(0, content.size)
+    return Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 def _is_at_hand(content: Content) -> bool:
