@@ -22,7 +22,7 @@ class Row:
     """A live version, and the row it has, which rises with time."""
 
     id: str
-    number: int
+    made: str
     key: str
     size: int
     sha256: str
@@ -42,7 +42,7 @@ def asked(data: Path, query: str, values: Mapping[str, object] | None = None) ->
 
 def live_rows(data: Path, *, at: datetime | None = None) -> dict[str, Row]:
     query = (
-        "SELECT a.id, a.rowid, v.blob_key, v.size, v.sha256, a.held FROM artifacts a "
+        "SELECT a.id, a.created_at, v.blob_key, v.size, v.sha256, a.held FROM artifacts a "
         f"JOIN versions v ON v.artifact_id = a.id WHERE {LIVE}"
     )
     return {row[0]: Row(*row) for row in asked(data, query, {"now": spelled(at or datetime.now(UTC))})}
@@ -80,11 +80,11 @@ def sha256_of(data: Path, key: str) -> str:
     return hashlib.sha256((data / BLOB_FOLDER / key).read_bytes()).hexdigest()
 
 
-def assert_bytes(data: Path, rows: Mapping[str, Row], *, hashed_from: int = 0) -> None:
-    """Every live row has its bytes; those from a row number on are hashed, the rest has its size."""
+def assert_bytes(data: Path, rows: Mapping[str, Row], *, hashed_from: str = "") -> None:
+    """Every live row has its bytes; those that were made from a moment on are hashed, the rest has its size."""
     for row in rows.values():
         assert (data / BLOB_FOLDER / row.key).stat().st_size == row.size, row
-        if row.number >= hashed_from:
+        if row.made >= hashed_from:
             assert sha256_of(data, row.key) == row.sha256, row
 
 

@@ -94,7 +94,7 @@ async def open_again(data: Path) -> tuple[float, list[str]]:
         return time.perf_counter() - began, state.owners(data)
 
 
-def assert_nothing_lost(data: Path, told: Told, *, hashed_from: int) -> Counter[str]:
+def assert_nothing_lost(data: Path, told: Told, *, hashed_from: str) -> Counter[str]:
     """Hold what is there against what was told; return what the crash has met."""
     rows = state.live_rows(data)
     state.assert_bytes(data, rows, hashed_from=hashed_from)
@@ -137,7 +137,7 @@ async def clean_after_the_grace(data: Path, told: Told) -> int:
         cleaned = await engine.clean()
     assert looked.orphans == cleaned.orphans == len(orphans)
     assert state.blob_keys(data) == state.known_keys(data), "neither an orphan nor a row without bytes is left"
-    assert_nothing_lost(data, told, hashed_from=0)
+    assert_nothing_lost(data, told, hashed_from="")
     state.assert_intact(data)
     return len(orphans)
 
@@ -178,7 +178,7 @@ def test_nothing_that_was_acknowledged_is_lost_when_all_writers_are_killed(
     with ForkServer("kill_writer.py") as server:
         for first in range(0, cycles, CYCLES_OF_A_STORE):
             data, told = tmp_path / f"store-{first}", Told()
-            hashed_from, store = 0, Counter[str]()
+            hashed_from, store = "", Counter[str]()
             for cycle in range(first, min(cycles, first + CYCLES_OF_A_STORE)):
                 run_until_killed(server, data, SEED + cycle, processes=processes, told=told)
                 met["drafts"] += len(state.drafts(data))
@@ -188,7 +188,7 @@ def test_nothing_that_was_acknowledged_is_lost_when_all_writers_are_killed(
                 assert len(owners) == 1, "what the dead have left is swept"
                 assert state.drafts(data) == []
                 store = assert_nothing_lost(data, told, hashed_from=hashed_from)
-                ((hashed_from,),) = state.asked(data, "SELECT coalesce(max(rowid), 0) FROM artifacts")
+                ((hashed_from,),) = state.asked(data, "SELECT coalesce(max(created_at), '') FROM artifacts")
             state.assert_intact(data)
             read += asyncio.run(read_all(data, told))
             met.update(store)

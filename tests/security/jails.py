@@ -21,7 +21,7 @@ from handiwork.engine import Session
 from handiwork.executions.runs import InputReference
 from handiwork.model import MIB, Execution, Level, Limits
 from handiwork.sandbox.local import LocalSandbox
-from handiwork.sandbox.ready import ReadyChildren
+from handiwork.sandbox.ready import Held, ReadyChildren
 from handiwork.settings import Artifacts, Maximum, Settings
 
 BOUND_SECONDS = 5.0
@@ -159,9 +159,14 @@ def interpreters(root: int | None = None) -> list[int]:
 def job_processes(root: int | None = None) -> list[int]:
     """The processes of jobs: all that descend from a warm interpreter, but those that wait for a job."""
     found = [pid for interpreter in interpreters(root) for pid in descendants(interpreter)]
-    waiting = {pid for pid in found if "unix_stream" in _read(Path(f"/proc/{pid}/wchan"))}
-    keepers = {int(facts_of(pid).get("PPid", 0)) for pid in waiting}
-    return [pid for pid in found if pid not in waiting | keepers]
+    if root is None:
+        children = [held.child for held in _ready_children() if held.child is not None]
+        idle = {pid for child in children for pid in (child.pid, child.keeper_pid)}
+    else:
+        # Nobody here knows which they are; one that waits reads its channel.
+        jobs = {pid for pid in found if "unix_stream" in _read(Path(f"/proc/{pid}/wchan"))}
+        idle = jobs | {int(facts_of(pid).get("PPid", 0)) for pid in jobs}
+    return [pid for pid in found if pid not in idle]
 
 
 @asynccontextmanager
@@ -211,8 +216,12 @@ async def settled(jail: Jail) -> None:
 
 def places_of_ready_children() -> list[str]:
     """The names of the folders of all children that wait for a job of this process."""
+    return [held.place.folder.name for held in _ready_children()]
+
+
+def _ready_children() -> list[Held]:
     pools = [found for found in gc.get_objects() if isinstance(found, ReadyChildren)]
-    return [held.place.folder.name for pool in pools for held in pool._waiting]
+    return [held for pool in pools for held in pool._waiting]
 
 
 def held_for_jobs() -> int:

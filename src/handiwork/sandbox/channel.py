@@ -137,23 +137,24 @@ class Tail:
         self._telling = None
         if self._listener is None:
             return
-        end = len(self._kept)
-        if not is_last and end - self._told < TOLD_BYTES:
-            # The rest of the line may come yet.
-            end = max(self._kept.rfind(b"\n", self._told) + 1, self._told)
-        elif not is_last:
-            end = _whole(self._kept, end)
-        begin = max(self._told, _whole(self._kept, max(0, end - TOLD_BYTES)))
+        end = len(self._kept) if is_last else _whole(self._kept, len(self._kept))
+        begin = self._told
+        if end - begin > TOLD_BYTES:
+            # The newest, from the beginning of a line if there is one.
+            begin = _whole(self._kept, end - TOLD_BYTES)
+            begin = self._kept.find(b"\n", begin, end) + 1 or begin
         self._told = end
         if begin < end:
             self._listener(begin, bytes(self._kept[begin:end]).decode("utf-8", "replace"))
 
 
 def _whole(text: bytearray, place: int) -> int:
-    """Return the place, or that of the character's beginning in whose middle it is; a character has 4 bytes at most."""
-    for back in range(min(4, place)):
-        if place - back == len(text) or text[place - back] & 0xC0 != 0x80:
-            return place - back
+    """Return the place, or that of the character before it which is not whole there; one has 4 bytes at most."""
+    for back in range(1, min(4, place) + 1):
+        lead = text[place - back]
+        if lead & 0xC0 != 0x80:
+            length = 1 if lead < 0xC0 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+            return place - back if length > back else place
     return place
 
 

@@ -125,7 +125,7 @@ class Child:
         self.idle_cpu_seconds = float(ready.message["cpu_seconds"])
         self.walls = walls.prove(ready.pid, self._level, ready.message["walls"])
         try:
-            self._departure = Departure(ready.pid)
+            self._departure = Departure(ready.pid, keeper=keeper.pid)
         except (OSError, LookupError) as gone:
             raise SandboxBroken("a child died when it was ready") from gone
 

@@ -19,13 +19,13 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 class Departure:
     """Looks whether the process `pid` has left; close it when done."""
 
-    def __init__(self, pid: int) -> None:
-        self._proc = Path(f"/proc/{pid}")
+    def __init__(self, pid: int, *, keeper: int) -> None:
+        self._proc, self._keeper = Path(f"/proc/{pid}"), Path(f"/proc/{keeper}")
         # As long as it tells of no end, the number is that of this process.
         self._process = os.pidfd_open(pid)
         try:
             # To whom the kernel does not tell where the code lies, it does not tell the exit code either, and says 0.
-            self.can_be_seen = int(self._stat()[_CODE_START]) > 1
+            self.can_be_seen = int(_stat(self._proc)[_CODE_START]) > 1
         except BaseException:
             self.close()
             raise
@@ -41,23 +41,28 @@ class Departure:
         `tasks` counts those of its control group: it must be the only one, and still be there when that was counted.
         """
         try:
-            if int((self._proc / "statm").read_text(encoding="ascii").split()[0]):
+            if int((self._proc / "statm").read_text(encoding="ascii").split()[0]) or tasks() != 1:
                 return None
-            facts = self._stat()
+            facts = _stat(self._proc)
             of_its_thread = int((self._proc / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+            # Whom it has left to the keeper, the keeper has collected by now.
+            of_others = _of_children(facts) + _of_children(_stat(self._keeper))
         except (OSError, ValueError, IndexError):
             return None
-        if int(facts[_EXIT_CODE]) or tasks() != 1 or self._is_over():
+        if int(facts[_EXIT_CODE]) or self._is_over():
             return None
-        ticks = [int(facts[place]) / _TICKS_PER_SECOND for place in (_USER, _SYSTEM)]
-        of_children = [int(facts[place]) / _TICKS_PER_SECOND for place in (_USER_OF_CHILDREN, _SYSTEM_OF_CHILDREN)]
-        return max(of_its_thread, sum(ticks)) + sum(of_children)
-
-    def _stat(self) -> list[str]:
-        text = (self._proc / "stat").read_text(encoding="utf-8", errors="replace")
-        return text.rpartition(")")[2].split()
+        ticks = sum(int(facts[place]) for place in (_USER, _SYSTEM))
+        return max(of_its_thread, ticks / _TICKS_PER_SECOND) + of_others
 
     def _is_over(self) -> bool:
         poll = select.poll()
         poll.register(self._process, select.POLLIN)
         return bool(poll.poll(0))
+
+
+def _stat(process: Path) -> list[str]:
+    return (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+
+
+def _of_children(facts: list[str]) -> float:
+    return sum(int(facts[place]) for place in (_USER_OF_CHILDREN, _SYSTEM_OF_CHILDREN)) / _TICKS_PER_SECOND

@@ -74,7 +74,7 @@ class WarmInterpreter:
     async def retire(self) -> None:
         """Fork no more, and return when the last of the children has ended; none of them is disturbed.
 
-        Nobody may ask for a child any more. Jobs have a deadline, and so has this: `RETIRE_SECONDS`, then it is stopped.
+        Nobody may ask for a child any more. As jobs have a deadline, this has one too: `RETIRE_SECONDS`.
         """
         async with self._asking:
             if self._process is None or self._channel is None:

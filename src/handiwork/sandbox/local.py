@@ -242,7 +242,7 @@ class LocalSandbox:
         judged = outcome.judge(verdict, stop=stop, was_oom_killed=was_oom_killed, surroundings=surroundings)
         # A program that was stopped may have been in the middle of a file.
         ended_by_itself = judged.status in ("succeeded", "failed")
-        gathered = await asyncio.to_thread(_harvested, child.folder, job, base.level)
+        gathered = await in_thread(_harvested, child.folder, job, base.level)
         if ended_by_itself and gathered.is_too_large:
             judged = outcome.too_large(judged, job.limits, gathered)
         result = Outcome(

@@ -30,6 +30,7 @@ class Renewal:
         self._after_jobs, self._after_seconds = after_jobs, after_seconds
         self._jobs = 0
         self._renewing: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self.current = new()
 
     def count_job(self) -> None:
@@ -41,9 +42,11 @@ class Renewal:
             self._renewing = asyncio.create_task(self._renew())
 
     async def close(self) -> None:
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await to_the_end(asyncio.wait([self._renewing]))
+        tasks = [*self._retiring, *([] if self._renewing is None else [self._renewing])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await to_the_end(asyncio.wait(tasks))
 
     async def _renew(self) -> None:
         fresh = self._new()
@@ -59,6 +62,14 @@ class Renewal:
         old, self.current = self.current, fresh
         try:
             await self._taken_over()
-            await old.retire()
         finally:
-            await to_the_end(old.aclose())
+            retiring = asyncio.create_task(_retire(old))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+
+
+async def _retire(old: WarmInterpreter) -> None:
+    try:
+        await old.retire()
+    finally:
+        await to_the_end(old.aclose())

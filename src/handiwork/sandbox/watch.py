@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from handiwork.sandbox.trees import open_folder
+from handiwork.tasks import in_thread
 
 SECONDS = 0.05
 _MOST_PROCESSES = 4096
@@ -38,7 +39,7 @@ class Watcher:
     async def begin(self) -> None:
         """Measure the preloaded interpreter; call it before the job gets its order."""
         if self.memory_bytes is not None:
-            self._base_bytes = await asyncio.to_thread(memory_bytes, self.pid)
+            self._base_bytes = await in_thread(memory_bytes, self.pid)
 
     async def look(self) -> Literal["out_of_memory", "output_too_large", "killed"]:
         """Return what ends the job; with nothing to look at, wait for ever."""
@@ -46,7 +47,7 @@ class Watcher:
             await asyncio.get_running_loop().create_future()
         while True:
             await asyncio.sleep(SECONDS)
-            if (passed := await asyncio.to_thread(self._passed)) is not None:
+            if (passed := await in_thread(self._passed)) is not None:
                 return passed
 
     def _passed(self) -> Literal["out_of_memory", "output_too_large", "killed"] | None:

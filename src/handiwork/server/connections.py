@@ -121,7 +121,9 @@ def raise_descriptor_limit() -> None:
 def bounded_to(share: float) -> type[BoundedProtocol]:
     """Return the protocol for a server that may use this share of the connections that the process can have."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(soft - KEPT_DESCRIPTORS, MOST_CONNECTIONS)
+    # Where there are few, most of them are kept all the same.
+    room = MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(soft - KEPT_DESCRIPTORS, soft // 4)
+    room = min(room, MOST_CONNECTIONS)
 
     class Bounded(BoundedProtocol):
         most_connections = max(int(room * share), 1)

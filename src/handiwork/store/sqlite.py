@@ -168,6 +168,10 @@ class _Writer:
         except IntegrityError:
             raise
         except DBAPIError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+                # SQLite opens what it cannot open for writing for reading alone, and leaves it at that.
+                self._engine.dispose()
+                self._is_settled = False
             raise database_failure(error) from error
 
     def _settle(self) -> None:

@@ -42,12 +42,23 @@ async def spoken() -> AsyncGenerator[Spoken]:
         os.close(spoken.writing)
 
 
-async def test_lines_are_told_together_and_half_a_line_waits_for_its_end(spoken: Spoken) -> None:
-    spoken.say("one\ntwo\nthr")
-    assert await spoken.told(1) == [(0, "one\ntwo\n")]
-    spoken.say("ee\n")
-    assert await spoken.told(2) == [(0, "one\ntwo\n"), (8, "three\n")]
-    assert await spoken.end() == "one\ntwo\nthree\n"
+async def test_what_came_together_is_told_together_and_no_character_is_cut(spoken: Spoken) -> None:
+    whole = "one\ntwo €"
+    os.write(spoken.writing, whole.encode()[:-1])
+    assert await spoken.told(1) == [(0, "one\ntwo ")]
+    os.write(spoken.writing, whole.encode()[-1:])
+    assert await spoken.told(2) == [(0, "one\ntwo "), (8, "€")]
+    assert await spoken.end() == whole
+
+
+@pytest.mark.parametrize("sign", ["a", "é", "€", "😀"])
+async def test_wherever_a_flood_is_cut_its_characters_are_whole(spoken: Spoken, sign: str) -> None:
+    flood = "x" + sign * TOLD_BYTES
+    spoken.say(flood)
+    await spoken.end()
+    assert spoken.pieces
+    for offset, text in spoken.pieces:
+        assert flood.encode()[offset:].decode().startswith(text)
 
 
 async def test_the_end_is_told_with_what_has_no_end_of_line(spoken: Spoken) -> None:
