@@ -484,7 +484,8 @@ async def test_a_cancelled_run_ends_at_once_and_leaves_the_sandbox_usable(data: 
         with pytest.raises(asyncio.CancelledError):
             async with asyncio.timeout(5):
                 await running
-        assert descendants() == before
+        # The keeper of the first run may have gone meanwhile.
+        assert not descendants() - before
         assert (await session.run("print(2)")).stdout == "2\n"
         assert (await session.list()).items == ()
 
