@@ -58,12 +58,13 @@ def fill_with_foreign_file(disk: Path) -> None:
 
 async def fill_log(engine: Engine, session: Session) -> None:
     """Let the database's log grow until it cannot: what was free in its file is used up."""
-    with contextlib.suppress(StorageFull):
-        while True:
-            outcome = Outcome(status="running", stdout="x" * 10_000)
-            at = datetime.now(UTC)
-            run = Execution(id=new_execution_id(), scope=session.scope, created_at=at, outcome=outcome)
-            await engine.runs.executions.begin(run, owner=engine.runs.owner)
+    for size in (10_000, 1):
+        with contextlib.suppress(StorageFull):
+            while True:
+                outcome = Outcome(status="running", stdout="x" * size)
+                at = datetime.now(UTC)
+                run = Execution(id=new_execution_id(), scope=session.scope, created_at=at, outcome=outcome)
+                await engine.runs.executions.begin(run, owner=engine.runs.owner)
 
 
 async def refused(work: Awaitable[object]) -> None:

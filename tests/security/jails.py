@@ -159,13 +159,15 @@ def interpreters(root: int | None = None) -> list[int]:
 def job_processes(root: int | None = None) -> list[int]:
     """The processes of jobs: all that descend from a warm interpreter, but those that wait for a job."""
     found = [pid for interpreter in interpreters(root) for pid in descendants(interpreter)]
-    if root is None:
-        children = [held.child for held in _ready_children() if held.child is not None]
-        idle = {pid for child in children for pid in (child.pid, child.keeper_pid)}
-    else:
-        # Nobody here knows which they are; one that waits reads its channel.
-        jobs = {pid for pid in found if "unix_stream" in _read(Path(f"/proc/{pid}/wchan"))}
-        idle = jobs | {int(facts_of(pid).get("PPid", 0)) for pid in jobs}
+    children = [held.child for held in _ready_children() if held.child is not None]
+    idle = {pid for child in children for pid in (child.pid, child.keeper_pid)}
+    # Of those that nobody here knows, or that are in the making in a loop that stands still: a job that reads its
+    # channel, alone with its keeper.
+    for pid in found:
+        if "unix_stream" in _read(Path(f"/proc/{pid}/wchan")):
+            keeper = int(facts_of(pid).get("PPid", 0))
+            if list(descendants(keeper)) == [pid]:
+                idle |= {pid, keeper}
     return [pid for pid in found if pid not in idle]
 
 
