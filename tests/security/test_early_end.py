@@ -20,11 +20,12 @@ threading.Thread(target=work).start()
 os.close(1); os.close(2)
 ctypes.CDLL(None).syscall(NUMBER, 0)""",
     "memory given back": """
-import ctypes, os, time
+import mmap, os, time
+held = mmap.mmap(-1, 64 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for place in range(0, len(held), 4096): held[place] = 1
 os.close(1); os.close(2)
-libc = ctypes.CDLL(None)
-for line in open('/proc/self/maps') if os.path.exists('/proc/self/maps') else (): pass
-time.sleep(0.4); open('late.txt', 'w').write('whole')""",
+held.close(); time.sleep(0.4)
+open('late.txt', 'w').write('whole')""",
 }
 LEFT_BEHIND = """
 import os, time
