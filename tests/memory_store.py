@@ -6,6 +6,7 @@ What is promised of them is proved of the real ones in `tests/contract`.
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -161,6 +162,15 @@ class MemoryBlobs:
             raise self.failure
         self.stored[key] = data
         return Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
+        putting: Future[Stored] = Future()
+        if self.failure is not None and len(self.stored) >= self.good:
+            putting.set_exception(self.failure)
+        else:
+            self.stored[key] = data
+            putting.set_result(Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+        return putting
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         if key not in self.stored:

@@ -1,5 +1,6 @@
 """What every store of blobs must promise. A back end gives the fixture `blobs`; nothing here knows which one it is."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -48,6 +49,28 @@ class BlobsSuite:
 
         assert stored == Stored(size=len(CONTENT), sha256=sha256(CONTENT).hexdigest())
         assert await read(blobs, CHART) == CONTENT
+
+    @pytest.mark.parametrize("content", [CONTENT, b"", b"x" * (2 * CHUNK_BYTES + 1)], ids=["short", "empty", "long"])
+    async def test_bytes_at_hand_are_put_while_a_thread_waits(self, blobs: Blobs, content: bytes) -> None:
+        stored = await asyncio.to_thread(blobs.put_bytes(CHART, content).result, 10)
+
+        assert stored == Stored(size=len(content), sha256=sha256(content).hexdigest())
+        assert await read(blobs, CHART) == content
+
+    async def test_bytes_at_hand_never_overwrite(self, blobs: Blobs) -> None:
+        await blobs.put(CHART, stream(CONTENT))
+
+        with pytest.raises(BlobExists):
+            await asyncio.wrap_future(blobs.put_bytes(CHART, b"something else"))
+
+        assert await read(blobs, CHART) == CONTENT
+
+    async def test_bytes_at_hand_are_put_many_at_a_time(self, blobs: Blobs) -> None:
+        keys = [blob_key(ADA, ArtifactId(f"art_{number}"), 1, "a.txt") for number in range(40)]
+        begun = [blobs.put_bytes(key, key.encode()) for key in keys]
+        await asyncio.gather(*map(asyncio.wrap_future, begun))
+
+        assert [await read(blobs, key) for key in keys] == [key.encode() for key in keys]
 
     async def test_empty_content_is_content(self, blobs: Blobs) -> None:
         stored = await blobs.put(CHART, stream())

@@ -74,7 +74,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._has_come_on()
+        before = self.cycle
         super().on_headers_complete()
+        # The answer to HEAD has no body that would send its head along.
+        if self.cycle is not before and self.cycle.scope["method"] != "HEAD":
+            self.cycle.transport = _HeadWithBody(self.transport, self.loop)
 
     def on_body(self, body: bytes) -> None:
         self._has_come_on()
@@ -108,6 +112,37 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+class _HeadWithBody(asyncio.Transport):
+    """Sends the head of an answer together with what follows at once, so that most answers are one packet."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport, self._loop = transport, loop
+        self._has_begun = False
+        self._head = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._has_begun:
+            self._transport.write(self._head + data if self._head else data)
+            self._head = b""
+        else:
+            self._has_begun, self._head = True, bytes(data)
+            # Nobody knows when the rest of a stream will come.
+            self._loop.call_soon(self._send)
+
+    def close(self) -> None:
+        self._send()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def _send(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self._transport.write(head)
 
 
 def raise_descriptor_limit() -> None:

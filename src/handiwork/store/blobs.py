@@ -1,6 +1,7 @@
 """The seam for content: immutable bytes by key. Which key belongs to whom is known to the records, not here."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -33,6 +34,13 @@ class Blobs(Protocol):
         Raises:
             BlobExists: bytes are stored under this key; they stay as they are.
             StorageFull: no space is left.
+        """
+        ...
+
+    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
+        """Begin to store bytes that are at hand, as `put` does; a thread may wait for it, and nobody has to.
+
+        The future says what `put` returns or raises. It cannot be cancelled once it has begun.
         """
         ...
 

@@ -11,6 +11,7 @@ The calls block; `local_blobs` makes them in a thread, one after the other.
 import contextlib
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from handiwork.store.file_operations import FileOperations
 from handiwork.store.folders import Folders, make_folders
 
 PUBLISH_ATTEMPTS = 3
+MOST_AHEAD = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +33,31 @@ class Place:
     files: FileOperations
     new_name: Callable[[], str]
     has_nameless: bool | None = field(default=None, init=False)
+    _ahead: deque[int] = field(default_factory=deque[int], init=False)
+
+    def nameless(self) -> int:
+        """Return the descriptor of a nameless file, one that was made ahead if there is one."""
+        try:
+            return self._ahead.popleft()
+        except IndexError:
+            return self.files.create_nameless(self.folder)
+
+    def make_ahead(self) -> None:
+        """Make a nameless file for a later draft, unless there are enough.
+
+        To make a file can take longer than to write it: a file system that has just removed many looks at each of them
+        before it takes a new one.
+        """
+        if not self.has_nameless or len(self._ahead) >= MOST_AHEAD:
+            return
+        # Whoever needs one and has none finds out for himself.
+        with contextlib.suppress(OSError, NotImplementedError):
+            self._ahead.append(self.files.create_nameless(self.folder))
+
+    def close(self) -> None:
+        self.folders.close()
+        while self._ahead:
+            os.close(self._ahead.popleft())
 
     def prepare(self) -> None:
         """Make the folder of the drafts, and find out whether files can be made without a name and get one later."""
@@ -110,13 +137,23 @@ class Draft:
 
     def _begun(self) -> int:
         if self._descriptor is None:
-            self._place.prepare()
-            if self._place.has_nameless:
-                self._descriptor = self._files.create_nameless(self._place.folder)
-            else:
-                self._name = self._place.folder / self._place.new_name()
-                self._descriptor = self._files.create(self._name)
+            try:
+                self._begin()
+            except FileNotFoundError:
+                # The folder of the drafts, which is made when it is first needed and may be removed by anybody.
+                self._place.prepare()
+                self._begin()
+        assert self._descriptor is not None
         return self._descriptor
+
+    def _begin(self) -> None:
+        if self._place.has_nameless is None:
+            self._place.prepare()
+        if self._place.has_nameless:
+            self._descriptor = self._place.nameless()
+        else:
+            self._name = self._place.folder / self._place.new_name()
+            self._descriptor = self._files.create(self._name)
 
     def _publish(self, descriptor: int, target: Path) -> None:
         for attempt in range(1, PUBLISH_ATTEMPTS + 1):

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import functools
 import os
 import sys
 from pathlib import Path
@@ -87,7 +88,7 @@ class OperatingSystem:
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def create_nameless(self, folder: Path) -> int:
-        if sys.platform != "linux" or not Path(_OPEN_DESCRIPTORS).is_dir():
+        if not _has_open_descriptors():
             raise NotImplementedError
         try:
             return os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
@@ -149,6 +150,11 @@ class OperatingSystem:
 
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
+
+
+@functools.cache
+def _has_open_descriptors() -> bool:
+    return sys.platform == "linux" and Path(_OPEN_DESCRIPTORS).is_dir()
 
 
 def _rename_to_free_name(draft: Path, target: Path) -> None:

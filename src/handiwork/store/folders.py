@@ -48,9 +48,16 @@ class Folders:
 
     def make(self, path: Path) -> None:
         """Make `path` and what is missing above it. Nothing is synced before `settle`."""
-        for folder in reversed(_missing(path)):
-            with contextlib.suppress(FileExistsError):
-                self._files.make_folder(folder)
+        # Mostly the lowest two are missing, and trying costs less than asking.
+        try:
+            self._files.make_folder(path)
+        except FileNotFoundError:
+            if path == path.parent:
+                raise
+            self.make(path.parent)
+            self.make(path)
+        except FileExistsError:
+            pass
 
     def settle_root(self) -> None:
         """Make the root; return when its entry and those above it are on the disk, as far as we may look there."""
@@ -71,16 +78,19 @@ class Folders:
 
     def settle(self, path: Path) -> None:
         """Return when what is in `path` now, and every folder's entry from there up, is on the disk."""
+        # Content has a folder of its own, so the lowest is not asked for again.
         sync_folder(path, self._files)
+        above = () if path == self._root or self._is_settled(path) else path.parents
         climbed: list[tuple[Path, int]] = []
         try:
-            for folder in _upwards(path):
+            for folder in above:
                 if folder == self._root or self._is_settled(folder):
+                    sync_folder(folder, self._files)
                     break
-                if folder != path:
-                    # Content has a folder of its own, so the lowest is not asked for again.
-                    climbed.append((folder, self._files.open_folder(folder)))
-                sync_folder(folder.parent, self._files)
+                # Held before the folder above is synced, so that it is this very one whose entry that sync settles.
+                descriptor = self._files.open_folder(folder)
+                climbed.append((folder, descriptor))
+                self._files.sync(descriptor)
             self.settle_root()
         except BaseException:
             for _, descriptor in climbed:

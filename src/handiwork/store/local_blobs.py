@@ -14,6 +14,7 @@ import os
 import secrets
 import stat
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from handiwork.tasks import in_thread
 # No part of a key begins with a dot, so no tenant can be called like this.
 DRAFTS = ".tmp"
 LISTED_AT_ONCE = 256
+# Those that sync together share a commit of the file system, as far as it has one.
+PUT_AT_ONCE = 4
 # As many processes may clean up at once, each of them a step ahead of the others at some place.
 REMOVAL_ATTEMPTS = 100
 _PARTS_OF_AN_ARTIFACT = 4
@@ -61,10 +64,12 @@ class LocalBlobs:
         self._place = Place(
             folder=folder, folders=Folders(self._root, self._files), files=self._files, new_name=draft_name
         )
+        self._putting = ThreadPoolExecutor(PUT_AT_ONCE, thread_name_prefix="handiwork-put")
 
     def close(self) -> None:
-        """Let go of the folders that are kept open."""
-        self._place.folders.close()
+        """Wait for what is being put, and let go of what is kept open."""
+        self._putting.shutdown()
+        self._place.close()
 
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:
         target = self._path(key)
@@ -83,6 +88,12 @@ class LocalBlobs:
         except BaseException:
             await in_thread(draft.withdraw)
             raise
+
+    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
+        putting: Future[Stored] = Future()
+        putting.set_running_or_notify_cancel()
+        self._putting.submit(self._put_bytes, self._path(key), data, key, putting)
+        return putting
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         reader = _Reader(self._path(key), key=key, offset=offset, length=length)
@@ -117,6 +128,19 @@ class LocalBlobs:
                     return
         finally:
             found.close()
+
+    def _put_bytes(self, target: Path, data: bytes, key: BlobKey, putting: "Future[Stored]") -> None:
+        draft = Draft(self._place)
+        try:
+            with _os_errors_as_ours(key):
+                stored = _committed(draft, data, target, key)
+        except BaseException as failure:  # noqa: BLE001  # the thread's edge: whoever waits is told
+            draft.withdraw()
+            putting.set_exception(failure)
+        else:
+            putting.set_result(stored)
+        # Nobody waits any more.
+        self._place.make_ahead()
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")
@@ -192,7 +216,7 @@ class _Reader:
             os.close(descriptor)
 
 
-def _committed(draft: Draft, rest: bytearray, target: Path, key: BlobKey) -> Stored:
+def _committed(draft: Draft, rest: bytes | bytearray, target: Path, key: BlobKey) -> Stored:
     draft.write(rest)
     try:
         return draft.commit(target)

@@ -15,7 +15,7 @@ import contextlib
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,10 +38,6 @@ MOST_TOGETHER = 64
 LOOK_SECONDS = 0.05
 
 Result = TypeVar("Result")
-
-# An engine with these options takes the database's write lock when its transaction begins. One that reads first and
-# writes later would be refused at once when another process has written in between.
-FOR_WRITING: Mapping[str, Any] = {"handiwork_writes": True}
 
 _PRAGMAS = ("PRAGMA foreign_keys = ON", "PRAGMA synchronous = FULL", "PRAGMA secure_delete = ON")
 
@@ -76,17 +72,15 @@ class SqliteDatabase:
 
     def _read(self, work: Work[Result]) -> Result:
         try:
-            with self._engine.begin() as connection:
+            with self._engine.connect() as connection, transaction(connection, writes=False):
                 return work(connection)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise database_failure(error) from error
 
     def _tidy(self) -> bool:
         try:
             with self._engine.connect() as connection:
-                raw = connection.connection.driver_connection
-                assert isinstance(raw, sqlite3.Connection)
-                is_busy, _pages, _copied = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                is_busy, _pages, _copied = _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not is_busy
         except (DBAPIError, sqlite3.Error) as error:
             raise database_failure(error) from error
@@ -116,7 +110,8 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         # One connection, always the same: what it keeps of the database is good until another process has written.
-        self._engine = open_sqlite(path, connections=1).execution_options(**FOR_WRITING)
+        self._engine = open_sqlite(path, connections=1)
+        self._connection: Connection | None = None
         self._folder, self._is_settled = path.absolute().parent, False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="handiwork-write")
         self._lock = threading.Lock()
@@ -134,6 +129,7 @@ class _Writer:
 
     def close(self) -> None:
         self._thread.shutdown()
+        self._drop()
         self._engine.dispose()
 
     def _write_all(self) -> None:
@@ -159,20 +155,29 @@ class _Writer:
             return batch
 
     def _commit(self, batch: Sequence[_Lined]) -> list[object]:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        connection = self._connection
         try:
-            with self._engine.begin() as connection:
+            with transaction(connection, writes=True):
                 self._settle()
                 if len(batch) == 1:
                     return [batch[0].work(connection)]
                 return [_apart(lined.work, connection) for lined in batch]
         except IntegrityError:
             raise
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+        except (DBAPIError, sqlite3.Error) as error:
+            self._drop()
+            if getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
                 # SQLite opens what it cannot open for writing for reading alone, and leaves it at that.
                 self._engine.dispose()
                 self._is_settled = False
             raise database_failure(error) from error
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _settle(self) -> None:
         """Sync the entry of the log, which is there once a transaction has begun."""
@@ -236,6 +241,19 @@ class _Bell:
             return int(version)
 
 
+@contextlib.contextmanager
+def transaction(connection: Connection, *, writes: bool) -> Generator[None]:
+    """Make what is done with the connection one transaction, which is taken back when an exception leaves it.
+
+    With `writes` it has the database's write lock from the beginning: one that reads first and writes later would be
+    refused at once when another process has written in between. It is begun here and by no listener of the engine,
+    since having one makes each statement dearer.
+    """
+    with connection.begin():
+        _driver(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        yield
+
+
 def open_sqlite(path: Path, *, connections: int) -> Engine:
     """Open a database that `upgrade` has made ready. Dispose of the engine when done."""
     engine = create_engine(
@@ -245,12 +263,11 @@ def open_sqlite(path: Path, *, connections: int) -> Engine:
         max_overflow=0,
     )
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
 def _set_up(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    # The driver begins no transaction of its own: `_begin` decides which kind it is.
+    # The driver begins no transaction of its own: `transaction` says which kind it is.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
@@ -258,6 +275,7 @@ def _set_up(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
-    writes = "handiwork_writes" in connection.get_execution_options()
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _driver(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

@@ -21,7 +21,7 @@ from handiwork.errors import StorageFailed, StoreVersionMismatch
 from handiwork.store.failures import database_failure, system_failure
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.folders import make_folders, sync_folder
-from handiwork.store.sqlite import BUSY_SECONDS, FOR_WRITING, open_sqlite
+from handiwork.store.sqlite import BUSY_SECONDS, open_sqlite, transaction
 from handiwork.store.tables import metadata
 
 DEADLINE_SECONDS = 10.0
@@ -200,7 +200,7 @@ def _copy(path: Path, target: Path) -> None:
 def _transaction(path: Path) -> Generator[Connection]:
     engine = open_sqlite(path, connections=1)
     try:
-        with engine.execution_options(**FOR_WRITING).begin() as connection:
+        with engine.connect() as connection, transaction(connection, writes=True):
             yield connection
     finally:
         engine.dispose()

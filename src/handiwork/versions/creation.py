@@ -6,6 +6,7 @@ Which bytes are wanted is decided by the callers; where they go is the store's.
 import asyncio
 import concurrent.futures
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -239,8 +240,7 @@ class _OnTheirWay:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._stored: list[BlobKey] = []
-        self._putting: asyncio.Task[None] | None = None
-        self._arrived: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._begun: dict[BlobKey, concurrent.futures.Future[Stored]] = {}
 
     async def put(self, entry: _Entry) -> Stored:
         stored = await self._blobs.put(entry.key, entry.draft.content.chunks())
@@ -249,43 +249,38 @@ class _OnTheirWay:
 
     def begin(self, entries: Sequence[_Entry]) -> None:
         """Put all of them, while something else is done."""
-        self._putting = asyncio.create_task(self._put_all(entries))
+        for entry in entries:
+            self._begun[entry.key] = self._blobs.put_bytes(entry.key, _all_of(entry.draft.content))
 
     @property
     def waited_for(self) -> Callable[[], None] | None:
         """Return what a thread calls to wait for all that has begun; it raises what putting them has raised."""
-        return None if self._putting is None else self._wait
+        return self._wait if self._begun else None
 
     async def have_failed(self) -> bool:
-        await self._end()
-        return self._arrived.done() and self._arrived.exception() is not None
+        return any(putting.exception() is not None for putting in (await self._ended()).values())
 
     async def forget(self) -> None:
         """Remove what has arrived. What arrives later yet is an orphan like any other."""
-        await self._end()
-        for key in self._stored:
+        arrived = [key for key, putting in (await self._ended()).items() if putting.exception() is None]
+        for key in (*self._stored, *arrived):
             await self._blobs.delete(key)
 
     def _wait(self) -> None:
-        try:
-            self._arrived.result(LONGEST_PUT_SECONDS)
-        except TimeoutError as late:
-            raise StorageFailed("the blobs", f"they took longer than {LONGEST_PUT_SECONDS:g} s") from late
+        by = time.monotonic() + LONGEST_PUT_SECONDS
+        for putting in self._begun.values():
+            try:
+                putting.result(max(0.0, by - time.monotonic()))
+            except TimeoutError as late:
+                raise StorageFailed("the blobs", f"they took longer than {LONGEST_PUT_SECONDS:g} s") from late
 
-    async def _end(self) -> None:
-        if self._putting is not None:
-            await asyncio.wait([self._putting], timeout=LONGEST_PUT_SECONDS)
-
-    async def _put_all(self, entries: Sequence[_Entry]) -> None:
-        try:
-            for entry in entries:
-                await self.put(entry)
-        except BaseException as failure:
-            self._arrived.set_exception(failure)
-            if not isinstance(failure, Exception):
-                raise
-        else:
-            self._arrived.set_result(None)
+    async def _ended(self) -> "dict[BlobKey, concurrent.futures.Future[Stored]]":
+        if self._begun:
+            waited = [asyncio.wrap_future(putting) for putting in self._begun.values()]
+            ended, _late = await asyncio.wait(waited, timeout=LONGEST_PUT_SECONDS)
+            for each in ended:
+                each.exception()  # Looked at, so that asyncio does not report it as forgotten.
+        return {key: putting for key, putting in self._begun.items() if putting.done()}
 
 
 async def _admitted(drafts: Sequence[Draft]) -> list[Format]:
@@ -295,8 +290,12 @@ async def _admitted(drafts: Sequence[Draft]) -> list[Format]:
     return await in_thread(lambda: [_admit(draft) for draft in drafts])
 
 
+def _all_of(content: Content) -> bytes:
+    return content.read_at(0, content.size)
+
+
 def _measured(content: Content) -> Stored:
-    data = content.read_at(0, content.size)
+    data = _all_of(content)
     return Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 

@@ -16,6 +16,7 @@ from handiwork.ids import ArtifactId
 from handiwork.model import Scope
 from handiwork.store import local_blobs
 from handiwork.store.blobs import CHUNK_BYTES, Stored
+from handiwork.store.drafts import MOST_AHEAD
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.keys import artifact_prefix, blob_key, session_prefix
 from handiwork.store.local_blobs import DRAFTS, LISTED_AT_ONCE, LocalBlobs
@@ -104,6 +105,44 @@ async def test_whichever_call_fails_nothing_is_left_and_the_next_put_succeeds(
             break
     assert not files.has_failed
     assert {call for call, _ in files.calls} >= {"create", "write", "sync", "publish", "make_folder", "open_folder"}
+
+
+@pytest.mark.parametrize("kind", [FailsOnce, FailsOnceWithoutNamelessFiles])
+async def test_whichever_call_fails_bytes_at_hand_leave_nothing(tmp_path: Path, kind: type[FailsOnce]) -> None:
+    n = 0
+    while True:
+        n += 1
+        root = tmp_path / str(n)
+        blobs = LocalBlobs(root, files=kind(n, errno.EIO))
+        try:
+            await asyncio.wrap_future(blobs.put_bytes(KEY, CONTENT))
+        except StorageFailed:
+            assert files_below(root) == []
+            await asyncio.wrap_future(blobs.put_bytes(KEY, CONTENT))
+        else:
+            break
+        finally:
+            blobs.close()
+        assert await read(blobs) == CONTENT
+    assert n > 10
+
+
+def count_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_files_are_made_ahead_and_closed_with_the_rest(tmp_path: Path) -> None:
+    files = Watched()
+    blobs = LocalBlobs(tmp_path, files=files)
+    before = count_descriptors()
+    for number in range(10):
+        await asyncio.wrap_future(blobs.put_bytes(blob_key(SCOPE, ArtifactId(f"art_{number}"), 1, "a"), CONTENT))
+    blobs.close()
+    made = [call for call, _ in files.calls].count("create")
+    published = [call for call, _ in files.calls].count("publish")
+    assert published == 10 + 1  # One to try it.
+    assert 1 <= made - published <= MOST_AHEAD
+    assert count_descriptors() == before
 
 
 async def test_the_bytes_are_synced_before_they_get_their_name_and_the_folders_after(tmp_path: Path) -> None:

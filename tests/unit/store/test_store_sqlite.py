@@ -26,9 +26,8 @@ class Lined:
         self.is_at_gate, self.gate = threading.Event(), threading.Event()
         event.listen(self.database._writer._engine, "commit", self._count)
 
-    def _count(self, connection: Connection) -> None:
-        if "handiwork_writes" in connection.get_execution_options():
-            self.commits += 1
+    def _count(self, _connection: Connection) -> None:
+        self.commits += 1
 
     async def hold_up(self) -> "asyncio.Task[None]":
         """Put work at the head of the line that ends when the gate is opened."""
@@ -125,8 +124,8 @@ async def test_a_failure_of_the_database_is_told_to_all_that_wait_together(lined
 async def test_a_commit_that_fails_is_told_to_all_and_not_tried_again(lined: Lined) -> None:
     tried: list[str] = []
 
-    def refuse(connection: Connection) -> None:
-        if "handiwork_writes" in connection.get_execution_options() and lined.gate.is_set():
+    def refuse(_connection: Connection) -> None:
+        if lined.gate.is_set():
             tried.append("commit")
             raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
 
