@@ -37,6 +37,7 @@ bench: $(READY)  ## timings as ratios in one run
 	@$(BIN)/python bench/sandbox.py --peers .bench
 	@$(BIN)/python bench/server.py
 	@$(BIN)/python bench/watchers.py
+	@$(BIN)/python bench/excerpts.py
 
 browser: $(READY)  ## the gallery in Debian's Chromium; pictures in .pictures
 	@GALLERY_PICTURES=.pictures $(BIN)/python -m pytest tests/browser

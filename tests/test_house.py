@@ -44,7 +44,6 @@ TESTED_ELSEWHERE = {
     "engine": "integration/test_session.py",
     "model": "contract/test_records_contract.py",
     "portal": "docs/test_examples.py",
-    "types": "integration/test_session.py",
     "wiring": "integration/test_session.py",
 }
 NOT_NOUNS = {"common", "helpers", "manager", "misc", "util", "utils"}

@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     from handiwork.model import Artifact, Execution, Limits, Reach
     from handiwork.portal import open_sync
     from handiwork.settings import Settings
+    from handiwork.types.artifact_type import ArtifactType
+    from handiwork.types.declaring import ContentModel, artifact_type
     from handiwork.wiring import open
 
 __all__ = [
     "Artifact",
+    "ArtifactType",
+    "ContentModel",
     "Engine",
     "Event",
     "Execution",
@@ -22,12 +26,15 @@ __all__ = [
     "Reach",
     "Session",
     "Settings",
+    "artifact_type",
     "open",
     "open_sync",
 ]
 
 _HOMES = {
     "Artifact": "model",
+    "ArtifactType": "types.artifact_type",
+    "ContentModel": "types.declaring",
     "Engine": "engine",
     "Event": "events",
     "Execution": "model",
@@ -36,6 +43,7 @@ _HOMES = {
     "Reach": "model",
     "Session": "engine",
     "Settings": "settings",
+    "artifact_type": "types.declaring",
     "open": "wiring",
     "open_sync": "portal",
 }

@@ -5,9 +5,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
-from handiwork.errors import InvalidContent, InvalidLimit, InvalidName
+from handiwork.errors import InvalidLimit, InvalidName
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.executions.pictures import Pictures
@@ -15,7 +15,9 @@ from handiwork.executions.runs import Order, Runs
 from handiwork.feed import Feed
 from handiwork.ids import ExecutionId
 from handiwork.model import (
+    KIB,
     LONGEST_RETENTION,
+    MIB,
     Artifact,
     Execution,
     Isolation,
@@ -32,14 +34,32 @@ from handiwork.store.blobs import Blobs
 from handiwork.store.expiry import Due, Erased
 from handiwork.store.reading import read_verified
 from handiwork.store.records import Filed, Page, Records, Search, SessionPage
+from handiwork.store.revisions import VersionPage
 from handiwork.types.registry import Registry
-from handiwork.versions.content import Bytes, HostFile
-from handiwork.versions.creation import Content, Creation, Draft
+from handiwork.versions.content import Stored
+from handiwork.versions.creation import Creation
+from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.excerpts import select
+from handiwork.versions.marking import Marking
+from handiwork.versions.revising import Revising, Revision
+from handiwork.versions.selection import Selection
+from handiwork.versions.selectors import Selector
+from handiwork.versions.texts import Difference
 
 LONGEST_SCOPE_NAME = 200
 MOST_ON_A_PAGE = 1000
+SELECTION_BYTES = 32 * KIB
+LARGEST_SELECTION_BYTES = MIB
 
 Retained = timedelta | Literal["default"] | None
+
+
+class Described(TypedDict, total=False):
+    """What may be said of content beside itself; a new version carries forward what is not said."""
+
+    title: str | None
+    language: str | None
+    metadata: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +73,8 @@ class Engine:
     records: Records
     blobs: Blobs
     creation: Creation
+    revising: Revising
+    marking: Marking
     runs: Runs
     retention: Retention
     feed: Feed
@@ -99,6 +121,20 @@ class Engine:
     async def picture(self, filed: Filed) -> bytes | None:
         """Return a small PNG of a version that was found just now, or None when there is none to be had."""
         return await self.pictures.of(filed)
+
+    async def select(self, filed: Filed, selector: str | None, *, budget: int = SELECTION_BYTES) -> Selection:
+        """Return a part of the content as text. See `Session.select`."""
+        if not 1 <= budget <= LARGEST_SELECTION_BYTES:
+            raise InvalidLimit("budget", budget, expected=f"a whole number from 1 to {LARGEST_SELECTION_BYTES:,}")
+        asked = None if selector is None else Selector.parse(selector)
+        version = filed.artifact.version
+        content = Stored(blobs=self.blobs, key=filed.blob_key, size=version.size)
+        found = await select(content, asked, media_type=version.media_type, budget_bytes=budget)
+        # What was left out counts too: a part is as trustworthy as the whole.
+        async with aclosing(self.content(filed)) as chunks:
+            async for _chunk in chunks:
+                pass
+        return found
 
     async def remove(self, reach: Scope | Reach, reference: str) -> None:
         """Let an artifact expire now and delete its bytes, even when the disk is full.
@@ -186,27 +222,32 @@ class Session:
         self,
         type: str,
         *,
-        content: bytes | str | Path | Content,
+        content: object,
         name: str | None = None,
-        title: str | None = None,
         retention: Retained = "default",
+        **described: Unpack[Described],
     ) -> Artifact:
-        """Store content as a new artifact. A path gives its name too; text is stored as UTF-8.
+        """Store content as a new artifact: bytes, text, a `Path`, or any JSON value for a type of structured content.
 
-        It expires after `retention`, or never when that is None.
+        Text is stored as UTF-8, and a path gives its name too. It expires after `retention`, or never when that is
+        None.
 
         Raises:
+            ContentRefused: it is not what the type demands; the error says where and what was expected.
             UnknownType, InvalidName, InvalidLimit, ContentTooLarge, UnsupportedFormat: nothing was stored.
             QuotaExceeded, StorageFull: there is no room for it.
         """
         if isinstance(retention, timedelta) and not timedelta(0) < retention <= LONGEST_RETENTION:
             expected = "a time to come, such as `7d`, of 100 years at most"
             raise InvalidLimit("retention", str(retention), expected=expected)
+        type_ = self.engine.types.named(type)
         draft = Draft(
-            type=self.engine.types.named(type),
-            name=name or (content.name if isinstance(content, Path) else title or "untitled.txt"),
-            content=_held(content),
-            title=title,
+            type=type_,
+            name=name or (content.name if isinstance(content, Path) else None),
+            content=content_of(content, type_),
+            title=described.get("title"),
+            language=described.get("language"),
+            metadata=described.get("metadata") or {},
             retention=retention,
             provenance=Provenance(principal=self.principal),
         )
@@ -245,6 +286,78 @@ class Session:
         search = Search(type=type, state=state, text=query)
         return await self.engine.records.page(self.scope, search=search, limit=_page_size(limit), cursor=cursor)
 
+    async def revise(
+        self,
+        reference: str,
+        *,
+        content: object = None,
+        patch: object = None,
+        base_version: int | None = None,
+        reason: str | None = None,
+        **described: Unpack[Described],
+    ) -> Artifact:
+        """Make the next version, from exactly one of `content` and `patch`; what is not said carries forward.
+
+        A patch is a list of edits `{"find": …, "replace": …}` of which each must fit exactly one place, a JSON Patch,
+        or a merge patch as an object. `base_version` is the version that it was decided on: when there is a newer one,
+        both changes are merged. Content that is the same as before makes no version.
+
+        Raises:
+            ContentRefused, PatchRefused, EditMissed, ContentTooLarge: nothing was changed; the error says what to do.
+            VersionConflict: both changed the same places; it shows both sides.
+        """
+        revision = Revision(
+            content=content,
+            patch=patch,
+            base_version=base_version,
+            **described,
+            provenance=Provenance(principal=self.principal, reason=reason),
+        )
+        return await self.engine.revising.revise(self.scope, reference, revision)
+
+    async def restore(self, reference: str, version: int) -> Artifact:
+        """Make an earlier version the newest again, as a version of its own."""
+        provenance = Provenance(principal=self.principal)
+        return await self.engine.revising.restore(self.scope, reference, version, provenance=provenance)
+
+    async def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
+        """Return versions with numbers below `before`, the newest first."""
+        limit = _page_size(limit)
+        return await self.engine.revising.revisions.listing(self.scope, reference, limit=limit, before=before)
+
+    async def diff(self, reference: str, start: int, end: int | None = None) -> Difference:
+        """Tell what differs between two versions; `end` None is the newest."""
+        return await self.engine.revising.diff(self.scope, reference, start, end)
+
+    async def select(
+        self, reference: str, selector: str | None = None, *, version: int | None = None, budget: int = SELECTION_BYTES
+    ) -> Selection:
+        """Return a part of the content as text; without a selector all of it.
+
+        A selector is one of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`. At most
+        `budget` bytes come at once; `continuation` is the selector of what follows, and `tokens` estimates what the
+        text costs a model.
+
+        Raises:
+            SelectorRefused, SelectorMisfit: the error names the forms, and what would fit.
+        """
+        filed = await self.engine.find(self.scope, reference, version=version)
+        return await self.engine.select(filed, selector, budget=budget)
+
+    async def label(self, reference: str, *labels: str) -> Artifact:
+        """Replace the labels of an artifact."""
+        return await self.engine.marking.label(self.scope, reference, labels)
+
+    async def step(
+        self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
+    ) -> Artifact:
+        """Go on to a state that the type allows from this one, and note facts; a fact that is None is taken away.
+
+        Raises:
+            IllegalTransition: it says which steps there are.
+        """
+        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts)
+
     async def remove(self, reference: str) -> None:
         """Let an artifact expire now and delete its bytes. Raises `ArtifactHeld` for one that is pinned."""
         await self.engine.remove(self.scope, reference)
@@ -269,20 +382,6 @@ class Session:
         async with aclosing(self.engine.feed.follow(self.scope, after=after)) as events:
             async for event in events:
                 yield event
-
-
-def _held(content: bytes | str | Path | Content) -> Content:
-    if isinstance(content, Path):
-        return HostFile.at(content)
-    if isinstance(content, bytes):
-        return Bytes(content)
-    if not isinstance(content, str):
-        return content
-    try:
-        return Bytes(content.encode())
-    except UnicodeEncodeError as wrong:
-        where = f"half a character at position {wrong.start}"
-        raise InvalidContent("content", expected="text that UTF-8 can hold", got=where) from wrong
 
 
 def _page_size(limit: int) -> int:

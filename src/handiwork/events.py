@@ -12,7 +12,14 @@ from typing import Literal
 from handiwork.ids import ArtifactId, EventId, ExecutionId
 from handiwork.model import Scope
 
-EventType = Literal["artifact-created", "artifact-expired", "execution-started", "execution-finished"]
+EventType = Literal[
+    "artifact-created",
+    "artifact-revised",
+    "artifact-state-changed",
+    "artifact-expired",
+    "execution-started",
+    "execution-finished",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,8 @@ class Provenance:
     tool_call_id: str | None = None
     request_id: str | None = None
     inputs: tuple[str, ...] = ()
+    reason: str | None = None
+    """Why it was made, in the words of who made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,8 @@ class Artifact:
     expires_at: datetime | None
     version: Version
     state: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What is noted about it beside its content, such as where it was sent."""
     labels: tuple[str, ...] = ()
     held: bool = False
     """Pinned: it stays past its expiry until it is let go."""

@@ -5,14 +5,13 @@ A thin wrapper, never a twin: what the verbs do is said and done in `engine`.
 
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from typing import TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from handiwork import wiring
-from handiwork.engine import Engine, Retained, Session
+from handiwork.engine import SELECTION_BYTES, Described, Engine, Retained, Session
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
@@ -21,18 +20,21 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.settings import Settings
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
+from handiwork.store.revisions import VersionPage
+from handiwork.versions.selection import Selection
+from handiwork.versions.texts import Difference
 
 Drawn = TypeVar("Drawn")
 
 
 @contextlib.contextmanager
 def open_sync(
-    data: str | os.PathLike[str] | None = None, *, settings: Settings | None = None
+    data: str | os.PathLike[str] | None = None, *, settings: Settings | None = None, types: Iterable[object] = ()
 ) -> Generator["SyncEngine"]:
     """`handiwork.open` for programs without an event loop."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(wiring.open(data, settings=settings)) as engine,
+        portal.wrap_async_context_manager(wiring.open(data, settings=settings, types=types)) as engine,
     ):
         yield SyncEngine(engine, portal)
 
@@ -99,13 +101,13 @@ class SyncSession:
         self,
         type: str,
         *,
-        content: bytes | str | Path,
+        content: object,
         name: str | None = None,
-        title: str | None = None,
         retention: Retained = "default",
+        **described: Unpack[Described],
     ) -> Artifact:
         return self._portal.call(
-            lambda: self._session.create(type, content=content, name=name, title=title, retention=retention)
+            lambda: self._session.create(type, content=content, name=name, retention=retention, **described)
         )
 
     def get(self, reference: str, *, version: int | None = None) -> Artifact:
@@ -130,6 +132,47 @@ class SyncSession:
         return self._portal.call(
             lambda: self._session.list(type=type, state=state, query=query, limit=limit, cursor=cursor)
         )
+
+    def revise(
+        self,
+        reference: str,
+        *,
+        content: object = None,
+        patch: object = None,
+        base_version: int | None = None,
+        reason: str | None = None,
+        **described: Unpack[Described],
+    ) -> Artifact:
+        return self._portal.call(
+            lambda: self._session.revise(
+                reference,
+                content=content,
+                patch=patch,
+                base_version=base_version,
+                reason=reason,
+                **described,
+            )
+        )
+
+    def restore(self, reference: str, version: int) -> Artifact:
+        return self._portal.call(lambda: self._session.restore(reference, version))
+
+    def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
+        return self._portal.call(lambda: self._session.versions(reference, limit=limit, before=before))
+
+    def diff(self, reference: str, start: int, end: int | None = None) -> Difference:
+        return self._portal.call(lambda: self._session.diff(reference, start, end))
+
+    def select(
+        self, reference: str, selector: str | None = None, *, version: int | None = None, budget: int = SELECTION_BYTES
+    ) -> Selection:
+        return self._portal.call(lambda: self._session.select(reference, selector, version=version, budget=budget))
+
+    def label(self, reference: str, *labels: str) -> Artifact:
+        return self._portal.call(lambda: self._session.label(reference, *labels))
+
+    def step(self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None) -> Artifact:
+        return self._portal.call(lambda: self._session.step(reference, state=state, facts=facts))
 
     def execution(self, execution_id: str) -> Execution:
         return self._portal.call(lambda: self._session.execution(execution_id))

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from handiwork.errors import InvalidLimit, InvalidSetting
+from handiwork.media.formats import format_named
 from handiwork.model import LONGEST_RETENTION, MIB, Limits
 from handiwork.quantities import seconds, size
 
@@ -74,6 +75,14 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _format(value: str) -> str:
+    found = format_named(value)
+    if found is None or not found.delivered:
+        raise ValueError(f"`{value}` is no format that is delivered, such as `pdf`, `png` or `csv`")
+    return found.name
+
+
+FormatName = Annotated[str, AfterValidator(_format)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Url = Annotated[str, AfterValidator(_url)]
 
@@ -135,6 +144,8 @@ class Server(Part):
 
 
 class Artifacts(Part):
+    enabled: bool = True
+    allowed_formats: tuple[FormatName, ...] | None = None
     max_file_size: Bytes = 10 * MIB
     execution_timeout: Seconds = 30.0
     memory_limit: Bytes = 512 * MIB

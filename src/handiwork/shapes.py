@@ -18,7 +18,7 @@ def artifact_shape(artifact: Artifact) -> Shape:
         "type": artifact.type,
         "title": artifact.title,
         "state": artifact.state,
-        "facts": {},
+        "facts": dict(artifact.facts),
         "session": artifact.scope.session,
         "user": artifact.scope.user,
         "createdAt": time_shape(artifact.created_at),
@@ -26,7 +26,7 @@ def artifact_shape(artifact: Artifact) -> Shape:
         "expiresAt": None if artifact.expires_at is None else time_shape(artifact.expires_at),
         "held": artifact.held,
         "labels": list(artifact.labels),
-        "version": _version_shape(artifact.version),
+        "version": version_shape(artifact.version),
     }
 
 
@@ -121,7 +121,8 @@ def isolation_shape(isolation: Isolation) -> Shape:
     return {"level": isolation.level, "memoryBy": isolation.memory_by, "walls": dict(isolation.walls)}
 
 
-def _version_shape(version: Version) -> Shape:
+def version_shape(version: Version) -> Shape:
+    """A version on the wire; whoever has its content at hand puts it in."""
     provenance = version.provenance
     return {
         "number": version.number,
@@ -130,6 +131,7 @@ def _version_shape(version: Version) -> Shape:
         "category": version.category,
         "size": version.size,
         "sha256": version.sha256,
+        "content": None,
         "summary": version.summary,
         "summaryData": {},
         "language": version.language,
@@ -141,6 +143,7 @@ def _version_shape(version: Version) -> Shape:
             "toolCallId": provenance.tool_call_id,
             "requestId": provenance.request_id,
             "inputs": list(provenance.inputs),
+            "reason": provenance.reason,
         },
     }
 

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from handiwork.executions.previews import Previews
 from handiwork.executions.queue import Turns
 from handiwork.executions.runs import Runs
 from handiwork.feed import Feed
-from handiwork.ids import new_artifact_id, new_execution_id
+from handiwork.ids import BASE36, nanoid, new_artifact_id, new_execution_id
 from handiwork.retention import Retention
 from handiwork.sandbox import capacity
 from handiwork.sandbox.libraries import allowed_imports
@@ -46,12 +46,16 @@ from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
 from handiwork.store.sql_records import SqlRecords
+from handiwork.store.sql_revisions import SqlRevisions
 from handiwork.store.sqlite import SqliteDatabase
 from handiwork.store.upgrade import upgrade
 from handiwork.tasks import in_thread
-from handiwork.types.file import file_type
-from handiwork.types.registry import Registry
+from handiwork.types.entry_points import from_entry_points
+from handiwork.types.registry import Registry, built_in
 from handiwork.versions.creation import Creation, Quotas
+from handiwork.versions.drafts import Admission
+from handiwork.versions.marking import Marking
+from handiwork.versions.revising import Revising
 
 DATABASE_NAME = "handiwork.db"
 BLOB_FOLDER = "artifacts"
@@ -60,16 +64,21 @@ RESERVE_NAME = "reserve"
 
 @contextlib.asynccontextmanager
 async def open(  # `handiwork.open` is the name that users know
-    data: str | os.PathLike[str] | None = None, *, settings: Settings | None = None, clock: Clock = utc_now
+    data: str | os.PathLike[str] | None = None,
+    *,
+    settings: Settings | None = None,
+    types: Iterable[object] = (),
+    clock: Clock = utc_now,
 ) -> AsyncGenerator[Engine]:
     """Open the store in the folder `data`, made when it is missing, with a sandbox beside it.
 
     Without `data` the configuration decides (`./.handiwork` by default). The sandbox starts with the first run.
-    Several processes may have the folder open; what one that died has left is put in order here.
+    `types` are artifact types of your own, marked with `handiwork.artifact_type`; those of installed packages come by
+    themselves. Several processes may have the folder open; what one that died has left is put in order here.
     """
     chosen = settings or await asyncio.to_thread(load)
     async with contextlib.AsyncExitStack() as stack:
-        engine, _parts = await _opened(stack, chosen, _folder(chosen, data), clock)
+        engine, _parts = await _opened(stack, chosen, _folder(chosen, data), clock, types)
         yield engine
 
 
@@ -80,12 +89,13 @@ async def open_desk(
     settings: Settings,
     origins: Origins,
     is_open: bool,
+    types: Iterable[object] = (),
     clock: Clock = utc_now,
 ) -> AsyncGenerator[Desk]:
     """Open a store as `open` does, with all that a server needs beside it."""
     folder = _folder(settings, data)
     async with contextlib.AsyncExitStack() as stack:
-        engine, parts = await _opened(stack, settings, folder, clock)
+        engine, parts = await _opened(stack, settings, folder, clock, types)
         keys = _keys(parts.database, clock)
         signing = Signing(SigningKeyFile(folder))
         tokens = Tokens(signing, keys, clock=clock)
@@ -125,9 +135,12 @@ async def open_throwaway(*, settings: Settings | None = None) -> AsyncGenerator[
             yield engine
 
 
-def types(settings: Settings) -> Registry:
-    """Return the artifact types with the caps of the settings."""
-    return Registry([file_type(cap_bytes=settings.most().file_bytes)])
+def registry(settings: Settings, types: Iterable[object] = ()) -> Registry:
+    """Return the artifact types with the caps of the settings: ours, those of installed packages, and `types`.
+
+    Raises `InvalidType` for one that cannot be, or whose name is taken.
+    """
+    return Registry([*built_in(file_cap_bytes=settings.most().file_bytes), *from_entry_points(), *types])
 
 
 def sandbox(settings: Settings) -> LocalSandbox:
@@ -161,8 +174,9 @@ def _keys(database: SqliteDatabase, clock: Clock) -> Keys:
 
 
 async def _opened(
-    stack: contextlib.AsyncExitStack, settings: Settings, folder: Path, clock: Clock
+    stack: contextlib.AsyncExitStack, settings: Settings, folder: Path, clock: Clock, types: Iterable[object]
 ) -> "tuple[Engine, _Parts]":
+    known = await in_thread(registry, settings, types)
     await in_thread(upgrade, folder / DATABASE_NAME)
     space = Space(Reserve(folder / RESERVE_NAME, settings.artifacts.storage.reserve))
     # A store on a full disk must open: only so can anything be removed from it.
@@ -177,7 +191,7 @@ async def _opened(
     parts = _Parts(
         folder=folder, database=database, owners=owners, box=box, space=space, blobs=blobs, notes=notes, clock=clock
     )
-    engine = _engine(settings, parts)
+    engine = _engine(settings, parts, known)
     stack.push_async_callback(engine.feed.close)
     stack.push_async_callback(engine.runs.close)
     stack.push_async_callback(engine.pictures.close)
@@ -210,8 +224,8 @@ class _Parts:
     clock: Clock
 
 
-def _engine(settings: Settings, parts: _Parts) -> Engine:
-    own, clock, known = settings.artifacts, parts.clock, types(settings)
+def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
+    own, clock = settings.artifacts, parts.clock
     blobs = parts.blobs
     records = SqlRecords(parts.database, clock=clock)
     executions = SqlExecutions(parts.database, clock=clock)
@@ -226,6 +240,10 @@ def _engine(settings: Settings, parts: _Parts) -> Engine:
         notes=parts.notes,
         quotas=Quotas(session=_quota(own.quotas.session), user=_quota(own.quotas.user)),
         space=parts.space,
+        admission=Admission(
+            is_enabled=own.enabled,
+            formats=None if own.allowed_formats is None else frozenset(own.allowed_formats),
+        ),
     )
     runs = Runs(
         sandbox=parts.box,
@@ -252,10 +270,25 @@ def _engine(settings: Settings, parts: _Parts) -> Engine:
         clock=clock,
         events_kept=own.event_retention,
     )
+    revisions = SqlRevisions(parts.database, clock=clock)
+    revising = Revising(
+        records=records,
+        revisions=revisions,
+        blobs=blobs,
+        types=known,
+        clock=clock,
+        new_token=functools.partial(nanoid, alphabet=BASE36),
+        notes=parts.notes,
+        quotas=creation.quotas,
+        admission=creation.admission,
+        space=parts.space,
+    )
     return Engine(
         records=records,
         blobs=blobs,
         creation=creation,
+        revising=revising,
+        marking=Marking(records=records, revisions=revisions, types=known),
         runs=runs,
         retention=retention,
         feed=feed,

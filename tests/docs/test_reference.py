@@ -22,6 +22,9 @@ from handiwork.portal import SyncEngine, SyncSession
 from handiwork.retention import Cleaned
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Filed, Page, SessionPage
+from handiwork.store.revisions import VersionPage
+from handiwork.versions.selection import Selection
+from handiwork.versions.texts import Difference
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PYTHON = (REFERENCE / "python.md").read_text(encoding="utf-8")
@@ -44,6 +47,9 @@ VALUES = (
     Filed,
     Cleaned,
     Erased,
+    VersionPage,
+    Difference,
+    Selection,
 )
 # Their keys are names of things, and each page shows one or two of them.
 MAPS = {"walls", "libraries", "covers", "metadata", "facts", "summaryData"}

@@ -22,7 +22,7 @@ from handiwork.model import Execution, Outcome, Reach, Scope
 from handiwork.store import sqlite
 from handiwork.store.keys import blob_key
 from handiwork.versions.content import Bytes
-from handiwork.versions.creation import Draft
+from handiwork.versions.drafts import Draft
 
 SESSION = "s"
 PR_SET_PTRACER, ANYBODY = 0x59616D61, 2**64 - 1

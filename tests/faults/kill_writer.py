@@ -19,7 +19,7 @@ from handiwork.model import Artifact, Execution, Outcome, Provenance
 from handiwork.settings import Artifacts, Settings, Storage
 from handiwork.store.local_blobs import LocalBlobs
 from handiwork.versions.content import Bytes
-from handiwork.versions.creation import Draft
+from handiwork.versions.drafts import Draft
 
 SMALL_BYTES, LARGE_BYTES = 4_000, 200_000
 SETTINGS = Settings(artifacts=Artifacts(storage=Storage(cleanup_enabled=False, reserve=1 << 20)))

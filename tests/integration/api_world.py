@@ -4,6 +4,7 @@ Each scope holds a canary: an artifact and a run whose names and words are nowhe
 """
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import json
@@ -26,7 +27,7 @@ from handiwork.server.app import application, guarded
 from handiwork.server.content_origin import content_application
 from handiwork.server.desk import Desk
 from handiwork.versions.content import Bytes
-from handiwork.versions.creation import Draft
+from handiwork.versions.drafts import Draft
 
 SETTLED_SECONDS = 0.1
 USERS = {"acme": ("ada", "bob"), "umbr": ("eve", "zed")}
@@ -354,6 +355,8 @@ def _run(*inputs: str) -> Callable[[Names], Call]:
     )
 
 
+NEW_CONTENT = base64.b64encode(picture("new")).decode()
+
 RULES: Mapping[str, Rule] = {
     "GET /healthz": Rule(call=lambda _: Call(method="GET", path="/healthz")),
     "GET /readyz": Rule(call=lambda _: Call(method="GET", path="/readyz")),
@@ -375,6 +378,14 @@ RULES: Mapping[str, Rule] = {
     f"GET {API}/artifacts/{{artifact}}/content": _artifact("GET", "/content"),
     f"HEAD {API}/artifacts/{{artifact}}/content": _artifact("HEAD", "/content"),
     f"GET {API}/artifacts/{{artifact}}/versions": _artifact("GET", "/versions"),
+    f"GET {API}/artifacts/{{artifact}}/diff": _artifact("GET", "/diff", status=422, **{"from": "1"}),
+    f"POST {API}/artifacts/{{artifact}}/versions": _artifact(
+        "POST", "/versions", body={"content": NEW_CONTENT, "encoding": "base64"}, status=201
+    ),
+    f"PATCH {API}/artifacts/{{artifact}}/content": _artifact("PATCH", "/content", body={"a": 1}, status=422),
+    f"PATCH {API}/artifacts/{{artifact}}/state": _artifact("PATCH", "/state", body={"facts": {"seen": 1}}),
+    f"PUT {API}/artifacts/{{artifact}}/labels": _artifact("PUT", "/labels", body={"labels": ["final"]}),
+    f"POST {API}/artifacts/{{artifact}}/restore": _artifact("POST", "/restore", body={"version": 1}, status=201),
     f"PUT {API}/artifacts/{{artifact}}/hold": _artifact("PUT", "/hold", body={"held": False}),
     f"POST {API}/artifacts/{{artifact}}/links": _artifact("POST", "/links", body={}, status=201),
     f"GET {API}/artifacts/{{artifact}}/thumbnail": _artifact("GET", "/thumbnail"),

@@ -151,7 +151,7 @@ async def test_versions_are_listed(door: Door) -> None:
     told = await made(door)
     answer = await door.client.get(f"{API}/artifacts/{told['id']}/versions")
     assert answer.json() == {"items": [told["version"]], "nextCursor": None}
-    for cursor in ("0", "2", "-1", "x", "²", "9" * 20):
+    for cursor in ("0", "-1", "x", "²", "9" * 20):
         refused(await door.client.get(f"{API}/artifacts/{told['id']}/versions?cursor={cursor}"), "invalid_name", 422)
 
 

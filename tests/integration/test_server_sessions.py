@@ -175,6 +175,20 @@ async def test_a_local_user_without_a_key_is_no_admin(tmp_path: Path) -> None:
 
 async def test_what_an_artifact_can_be_is_told_in_full(tmp_path: Path) -> None:
     async with open_server(tmp_path) as door:
-        (file,) = (await door.client.get(f"{API}/artifact-types")).json()["items"]
-        assert set(file) == {"name", "label", "icon", "display", "streaming", "cap"}
+        *_, file = (await door.client.get(f"{API}/artifact-types")).json()["items"]
+        assert set(file) == {
+            *(
+                "name",
+                "label",
+                "icon",
+                "category",
+                "display",
+                "streaming",
+                "schema",
+                "states",
+                "transitions",
+                "actions",
+            ),
+            *("cap", "mediaType"),
+        }
         assert (file["name"], file["streaming"]) == ("file", False)

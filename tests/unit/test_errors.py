@@ -10,6 +10,36 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     (errors.ArtifactNotFound("chart_k3x9"), ("`chart_k3x9`", "`handiwork ls`")),
     (errors.VersionNotFound("chart_k3x9", 4, head=2), ("`chart_k3x9`", "4", "1 to 2")),
     (errors.ArtifactExpired("chart_k3x9", "2026-01-01"), ("`chart_k3x9`", "2026-01-01", "`artifact_retention`")),
+    (errors.ProducingDisabled(), ("`artifacts.enabled`", "can be read", "configuration")),
+    (errors.HeadMoved("chart_k3x9", 4), ("`chart_k3x9`", "version 4", "Read")),
+    (errors.MarksMoved("chart_k3x9"), ("`chart_k3x9`", "Read the artifact")),
+    (
+        errors.IllegalTransition("mail_k3x9", state="draft", asked="sent", legal=["approved"]),
+        ("`mail_k3x9`", "`draft`", "`sent`", "`approved`"),
+    ),
+    (
+        errors.VersionConflict("plan_k3x9", base=1, head=3, conflicts=[{"where": "$.a", "ours": 1, "theirs": 2}]),
+        ("`plan_k3x9`", "$.a", "version 3"),
+    ),
+    (
+        errors.ContentRefused("csv", expected="2 cells", got="1 cell", where="line 3"),
+        ("`csv`", "line 3", "2 cells", "1 cell", "whole content"),
+    ),
+    (errors.InvalidType("Bad Name", problem="expected a name of a to z"), ("`Bad Name`", "a to z", "declaration")),
+    (
+        errors.PatchRefused("element 0", expected="`find` and `replace`", got="`search`", example="[]"),
+        ("element 0", "`find`", "`search`", "`[]`"),
+    ),
+    (errors.EditMissed(1, found=2, lines=[3, 9]), ("Edit 1", "2 times", "lines 3, 9", "only once")),
+    (
+        errors.OperationFailed(0, op="remove", path="/a", problem="nothing is there"),
+        ("Operation 0", "`remove`", "`/a`", "nothing is there"),
+    ),
+    (errors.SelectorRefused("row=1", expected="one of them"), ("'row=1'", "`rows=10:20`")),
+    (
+        errors.SelectorMisfit("rows=1:2", media_type="image/png", problem="it is no text", hint="Download it."),
+        ("'rows=1:2'", "image/png", "no text", "Download"),
+    ),
     (errors.ExecutionNotFound("exc_1"), ("`exc_1`",)),
     (errors.UnknownType("pie", ["file", "json"]), ("`pie`", "`file`, `json`")),
     (errors.ContentTooLarge("a.csv", size=2_000_000, limit=1_000), ("`a.csv`", "2,000,000", "1,000", "compress")),

@@ -32,7 +32,7 @@ from handiwork.store.expiry import Due
 from handiwork.store.keys import BlobKey, blob_key, preview_key
 from handiwork.store.sql_terms import LONGEST
 from handiwork.versions.content import Bytes
-from handiwork.versions.creation import Draft
+from handiwork.versions.drafts import Draft
 from sample_records import ADA, FOREIGN, NOON, Hands, execution
 
 WEEK = timedelta(days=7)

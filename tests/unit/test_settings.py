@@ -17,6 +17,8 @@ artifacts:
   process_limit: 64
   stdout_limit: 1MB
   maximum: {execution_timeout: 120s, memory_limit: 2GB, output_size_limit: 50MB}
+  enabled: true
+  allowed_formats: [pdf, png, jpg]
   allowed_imports: {add: [torch], remove: [json]}
   artifact_retention: 7d
   event_retention: 7d
@@ -51,6 +53,8 @@ KEYS = [
     ("artifacts.maximum.execution_timeout", "1h", 3600.0, "yes", "a duration such as"),
     ("artifacts.maximum.memory_limit", "4GB", 4096 * MIB, "[]", "a size such as"),
     ("artifacts.maximum.output_size_limit", "60MB", 60 * MIB, "0", "greater than 0"),
+    ("artifacts.enabled", "false", False, "perhaps", "boolean"),
+    ("artifacts.allowed_formats", "[pdf, jpg]", ("pdf", "jpeg"), "[mp4]", "no format that is delivered"),
     ("artifacts.allowed_imports.add", "[torch, jax]", ("torch", "jax"), "torch", "tuple"),
     ("artifacts.allowed_imports.remove", "[json]", ("json",), "5", "tuple"),
     ("artifacts.artifact_retention", "12h", timedelta(hours=12), "0", "greater than"),

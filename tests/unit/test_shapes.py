@@ -93,6 +93,7 @@ def test_an_artifact_on_the_wire() -> None:
             "category": "image",
             "size": 10,
             "sha256": "ab",
+            "content": None,
             "summary": "a chart",
             "summaryData": {},
             "language": None,
@@ -104,6 +105,7 @@ def test_an_artifact_on_the_wire() -> None:
                 "toolCallId": "call",
                 "requestId": "req",
                 "inputs": ["art_0@1"],
+                "reason": None,
             },
         },
     }

@@ -151,6 +151,82 @@ def get(reference: str, number: int | None, out: str | None, **flags: Any) -> in
     return store.get(store.Place(**flags), reference, number, out=out)
 
 
+@app.command("create")
+@click.argument("type_", metavar="TYPE")
+@click.argument("source", metavar="FILE|-")
+@click.option("--title", metavar="TEXT", help="What people see.  [default: the name]")
+@click.option("--name", metavar="NAME", help="Name of the file.  [default: that of FILE, or made of the title]")
+@_in_store
+def create_artifact(type_: str, source: str, title: str | None, name: str | None, **flags: Any) -> int:
+    """Store a file as an artifact of a type."""
+    from handiwork.cli import versions as making
+
+    wanted = making.Making(type=type_, source=source, title=title, name=name)
+    return making.create(making.Place(**flags), wanted)
+
+
+@app.command()
+@_REFERENCE
+@click.option("--content", metavar="FILE|-", help="The whole new content.")
+@click.option("--patch", metavar="FILE|-", help="JSON: edits [{find, replace}], a JSON Patch, or a merge patch.")
+@click.option("--base", metavar="N", type=click.IntRange(min=1), help="Version that it was decided on, else the head.")
+@click.option("--title", metavar="TEXT", help="Another title.")
+@click.option("--reason", metavar="TEXT", help="Why, for the history.")
+@_in_store
+def revise(reference: str, as_json: bool, data: str | None, session: str, **change: Any) -> int:
+    """Make the next version of an artifact."""
+    from handiwork.cli import versions as making
+
+    if (change["content"] is None) == (change["patch"] is None):
+        raise click.UsageError("Give exactly one of `--content` and `--patch`.")
+    place = making.Place(session=session, data=data, as_json=as_json)
+    return making.revise(place, reference, making.Change(**change))
+
+
+@app.command()
+@_REFERENCE
+@_in_store
+def versions(reference: str, **flags: Any) -> int:
+    """List the versions of an artifact, newest first."""
+    from handiwork.cli import versions as making
+
+    return making.versions(making.Place(**flags), reference)
+
+
+@app.command()
+@_REFERENCE
+@click.argument("start", metavar="FROM", type=click.IntRange(min=1))
+@click.argument("end", metavar="[TO]", type=click.IntRange(min=1), required=False)
+@_in_store
+def diff(reference: str, start: int, end: int | None, **flags: Any) -> int:
+    """Show what differs between two versions, or one and the head."""
+    from handiwork.cli import versions as making
+
+    return making.diff(making.Place(**flags), reference, start, end)
+
+
+@app.command()
+@_REFERENCE
+@click.argument("number", metavar="VERSION", type=click.IntRange(min=1))
+@_in_store
+def restore(reference: str, number: int, **flags: Any) -> int:
+    """Make an earlier version the newest again."""
+    from handiwork.cli import versions as making
+
+    return making.restore(making.Place(**flags), reference, number)
+
+
+@app.command()
+@_REFERENCE
+@click.argument("labels", metavar="[LABEL]...", nargs=-1)
+@_in_store
+def label(reference: str, labels: tuple[str, ...], **flags: Any) -> int:
+    """Replace the labels of an artifact."""
+    from handiwork.cli import versions as making
+
+    return making.label(making.Place(**flags), reference, labels)
+
+
 @app.command("rm")
 @_REFERENCE
 @_in_store

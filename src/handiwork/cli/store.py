@@ -73,7 +73,7 @@ def remove(place: Place, reference: str) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _opened(place: Place) -> AsyncGenerator[Session]:
+async def opened(place: Place) -> AsyncGenerator[Session]:
     """Open a store that is there; looking into a folder does not make one."""
     settings = load()
     folder = Path(place.data) if place.data is not None else settings.artifacts.storage.path
@@ -97,7 +97,7 @@ def _is_missing(database: Path) -> bool:
 async def _list(place: Place, wanted: Wanted) -> int:
     found, others, remark = [], [], f"No such artifacts in the session `{place.session}`."
     try:
-        async with _opened(place) as session:
+        async with opened(place) as session:
             found = await _gathered(session, wanted)
             others = [] if found else [each.session for each in (await session.engine.sessions()).items]
     except StoreNotFound as missing:
@@ -130,7 +130,7 @@ async def _gathered(session: Session, wanted: Wanted) -> list[Artifact]:
 
 
 async def _show(place: Place, reference: str, number: int | None) -> int:
-    async with _opened(place) as session:
+    async with opened(place) as session:
         artifact = await session.get(reference, version=number)
         preview = None if place.as_json else await _preview(session, artifact)
     if place.as_json:
@@ -186,7 +186,7 @@ async def _preview(session: Session, artifact: Artifact) -> tuple[str, bool] | N
 
 
 async def _get(place: Place, reference: str, number: int | None, *, out: str | None, is_folder: bool) -> int:
-    async with _opened(place) as session:
+    async with opened(place) as session:
         artifact = await session.get(reference, version=number)
         chunks = session.stream(artifact.id, version=artifact.version.number)
         if out == "-":
@@ -206,7 +206,7 @@ async def _get(place: Place, reference: str, number: int | None, *, out: str | N
 
 
 async def _remove(place: Place, reference: str) -> int:
-    async with _opened(place) as session:
+    async with opened(place) as session:
         artifact = await session.get(reference)
         await session.remove(artifact.id)
     if place.as_json:

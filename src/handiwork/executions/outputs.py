@@ -11,7 +11,7 @@ from handiwork.media.detection import detect
 from handiwork.model import Provenance, Refused
 from handiwork.sandbox.sandbox import Output, Run
 from handiwork.types.artifact_type import ArtifactType
-from handiwork.versions.creation import Draft
+from handiwork.versions.drafts import Admission, Draft
 
 _LONGEST_JOINED = 200
 
@@ -24,14 +24,14 @@ class Kept:
     refused: tuple[Refused, ...]
 
 
-def kept_of(run: Run, type_: ArtifactType, provenance: Provenance) -> Kept:
+def kept_of(run: Run, type_: ArtifactType, provenance: Provenance, admission: Admission) -> Kept:
     """Sort what a run left. It looks into each file: call it in a thread, unless there is little to see."""
     drafts: list[Draft] = []
     refused = list(run.outcome.refused)
     for output, name in _named(run.outputs):
         found = detect(name, output)
-        if not found.delivered:
-            refused.append(Refused(name=output.path, reason="unsupported_format", hint=found.hint))
+        if (hint := admission.hint_against(found)) is not None:
+            refused.append(Refused(name=output.path, reason="unsupported_format", hint=hint or None))
             continue
         draft = Draft(
             type=type_,

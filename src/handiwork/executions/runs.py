@@ -194,6 +194,7 @@ class Runs:
     async def _begun(
         self, scope: Scope, principal: Principal, order: Order, *, status: Literal["queued", "running"]
     ) -> _Begun:
+        self.creation.admission.demand_enabled()
         limits = self.limits.admit(order.limits)
         if not isinstance(order.code, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise TypeError(f"code is text, not {type(order.code).__name__}")
@@ -293,7 +294,7 @@ class Runs:
     async def _keep(self, begun: _Begun, run: Run) -> Execution:
         # To look into a few small files takes less time than asking a thread for it.
         is_small = len(run.outputs) <= FEW and sum(output.size for output in run.outputs) <= SMALL_BYTES
-        looked_at = (run, self.type, begun.provenance)
+        looked_at = (run, self.type, begun.provenance, self.creation.admission)
         kept = kept_of(*looked_at) if is_small else await in_thread(kept_of, *looked_at)
         execution = replace(begun.execution, outcome=replace(run.outcome, refused=kept.refused))
         made = await self.creation.file(execution.scope, kept.drafts, execution=execution)

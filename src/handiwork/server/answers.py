@@ -6,9 +6,9 @@ Nothing is serialised with these. Fields may be added to an answer at any time, 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from handiwork.model import Status
@@ -68,10 +68,14 @@ class Origin(Answer):
     tool_call_id: str | None
     request_id: str | None
     inputs: Sequence[str]
+    reason: str | None
 
 
 class VersionAnswer(Answer):
-    """One version of an artifact, without its content; sizes are in bytes."""
+    """One version of an artifact; sizes are in bytes.
+
+    `content` is there, as text or JSON, where one artifact is asked for whose content is short and no file.
+    """
 
     number: int
     media_type: str
@@ -85,6 +89,18 @@ class VersionAnswer(Answer):
     metadata: Mapping[str, Any]
     created_at: datetime
     provenance: Origin
+    content: JsonValue = None
+
+
+class DifferenceAnswer(Answer):
+    """What differs between two versions: `text` as a unified diff, or `changes` of structured content."""
+
+    start: int
+    end: int
+    is_same: bool
+    text: str | None
+    changes: Sequence[Mapping[str, Any]] | None
+    left_out: int
 
 
 class ArtifactLinks(Answer):
@@ -219,9 +235,15 @@ class ArtifactTypeAnswer(Answer):
     name: str
     label: str
     icon: str
+    category: str | None
     display: Literal["panel", "inline"]
     streaming: bool
+    schema_: Annotated[Mapping[str, Any] | None, Field(alias="schema")]
+    states: Sequence[str]
+    transitions: Mapping[str, Sequence[str]]
+    actions: Sequence[str]
     cap: int
+    media_type: str
 
 
 class ArtifactTypesAnswer(Answer):

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import KIB, MIB
-from handiwork.server import artifacts, executions, operations, pages, problems, sessions, streams, tokens
+from handiwork.server import artifacts, executions, operations, pages, problems, revisions, sessions, streams, tokens
 from handiwork.server.bodies import JSON_BYTES_FOR_ONE
 from handiwork.server.desk import API, Desk, Origins
 from handiwork.server.document import document_of
@@ -23,6 +23,7 @@ from handiwork.server.intake import BodyLimit
 ROUTERS = (
     operations.router,
     artifacts.router,
+    revisions.router,
     executions.router,
     sessions.router,
     tokens.router,
@@ -32,6 +33,7 @@ RUN_BODY_BYTES = JSON_BYTES_FOR_ONE * LONGEST_CODE_BYTES + 64 * KIB
 PLAIN_BODY_BYTES = MIB
 
 _UPLOADS = re.compile(rf"{API}/sessions/[^/]+/artifacts/?")
+_REVISIONS = re.compile(rf"{API}/artifacts/[^/]+/(?:versions|content)/?")
 _RUNS = re.compile(rf"{API}/sessions/[^/]+/executions/?")
 
 
@@ -68,7 +70,7 @@ def guarded(desk: Desk) -> ASGIApp:
 
 
 def _limit_of(path: str, most: int) -> int:
-    if _UPLOADS.fullmatch(path):
+    if _UPLOADS.fullmatch(path) or _REVISIONS.fullmatch(path):
         return most
     return min(most, RUN_BODY_BYTES if _RUNS.fullmatch(path) else PLAIN_BODY_BYTES)
 

@@ -8,13 +8,13 @@ import json
 import re
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from handiwork.access.links import DEFAULT_SECONDS
 from handiwork.access.policy import Caller
-from handiwork.errors import InvalidName
 from handiwork.executions.pictures import may_have_picture
 from handiwork.model import Artifact, Provenance
 from handiwork.server.answers import (
@@ -22,10 +22,9 @@ from handiwork.server.answers import (
     ArtifactsAnswer,
     LinkAnswer,
     UploadedAnswer,
-    VersionsAnswer,
     problems,
 )
-from handiwork.server.bodies import ArtifactQuery, Hold, LinkOrder, NewArtifact, VersionNumber
+from handiwork.server.bodies import ArtifactQuery, ContentQuery, Hold, LinkOrder, NewArtifact, VersionNumber
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.content_origin import LINKS
 from handiwork.server.delivery import delivered
@@ -34,19 +33,21 @@ from handiwork.server.downloads import conditional, content_headers, etag_of, no
 from handiwork.server.refusals import NoPreview
 from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
 from handiwork.shapes import Shape, artifact_shape, time_shape
-from handiwork.store.records import Search
+from handiwork.store.records import Filed, Search
+from handiwork.versions.selection import Selection
 
 MULTIPART = "multipart/form-data"
-MOST_VERSIONS_ON_A_PAGE = 100
 
 OfSession = Annotated[
     str | None, Query(description="The session in which a handle is looked for, and no other.", max_length=200)
 ]
+# What a selector is written with; the rest is percent-encoded, since a header takes no more.
+_IN_HEADERS = "=:$.[]*' \"(),/"
 AtVersion = Annotated[VersionNumber | None, Query(description="Absent is the newest.")]
 
 router = APIRouter(tags=["artifacts"])
 
-_ARTIFACT = {"model": ArtifactAnswer, "description": "The artifact"}
+ARTIFACT = {"model": ArtifactAnswer, "description": "The artifact"}
 _BYTES: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
 _DELIVERIES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The content, under its own media type", "content": _BYTES},
@@ -76,15 +77,15 @@ def _taking(declared: dict[str, Any]) -> dict[str, Any]:
 async def _create(session: str, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
     """Store content as an artifact, or the files of a form as one artifact each: all of them or none."""
     scope = caller.scope(session)
-    engine, provenance, since = desk.engine, _provenance(request, caller), desk.clock()
+    engine, provenance, since = desk.engine, provenance_of(request, caller), desk.clock()
     if _is_form(request):
         async with form_drafts(request, engine.types, provenance=provenance) as drafts:
             made = await engine.creation.file(scope, drafts, since=since)
         location = {"location": _path(made[0])} if len(made) == 1 else {}
-        return _json({"items": [shape_of(artifact) for artifact in made]}, 201, location)
+        return json_answer({"items": [shape_of(artifact) for artifact in made]}, 201, location)
     draft = await json_draft(request, engine.types, provenance=provenance)
     (artifact,) = await engine.creation.file(scope, [draft], since=since)
-    return _json(shape_of(artifact), 201, {"location": _path(artifact)})
+    return json_answer(shape_of(artifact), 201, {"location": _path(artifact)})
 
 
 async def _create_shortly(request: Request, desk: Desk, caller: Caller) -> Response:
@@ -125,12 +126,12 @@ async def list_artifacts(
         cursor=wanted.cursor,
     )
     items = [shape_of(artifact) for artifact in page.items]
-    return _json({"items": items, "nextCursor": page.next_cursor, "seq": page.seq})
+    return json_answer({"items": items, "nextCursor": page.next_cursor, "seq": page.seq})
 
 
 @router.get(
     f"{API}/artifacts/{{artifact}}",
-    responses={200: _ARTIFACT, **problems(404, 410, 422)},
+    responses={200: ARTIFACT, **problems(404, 410, 422)},
     **demands("artifact:read"),
 )
 async def look_at(
@@ -138,7 +139,7 @@ async def look_at(
 ) -> Response:
     """An artifact at its head or at one version."""
     filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
-    return _json(shape_of(filed.artifact))
+    return json_answer(await whole_shape(desk, filed))
 
 
 async def _content(
@@ -146,15 +147,27 @@ async def _content(
     request: Request,
     desk: TheDesk,
     caller: TheCaller,
-    version: AtVersion = None,
-    session: OfSession = None,
+    wanted: Annotated[ContentQuery, Query()],
 ) -> Response:
     """The content, whole or a range of it, always to be saved; a signed link shows it.
 
+    With `select` a part of it as text, at most 32 KiB at once: `X-Continuation` is the selector of what follows,
+    `X-Total` how many there are where that is known, and `X-Tokens` about what it costs a model.
+
     Damaged content is never answered with: what is found out after the first byte ends the connection.
     """
-    filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
+    filed = await desk.engine.find(caller.within(session=wanted.session), artifact, version=wanted.version)
+    if wanted.select is not None:
+        return _excerpt(await desk.engine.select(filed, wanted.select), filed)
     return delivered(request, desk, filed, disposition="attachment", keeping="revalidated")
+
+
+def _excerpt(selection: Selection, filed: Filed) -> Response:
+    told = {"x-continuation": selection.continuation, "x-total": selection.total, "x-tokens": selection.tokens}
+    headers = {name: quote(str(value), safe=_IN_HEADERS) for name, value in told.items() if value is not None}
+    headers |= {"content-disposition": "attachment", "x-version": str(filed.artifact.version.number)}
+    headers["content-security-policy"] = "default-src 'none'; sandbox"
+    return Response(selection.text.encode("utf-8", "replace"), 200, headers, "text/plain; charset=utf-8")
 
 
 async def _content_shortly(request: Request, desk: Desk, caller: Caller) -> Response | None:
@@ -162,7 +175,7 @@ async def _content_shortly(request: Request, desk: Desk, caller: Caller) -> Resp
     if usual is None:
         return None
     version = None if usual[1] is None else int(usual[1])
-    return await _content(request.path_params["artifact"], request, desk, caller, version)
+    return await _content(request.path_params["artifact"], request, desk, caller, ContentQuery(version=version))
 
 
 _READING = "/artifacts/{artifact}/content"
@@ -185,29 +198,6 @@ reading.head(
 router.include_router(reading)
 
 
-@router.get(
-    f"{API}/artifacts/{{artifact}}/versions",
-    responses={200: {"model": VersionsAnswer, "description": "Some of the versions"}, **problems(404, 410, 422)},
-    **demands("artifact:read"),
-)
-async def list_versions(
-    artifact: str,
-    desk: TheDesk,
-    caller: TheCaller,
-    limit: Annotated[int, Query(ge=1, le=MOST_VERSIONS_ON_A_PAGE)] = MOST_VERSIONS_ON_A_PAGE,
-    cursor: Annotated[str | None, Query(max_length=20)] = None,
-    session: OfSession = None,
-) -> Response:
-    """The versions of an artifact, the newest first."""
-    reach, engine = caller.within(session=session), desk.engine
-    head = await engine.find(reach, artifact)
-    newest = head.artifact.version.number if cursor is None else _place(cursor, head.artifact)
-    oldest = max(newest - limit, 0)
-    found = [await engine.find(reach, head.artifact.id, version=number) for number in range(newest, oldest, -1)]
-    items = [artifact_shape(each.artifact)["version"] for each in found]
-    return _json({"items": items, "nextCursor": str(oldest) if oldest else None})
-
-
 @router.delete(
     f"{API}/artifacts/{{artifact}}",
     status_code=204,
@@ -222,13 +212,13 @@ async def remove(artifact: str, desk: TheDesk, caller: TheCaller, session: OfSes
 
 @router.put(
     f"{API}/artifacts/{{artifact}}/hold",
-    responses={200: _ARTIFACT, **problems(404, 410, 422)},
+    responses={200: ARTIFACT, **problems(404, 410, 422)},
     **demands("artifact:write"),
 )
 async def hold(artifact: str, body: Hold, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Pin an artifact so that it stays past its expiry, or let it go."""
     held = await desk.engine.hold(caller.within(session=session), artifact, held=body.held)
-    return _json(shape_of(held))
+    return json_answer(shape_of(held))
 
 
 @router.post(
@@ -250,7 +240,7 @@ async def link_to(
         key_id=caller.key_id,
     )
     url = f"{desk.origins.content}{LINKS}{link.spelled}"
-    return _json({"url": url, "expiresAt": time_shape(link.expires_at)}, 201)
+    return json_answer({"url": url, "expiresAt": time_shape(link.expires_at)}, 201)
 
 
 @router.get(
@@ -292,29 +282,29 @@ def shape_of(artifact: Artifact) -> Shape:
     return artifact_shape(artifact) | {"links": links}
 
 
+async def whole_shape(desk: Desk, filed: Filed) -> Shape:
+    """An artifact with its content where that is short and no file."""
+    shape = shape_of(filed.artifact)
+    shape["version"]["content"] = await desk.engine.revising.inline(filed)
+    return shape
+
+
 def _path(artifact: Artifact) -> str:
     return f"{API}/artifacts/{artifact.id}"
 
 
-def _json(shape: Shape, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_answer(shape: Shape, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(shape).encode("ascii"), status, headers, "application/json")
 
 
-def _provenance(request: Request, caller: Caller) -> Provenance:
+def provenance_of(request: Request, caller: Caller, *, reason: str | None = None) -> Provenance:
+    """Where what this request makes comes from."""
     request_id: str | None = request.scope.get("state", {}).get("request_id")
-    return Provenance(principal=caller.principal, request_id=request_id)
+    return Provenance(principal=caller.principal, request_id=request_id, reason=reason)
 
 
 def _is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MULTIPART
-
-
-def _place(cursor: str, head: Artifact) -> int:
-    """Return the number of the version with which the page begins."""
-    number = int(cursor) if cursor.isascii() and cursor.isdigit() else 0
-    if not 1 <= number <= head.version.number:
-        raise InvalidName("cursor", cursor, expected="the `nextCursor` of an earlier page")
-    return number
 
 
 def _at_most(caller: Caller, seconds: float, now: datetime) -> float:

@@ -26,6 +26,7 @@ from handiwork.quantities import seconds, size
 MOST_KEYS = 64
 LARGEST_METADATA_BYTES = 16 * KIB
 LONGEST_LANGUAGE = 100
+LONGEST_REASON = 1000
 # Where a client escapes all that it can, `\u0000`.
 JSON_BYTES_FOR_ONE = 6
 
@@ -70,6 +71,10 @@ def _storable(value: str) -> str:
     return value
 
 
+def _spellable(value: JsonValue) -> JsonValue:
+    return _storable(value) if isinstance(value, str) else value
+
+
 def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     # Neither a number that JSON does not know nor half of a surrogate pair can be spelled here.
     spelled = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -89,6 +94,11 @@ Retention = Annotated[
 ]
 Text = Annotated[str, AfterValidator(_storable)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small)]
+Content = Annotated[
+    JsonValue,
+    AfterValidator(_spellable),
+    Field(description="Text; base64 where `encoding` says so; or any JSON, for a type of structured content."),
+]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -136,7 +146,7 @@ class NewArtifact(Body):
     type: Text
     title: Text | None = None
     name: Text | None = None
-    content: Text
+    content: Content
     encoding: Literal["text", "base64"] = "text"
     media_type: Annotated[
         Text | None,
@@ -159,6 +169,43 @@ class NewArtifact(Body):
     retention: Retention | None = None
 
 
+class NewVersion(Body):
+    """What an artifact is to become: exactly one of `content` and `patch`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"patch": [{"find": "Q3", "replace": "Q4"}], "baseVersion": 1}]}
+    )
+
+    content: Content | None = None
+    encoding: Literal["text", "base64"] = "text"
+    patch: Annotated[
+        JsonValue,
+        Field(description="Edits `[{find, replace}]` that each fit exactly one place, a JSON Patch, or a merge patch."),
+    ] = None
+    base_version: Annotated[
+        VersionNumber | None, Field(description="The version that this was decided on; absent is the newest.")
+    ] = None
+    title: Text | None = None
+    language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
+    metadata: Metadata | None = None
+    reason: Annotated[Text | None, Field(max_length=LONGEST_REASON)] = None
+
+
+class Restoring(Body):
+    version: VersionNumber
+
+
+class Labels(Body):
+    labels: Annotated[tuple[Text, ...], Field(max_length=1000)]
+
+
+class Step(Body):
+    """A state to go to, and facts to be noted; a fact that is null is taken away."""
+
+    state: Annotated[Text | None, Field(max_length=64)] = None
+    facts: Metadata | None = None
+
+
 class UploadFields(Body):
     """What a form says beside its files; it holds for each of them."""
 
@@ -177,6 +224,25 @@ class ArtifactQuery(BaseModel):
     q: Annotated[Text, Field(max_length=200)] | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 100
     cursor: Annotated[Text, Field(max_length=1000)] | None = None
+
+
+class ContentQuery(BaseModel):
+    """Which version of the content, and which part of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Annotated[VersionNumber | None, Field(description="Absent is the newest.")] = None
+    session: Annotated[
+        str | None,
+        Field(description="The session in which a handle is looked for, and no other.", max_length=200),
+    ] = None
+    select: Annotated[
+        Text | None,
+        Field(
+            max_length=2000,
+            description="One of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`.",
+        ),
+    ] = None
 
 
 class Hold(Body):

@@ -8,7 +8,7 @@ from handiwork.server.answers import ArtifactTypesAnswer
 from handiwork.server.callers import TheDesk, demands, open_to_all
 from handiwork.server.desk import API
 from handiwork.shapes import Shape
-from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.described import describe
 
 router = APIRouter(tags=["operations"])
 
@@ -39,15 +39,4 @@ async def readiness(desk: TheDesk) -> Response:
 )
 async def artifact_types(desk: TheDesk) -> Response:
     """Every registered type of artifact."""
-    return JSONResponse({"items": [_shape(each) for each in desk.engine.types]})
-
-
-def _shape(type_: ArtifactType) -> Shape:
-    return {
-        "name": type_.name,
-        "label": type_.label,
-        "icon": type_.icon,
-        "display": type_.display,
-        "streaming": type_.is_streamed,
-        "cap": type_.cap_bytes,
-    }
+    return JSONResponse({"items": [describe(each) for each in desk.engine.types]})

@@ -11,28 +11,26 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from handiwork.errors import ContentTooLarge, InvalidContent
 from handiwork.model import KIB, Provenance
-from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, UploadFields
-from handiwork.server.file_names import clean_name
+from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, NewVersion, UploadFields
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
 from handiwork.store.failures import system_failure
 from handiwork.tasks import in_thread
 from handiwork.types.registry import Registry
 from handiwork.versions.content import CHUNK_BYTES, Bytes
-from handiwork.versions.creation import Content, Draft
+from handiwork.versions.drafts import Content, Draft, content_of
 
 FILE_FIELD = "file"
 MOST_FILES = 100
 MOST_FIELDS = 16
 LONGEST_FIELD_BYTES = 8 * KIB
 IN_MEMORY_BYTES = 64 * KIB
-NAMELESS = "untitled.txt"
 # Parsing and decoding less than this takes about as long as asking a thread to.
 PARSED_HERE_BYTES = 256 * KIB
 
@@ -98,11 +96,18 @@ async def json_draft(request: Request, types: Registry, *, provenance: Provenanc
         UnknownType: there is no such type.
     """
     raw = await _read(request, limit=_largest_cap(types) * JSON_BYTES_FOR_ONE + 64 * KIB)
-    told, data = await in_thread(_understood, raw) if len(raw) > PARSED_HERE_BYTES else _understood(raw)
+    if len(raw) > PARSED_HERE_BYTES:
+        return await in_thread(_drafted, raw, types, provenance)
+    return _drafted(raw, types, provenance)
+
+
+def _drafted(raw: bytes, types: Registry, provenance: Provenance) -> Draft:
+    told = _understood(raw)
+    type_ = types.named(told.type)
     return Draft(
-        type=types.named(told.type),
-        name=told.name or clean_name(told.title or NAMELESS),
-        content=Bytes(data),
+        type=type_,
+        name=told.name,
+        content=content_of(decoded(told), type_),
         title=told.title,
         language=told.language,
         metadata=told.metadata or {},
@@ -200,17 +205,21 @@ async def _read(request: Request, *, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _understood(raw: bytes) -> tuple[NewArtifact, bytes]:
-    try:
-        told = NewArtifact.model_validate_json(raw)
-    except ValidationError as wrong:
-        raise _invalid(wrong, raw) from wrong
+def decoded(told: NewArtifact | NewVersion) -> JsonValue | bytes:
+    """Return the content that a body brings. Raises `InvalidContent` when it is not encoded as it says."""
     if told.encoding == "text":
-        return told, told.content.encode()
+        return told.content
     try:
-        return told, base64.b64decode(told.content, validate=True)
+        return base64.b64decode(told.content if isinstance(told.content, str) else "-", validate=True)
     except ValueError as wrong:
         raise InvalidContent("content", expected="base64, as `encoding` says", got="something else") from wrong
+
+
+def _understood(raw: bytes) -> NewArtifact:
+    try:
+        return NewArtifact.model_validate_json(raw)
+    except ValidationError as wrong:
+        raise _invalid(wrong, raw) from wrong
 
 
 def _validated(model: type[Parsed], fields: dict[str, str]) -> Parsed:

@@ -34,6 +34,11 @@ def blob_key(scope: Scope, artifact_id: ArtifactId, number: int, name: str) -> B
     return BlobKey(f"{artifact_prefix(scope, artifact_id)}{number}/{_file_name(name)}")
 
 
+def spare_key(scope: Scope, artifact_id: ArtifactId, number: int, token: str) -> BlobKey:
+    """Where a version's bytes are filed when the key that tells its name is taken; `token` is random."""
+    return BlobKey(f"{artifact_prefix(scope, artifact_id)}{number}/{_MARK}{token}")
+
+
 def preview_key(scope: Scope, artifact_id: ArtifactId, number: int) -> BlobKey:
     """Where the picture of a version is filed; no file of a user can have this name."""
     return BlobKey(f"{artifact_prefix(scope, artifact_id)}{number}/{_MARK}preview.png")

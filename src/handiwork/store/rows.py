@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, Table
 
 from handiwork.events import Event
-from handiwork.model import Artifact, Execution, Outcome, Scope
+from handiwork.model import Artifact, Execution, Outcome, Scope, Version
 from handiwork.store import tables
 from handiwork.store.key_records import KeyRecord
 from handiwork.store.keys import BlobKey
@@ -27,6 +27,7 @@ def artifact_row(artifact: Artifact, *, ordinal: int) -> Row:
         "title": artifact.title,
         "state": artifact.state,
         "labels": list(artifact.labels),
+        "facts": _plain(artifact.facts),
         "head": artifact.version.number,
         "created_at": artifact.created_at,
         "ordinal": ordinal,
@@ -77,6 +78,10 @@ def filed_of(row: RowMapping) -> Filed:
     version = _facts(row, tables.versions)
     artifact = _artifacts().validate_python({**facts, "scope": facts, "version": version})
     return Filed(artifact=artifact, blob_key=BlobKey(row[tables.versions.c.blob_key]))
+
+
+def version_of(row: RowMapping) -> Version:
+    return _versions().validate_python(_facts(row, tables.versions))
 
 
 def execution_of(row: RowMapping, artifacts: tuple[Artifact, ...]) -> Execution:
@@ -138,6 +143,11 @@ def _plain(value: object) -> object:
 @cache
 def _artifacts() -> TypeAdapter[Artifact]:
     return TypeAdapter(Artifact)
+
+
+@cache
+def _versions() -> TypeAdapter[Version]:
+    return TypeAdapter(Version)
 
 
 @cache

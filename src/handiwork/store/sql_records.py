@@ -74,9 +74,7 @@ class SqlRecords:
             raise database_failure(error) from error
 
     async def get(self, reach: Scope | Reach, reference: str, *, version: int | None = None) -> Filed:
-        return await self._database.read(
-            lambda connection: _found(connection, reach, reference, version, self._clock())
-        )
+        return await self._database.read(lambda connection: find(connection, reach, reference, version, self._clock()))
 
     async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
         query = _joined().where(within(scope), is_live(self._clock()), versions.c.number == artifacts.c.head)
@@ -100,7 +98,7 @@ class SqlRecords:
     async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
         def write(connection: Connection) -> Artifact:
             now = self._clock()
-            artifact = _found(connection, reach, reference, None, now).artifact
+            artifact = find(connection, reach, reference, None, now).artifact
             if artifact.held:
                 raise ArtifactHeld(reference)
             # That both times are the same tells a removal from an expiry.
@@ -115,11 +113,11 @@ class SqlRecords:
     async def hold(self, reach: Scope | Reach, reference: str, *, held: bool) -> Artifact:
         def write(connection: Connection) -> Artifact:
             now = self._clock()
-            artifact = _found(connection, reach, reference, None, now).artifact
+            artifact = find(connection, reach, reference, None, now).artifact
             connection.execute(update(artifacts).where(artifacts.c.id == artifact.id).values(held=held))
             if not held and artifact.expires_at is not None and artifact.expires_at <= now:
                 return replace(artifact, held=False)
-            return _found(connection, reach, reference, None, now).artifact
+            return find(connection, reach, reference, None, now).artifact
 
         return await self._database.write(write)
 
@@ -202,7 +200,8 @@ def _lookup(*, has_user: bool, has_session: bool, is_head: bool) -> Select[Any]:
     )
 
 
-def _found(connection: Connection, reach: Scope | Reach, reference: str, version: int | None, now: datetime) -> Filed:
+def find(connection: Connection, reach: Scope | Reach, reference: str, version: int | None, now: datetime) -> Filed:
+    """Return what `Records.get` promises, within a transaction of the caller's."""
     query = _lookup(has_user=reach.user is not None, has_session=reach.session is not None, is_head=version is None)
     asked: dict[str, object] = {**named(reach), "reference": _storable(reference), "now": now}
     if version is not None:

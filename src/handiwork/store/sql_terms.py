@@ -26,7 +26,7 @@ def demand(
     connection: Connection, scope: Scope, terms: Terms, *, artifacts_more: int, size_more: int, now: datetime
 ) -> None:
     """Raise `QuotaExceeded`, `ScopeErased` or `TookTooLong` when the terms do not hold with this much more."""
-    if not artifacts_more:
+    if not artifacts_more and not size_more:
         return
     if terms.since is not None:
         if not now - terms.since <= LONGEST:

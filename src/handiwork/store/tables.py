@@ -85,6 +85,7 @@ artifacts = Table(
     Column("title", Text, nullable=False),
     Column("state", String(64)),
     Column("labels", JSON, nullable=False),
+    Column("facts", JSON, nullable=False),
     Column("head", Integer, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     # The place among those that were added together, which share one time.

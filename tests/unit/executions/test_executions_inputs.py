@@ -8,7 +8,8 @@ from handiwork.ids import new_artifact_id
 from handiwork.model import Artifact, Scope
 from handiwork.types.file import file_type
 from handiwork.versions.content import Bytes
-from handiwork.versions.creation import Creation, Draft
+from handiwork.versions.creation import Creation
+from handiwork.versions.drafts import Draft
 from memory_store import NOON, MemoryBlobs, MemoryRecords
 
 SCOPE = Scope(session="s")

@@ -8,6 +8,7 @@ from handiwork.model import Outcome, Provenance, Refused
 from handiwork.sandbox.sandbox import Run
 from handiwork.types.file import file_type
 from handiwork.versions.content import Bytes
+from handiwork.versions.drafts import Admission
 
 PROVENANCE = Provenance(execution_id=ExecutionId("exc_1"))
 EVIL = Refused(name="evil", reason="symlink")
@@ -37,11 +38,13 @@ class Made:
 
 
 def kept(*made: Made, refused: tuple[Refused, ...] = ()) -> Kept:
-    return kept_of(Run(outcome=Outcome(status="succeeded", refused=refused), outputs=made), file_type(), PROVENANCE)
+    return kept_of(
+        Run(outcome=Outcome(status="succeeded", refused=refused), outputs=made), file_type(), PROVENANCE, Admission()
+    )
 
 
 def names(*paths: str) -> list[str]:
-    return [draft.name for draft in kept(*map(Made, paths)).drafts]
+    return [draft.name or "" for draft in kept(*map(Made, paths)).drafts]
 
 
 def test_a_draft_says_where_the_file_lay_and_where_it_comes_from() -> None:

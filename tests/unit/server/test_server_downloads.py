@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from handiwork.errors import ContentDamaged
+from handiwork.media.names import LONGEST_NAME, clean_name
 from handiwork.model import Disposition
 from handiwork.server.downloads import (
     CONTENT_POLICY,
@@ -28,7 +29,7 @@ from handiwork.server.downloads import (
     range_applies,
     selected,
 )
-from handiwork.server.file_names import LONGEST_NAME, clean_name, content_disposition
+from handiwork.server.file_names import content_disposition
 from handiwork.server.refusals import PreconditionFailed, RangeNotSatisfiable
 
 SHA = "ab" * 32

@@ -28,7 +28,8 @@ from handiwork.store.reserve import Reserve
 from handiwork.store.space import Space
 from handiwork.types.file import file_type
 from handiwork.versions.content import Bytes
-from handiwork.versions.creation import HANDLE_ATTEMPTS, Creation, Draft, Quotas
+from handiwork.versions.creation import HANDLE_ATTEMPTS, Creation, Quotas
+from handiwork.versions.drafts import Draft
 from memory_store import NOON, MemoryBlobs, MemoryRecords
 
 SCOPE = Scope(session="s")

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text, nullable=False),
         sa.Column("state", sa.String(64)),
         sa.Column("labels", sa.JSON, nullable=False),
+        sa.Column("facts", sa.JSON, nullable=False),
         sa.Column("head", sa.Integer, nullable=False),
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("ordinal", sa.Integer, nullable=False),

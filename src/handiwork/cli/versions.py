@@ -1,0 +1,168 @@
+"""The commands that make and change: `create`, `revise`, `versions`, `diff`, `restore`, `label`.
+
+What a change means is the engine's; looking at what is there is in `store`.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from handiwork import wiring
+from handiwork.cli.failures import DONE
+from handiwork.cli.printing import notes, print_json, print_table, print_text, results, say, size
+from handiwork.cli.store import Place, opened
+from handiwork.engine import Session
+from handiwork.errors import InputNotFound, InvalidContent
+from handiwork.model import Artifact, Version
+from handiwork.settings import load
+from handiwork.shapes import artifact_shape, version_shape
+
+STANDARD_INPUT = "-"
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """An artifact to be: its type, and where its content is."""
+
+    type: str
+    source: str
+    title: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A version to be: a file with the whole content, or one with a patch."""
+
+    content: str | None = None
+    patch: str | None = None
+    base: int | None = None
+    title: str | None = None
+    reason: str | None = None
+
+
+def create(place: Place, making: Making) -> int:
+    return asyncio.run(_create(place, making))
+
+
+def revise(place: Place, reference: str, change: Change) -> int:
+    return asyncio.run(_in(place, lambda session: _revised(session, reference, change)))
+
+
+def restore(place: Place, reference: str, number: int) -> int:
+    return asyncio.run(_in(place, lambda session: session.restore(reference, number)))
+
+
+def label(place: Place, reference: str, labels: tuple[str, ...]) -> int:
+    return asyncio.run(_in(place, lambda session: session.label(reference, *labels)))
+
+
+def versions(place: Place, reference: str) -> int:
+    return asyncio.run(_versions(place, reference))
+
+
+def diff(place: Place, reference: str, start: int, end: int | None) -> int:
+    return asyncio.run(_diff(place, reference, start, end))
+
+
+async def _create(place: Place, making: Making) -> int:
+    data = await asyncio.to_thread(_content, making.source)
+    settings = load()
+    folder = Path(place.data) if place.data is not None else settings.artifacts.storage.path
+    name = making.name or (None if making.source == STANDARD_INPUT else Path(making.source).name)
+    async with wiring.open(folder, settings=settings) as engine:
+        made = await engine.session(place.session).create(making.type, content=data, name=name, title=making.title)
+    _tell(place, made)
+    return DONE
+
+
+async def _in(place: Place, work: Callable[[Session], Awaitable[Artifact]]) -> int:
+    async with opened(place) as session:
+        made = await work(session)
+    _tell(place, made)
+    return DONE
+
+
+async def _revised(session: Session, reference: str, change: Change) -> Artifact:
+    content = None if change.content is None else await asyncio.to_thread(_content, change.content)
+    patch = None if change.patch is None else _parsed(await asyncio.to_thread(_content, change.patch), change.patch)
+    return await session.revise(
+        reference,
+        content=content,
+        patch=patch,
+        base_version=change.base,
+        title=change.title,
+        reason=change.reason,
+    )
+
+
+async def _versions(place: Place, reference: str) -> int:
+    async with opened(place) as session:
+        found: list[Version] = []
+        before = None
+        while True:
+            page = await session.versions(reference, limit=_PAGE, before=before)
+            found += page.items
+            before = page.next_before
+            if before is None:
+                break
+    if place.as_json:
+        print_json({"items": [version_shape(each) for each in found]})
+        return DONE
+    rows = [
+        (
+            str(each.number),
+            size(each.size),
+            f"{each.created_at:%Y-%m-%d %H:%M}",
+            each.provenance.principal.kind,
+            each.provenance.reason or "",
+        )
+        for each in found
+    ]
+    print_table(results(), "", ("version", "size", "made (UTC)", "by", "reason"), rows, right=("version", "size"))
+    return DONE
+
+
+async def _diff(place: Place, reference: str, start: int, end: int | None) -> int:
+    async with opened(place) as session:
+        found = await session.diff(reference, start, end)
+    if place.as_json:
+        facts = {"start": found.start, "end": found.end, "isSame": found.is_same}
+        print_json({**facts, "text": found.text, "changes": found.changes, "leftOut": found.left_out})
+    elif found.is_same:
+        say(notes(), f"Versions {found.start} and {found.end} are the same.")
+    elif found.text is not None:
+        print_text(found.text)
+    else:
+        for change in found.changes or ():
+            print_text(json.dumps(change, ensure_ascii=False) + "\n")
+    return DONE
+
+
+def _tell(place: Place, made: Artifact) -> None:
+    if place.as_json:
+        print_json(artifact_shape(made))
+    else:
+        say(results(), f"{made.handle}  version {made.version.number}  {made.name}  {size(made.size)}")
+
+
+def _content(source: str) -> bytes:
+    if source == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except (OSError, ValueError) as refused:
+        why = refused.strerror if isinstance(refused, OSError) and refused.strerror else "it cannot be read"
+        raise InputNotFound(source, why) from refused
+
+
+def _parsed(data: bytes, source: str) -> object:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as wrong:
+        expected = "a patch as JSON: a list of edits, a JSON Patch, or an object"
+        raise InvalidContent(source, expected=expected, got=str(wrong)) from wrong

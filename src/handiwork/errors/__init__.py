@@ -1,0 +1,105 @@
+"""Every error of Handiwork, each built from facts. How a transport spells them is not decided here.
+
+`code` is stable and for programs, the message is for people and models, `hint` names the next step.
+"""
+
+from handiwork.errors.artifacts import (
+    ArtifactExpired,
+    ArtifactHeld,
+    ArtifactNotFound,
+    CursorTooOld,
+    ExecutionNotFound,
+    HandleTaken,
+    VersionNotFound,
+)
+from handiwork.errors.asking import (
+    ContentTooLarge,
+    InputNotFound,
+    InvalidContent,
+    InvalidLimit,
+    InvalidName,
+    InvalidSetting,
+    LimitExceeded,
+    ProducingDisabled,
+    QuotaExceeded,
+    UnknownType,
+    UnsupportedFormat,
+)
+from handiwork.errors.callers import (
+    KeyNotFound,
+    LinkInvalid,
+    NotAllowed,
+    NotAuthenticated,
+    ScopeErased,
+    SessionNotFound,
+    TookTooLong,
+)
+from handiwork.errors.changes import HeadMoved, IllegalTransition, MarksMoved, VersionConflict
+from handiwork.errors.contents import ContentRefused, InvalidType
+from handiwork.errors.host import (
+    BlobExists,
+    BlobNotFound,
+    ContentDamaged,
+    IsolationUnavailable,
+    QueueFull,
+    RuntimeMissing,
+    SandboxBroken,
+    ShuttingDown,
+    StorageFailed,
+    StorageFull,
+    StoreVersionMismatch,
+)
+from handiwork.errors.patches import EditMissed, OperationFailed, PatchRefused
+from handiwork.errors.root import HandiworkError
+from handiwork.errors.selectors import SelectorMisfit, SelectorRefused
+
+__all__ = [
+    "ArtifactExpired",
+    "ArtifactHeld",
+    "ArtifactNotFound",
+    "BlobExists",
+    "BlobNotFound",
+    "ContentDamaged",
+    "ContentRefused",
+    "ContentTooLarge",
+    "CursorTooOld",
+    "EditMissed",
+    "ExecutionNotFound",
+    "HandiworkError",
+    "HandleTaken",
+    "HeadMoved",
+    "IllegalTransition",
+    "InputNotFound",
+    "InvalidContent",
+    "InvalidLimit",
+    "InvalidName",
+    "InvalidSetting",
+    "InvalidType",
+    "IsolationUnavailable",
+    "KeyNotFound",
+    "LimitExceeded",
+    "LinkInvalid",
+    "MarksMoved",
+    "NotAllowed",
+    "NotAuthenticated",
+    "OperationFailed",
+    "PatchRefused",
+    "ProducingDisabled",
+    "QueueFull",
+    "QuotaExceeded",
+    "RuntimeMissing",
+    "SandboxBroken",
+    "ScopeErased",
+    "SelectorMisfit",
+    "SelectorRefused",
+    "SessionNotFound",
+    "ShuttingDown",
+    "StorageFailed",
+    "StorageFull",
+    "StoreVersionMismatch",
+    "TookTooLong",
+    "UnknownType",
+    "UnsupportedFormat",
+    "VersionConflict",
+    "VersionNotFound",
+]

@@ -1,0 +1,183 @@
+"""Routes on what becomes of an artifact: its versions, what differs between them, its state, facts and labels.
+
+How a change is decided and merged is the engine's.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Request
+from pydantic import JsonValue
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from handiwork.errors import InvalidName
+from handiwork.model import Artifact, Reach, Scope
+from handiwork.server.answers import DifferenceAnswer, VersionsAnswer, problems
+from handiwork.server.artifacts import ARTIFACT, OfSession, json_answer, provenance_of, whole_shape
+from handiwork.server.bodies import Labels, NewVersion, Restoring, Step, VersionNumber
+from handiwork.server.callers import TheCaller, TheDesk, demands
+from handiwork.server.desk import API, Desk
+from handiwork.server.downloads import conditional, etag_of
+from handiwork.server.refusals import PreconditionFailed
+from handiwork.server.uploads import decoded
+from handiwork.shapes import version_shape
+from handiwork.versions.revising import Revision
+
+MOST_VERSIONS_ON_A_PAGE = 100
+
+router = APIRouter(tags=["artifacts"])
+
+_MADE: dict[str, Any] = {**ARTIFACT, "description": "The artifact at its newest version"}
+_CHANGES = problems(404, 409, 410, 412, 413, 422, 429, 507)
+
+
+@router.get(
+    f"{API}/artifacts/{{artifact}}/versions",
+    responses={200: {"model": VersionsAnswer, "description": "Some of the versions"}, **problems(404, 410, 422)},
+    **demands("artifact:read"),
+)
+async def list_versions(
+    artifact: str,
+    desk: TheDesk,
+    caller: TheCaller,
+    limit: Annotated[int, Query(ge=1, le=MOST_VERSIONS_ON_A_PAGE)] = MOST_VERSIONS_ON_A_PAGE,
+    cursor: Annotated[str | None, Query(max_length=20)] = None,
+    session: OfSession = None,
+) -> Response:
+    """The versions of an artifact, the newest first."""
+    before = None if cursor is None else _place(cursor)
+    page = await desk.engine.revising.revisions.listing(
+        caller.within(session=session), artifact, limit=limit, before=before
+    )
+    following = None if page.next_before is None else str(page.next_before)
+    return json_answer({"items": [version_shape(each) for each in page.items], "nextCursor": following})
+
+
+@router.get(
+    f"{API}/artifacts/{{artifact}}/diff",
+    responses={200: {"model": DifferenceAnswer, "description": "What differs"}, **problems(404, 410, 422)},
+    **demands("artifact:read"),
+)
+async def differ(
+    artifact: str,
+    desk: TheDesk,
+    caller: TheCaller,
+    start: Annotated[VersionNumber, Query(alias="from")],
+    end: Annotated[VersionNumber | None, Query(alias="to", description="Absent is the newest.")] = None,
+    session: OfSession = None,
+) -> Response:
+    """What differs between two versions."""
+    found = await desk.engine.revising.diff(caller.within(session=session), artifact, start, end)
+    return json_answer(
+        {
+            "start": found.start,
+            "end": found.end,
+            "isSame": found.is_same,
+            "text": found.text,
+            "changes": found.changes,
+            "leftOut": found.left_out,
+        }
+    )
+
+
+@router.post(
+    f"{API}/artifacts/{{artifact}}/versions",
+    status_code=201,
+    responses={201: _MADE, **_CHANGES},
+    **demands("artifact:write"),
+)
+async def revise(
+    artifact: str, body: NewVersion, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
+) -> Response:
+    """Make the next version of an artifact; content that is the same as before makes none."""
+    reach = caller.within(session=session)
+    base = body.base_version
+    if "if-match" in request.headers:
+        base = await _matched(desk, reach, artifact, request.headers)
+    revision = Revision(
+        content=decoded(body),
+        patch=body.patch,
+        base_version=base,
+        title=body.title,
+        language=body.language,
+        metadata=body.metadata,
+        provenance=provenance_of(request, caller, reason=body.reason),
+    )
+    return await _answered(desk, await desk.engine.revising.revise(reach, artifact, revision), 201)
+
+
+@router.patch(
+    f"{API}/artifacts/{{artifact}}/content",
+    responses={200: _MADE, **_CHANGES},
+    **demands("artifact:write"),
+)
+async def edit(
+    artifact: str,
+    body: Annotated[dict[str, JsonValue], Body(description="A merge patch: a name that is null is taken away.")],
+    request: Request,
+    desk: TheDesk,
+    caller: TheCaller,
+    session: OfSession = None,
+) -> Response:
+    """Change structured content in place, as a new version."""
+    reach = caller.within(session=session)
+    base = None
+    if "if-match" in request.headers:
+        base = await _matched(desk, reach, artifact, request.headers)
+    revision = Revision(patch=body, base_version=base, provenance=provenance_of(request, caller))
+    return await _answered(desk, await desk.engine.revising.revise(reach, artifact, revision))
+
+
+@router.patch(
+    f"{API}/artifacts/{{artifact}}/state",
+    responses={200: _MADE, **problems(404, 409, 410, 422)},
+    **demands("artifact:write"),
+)
+async def step(artifact: str, body: Step, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+    """Go on to another state that the type allows from this one, and note facts."""
+    made = await desk.engine.marking.step(caller.within(session=session), artifact, state=body.state, facts=body.facts)
+    return await _answered(desk, made)
+
+
+@router.put(
+    f"{API}/artifacts/{{artifact}}/labels",
+    responses={200: _MADE, **problems(404, 409, 410, 422)},
+    **demands("artifact:write"),
+)
+async def label(artifact: str, body: Labels, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+    """Replace the labels of an artifact."""
+    return await _answered(desk, await desk.engine.marking.label(caller.within(session=session), artifact, body.labels))
+
+
+@router.post(
+    f"{API}/artifacts/{{artifact}}/restore",
+    status_code=201,
+    responses={201: _MADE, **_CHANGES},
+    **demands("artifact:write"),
+)
+async def restore(
+    artifact: str, body: Restoring, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
+) -> Response:
+    """Make an earlier version the newest again."""
+    reach = caller.within(session=session)
+    made = await desk.engine.revising.restore(reach, artifact, body.version, provenance=provenance_of(request, caller))
+    return await _answered(desk, made, 201)
+
+
+async def _answered(desk: Desk, artifact: Artifact, status: int = 200) -> Response:
+    filed = await desk.engine.find(artifact.scope, artifact.id)
+    return json_answer(await whole_shape(desk, filed), status, {"etag": etag_of(filed.artifact.sha256)})
+
+
+async def _matched(desk: Desk, reach: Scope | Reach, artifact: str, headers: Headers) -> int:
+    """Return the number of the head, if its content is one that `If-Match` names."""
+    head = (await desk.engine.find(reach, artifact)).artifact.version
+    if conditional(headers, etag=etag_of(head.sha256)) == "failed":
+        raise PreconditionFailed("If-Match")
+    return head.number
+
+
+def _place(cursor: str) -> int:
+    if not (cursor.isascii() and cursor.isdigit() and 1 <= int(cursor) <= 2**31 - 1):
+        raise InvalidName("cursor", cursor, expected="the `nextCursor` of an earlier page")
+    return int(cursor)

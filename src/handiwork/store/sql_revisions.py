@@ -1,0 +1,130 @@
+"""Further versions, states, facts and labels in a SQL database. First versions are added by `sql_records`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from handiwork.clock import Clock, utc_now
+from handiwork.errors import HeadMoved, MarksMoved
+from handiwork.events import Happening
+from handiwork.model import Artifact, Reach, Scope
+from handiwork.store.clauses import is_live
+from handiwork.store.database import Database
+from handiwork.store.records import Filed, Terms
+from handiwork.store.revisions import Marks, VersionPage
+from handiwork.store.rows import version_of, version_row
+from handiwork.store.sql_events import record
+from handiwork.store.sql_records import find
+from handiwork.store.sql_terms import demand
+from handiwork.store.tables import UtcTime, artifacts, versions
+
+_NEW_VERSION = insert(versions)
+_NEW_HEAD = (
+    update(artifacts)
+    .where(
+        artifacts.c.id == bindparam("its_id"),
+        artifacts.c.head == bindparam("expected"),
+        is_live(bindparam("now", type_=UtcTime)),
+    )
+    .values(head=bindparam("number"), title=bindparam("its_title"), updated_at=bindparam("now", type_=UtcTime))
+)
+
+
+class SqlRevisions:
+    """Keeps `Revisions`' promises on a database that is up to date; the caller closes it."""
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database, self._clock = database, clock
+
+    async def add(
+        self,
+        revised: Filed,
+        *,
+        expected: int,
+        terms: Terms | None = None,
+        until: Callable[[], object] | None = None,
+    ) -> Artifact:
+        def write(connection: Connection) -> Artifact:
+            made = _add(connection, revised, expected, terms or Terms(), self._clock())
+            if until is not None:
+                until()
+            return made
+
+        return await self._database.write(write)
+
+    async def listing(
+        self, reach: Scope | Reach, reference: str, *, limit: int, before: int | None = None
+    ) -> VersionPage:
+        def look(connection: Connection) -> VersionPage:
+            head = find(connection, reach, reference, None, self._clock()).artifact
+            query = select(versions).where(versions.c.artifact_id == head.id)
+            if before is not None:
+                query = query.where(versions.c.number < before)
+            rows = connection.execute(query.order_by(versions.c.number.desc()).limit(limit + 1)).mappings().all()
+            shown = tuple(map(version_of, rows[:limit]))
+            return VersionPage(items=shown, next_before=shown[-1].number if len(rows) > limit else None)
+
+        return await self._database.read(look)
+
+    async def mark(self, artifact: Artifact, marks: Marks) -> Artifact:
+        return await self._database.write(lambda connection: _mark(connection, artifact, marks, self._clock()))
+
+
+def _add(connection: Connection, revised: Filed, expected: int, terms: Terms, now: datetime) -> Artifact:
+    artifact, version = revised.artifact, revised.artifact.version
+    demand(connection, artifact.scope, terms, artifacts_more=0, size_more=version.size, now=now)
+    moved = {
+        "its_id": artifact.id,
+        "expected": expected,
+        "number": version.number,
+        "its_title": artifact.title,
+        "now": now,
+    }
+    if not connection.execute(_NEW_HEAD, moved).rowcount:
+        # Gone, or somebody was faster: the first is told by the look itself.
+        raise HeadMoved(artifact.id, find(connection, artifact.scope, artifact.id, None, now).artifact.version.number)
+    connection.execute(_NEW_VERSION, version_row(revised))
+    facts = {"version": version.number, "artifactType": artifact.type}
+    happening = Happening(
+        type="artifact-revised",
+        artifact_id=artifact.id,
+        execution_id=version.provenance.execution_id,
+        facts=facts,
+    )
+    record(connection, artifact.scope, [happening], at=now, added=(0, version.size))
+    return find(connection, artifact.scope, artifact.id, None, now).artifact
+
+
+def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetime) -> Artifact:
+    found = find(connection, artifact.scope, artifact.id, None, now).artifact
+    if (found.state, found.facts) != (artifact.state, artifact.facts):
+        raise MarksMoved(artifact.id)
+    changed = replace(
+        found,
+        state=found.state if marks.state is None else marks.state,
+        facts=found.facts if marks.facts is None else dict(marks.facts),
+        labels=found.labels if marks.labels is None else tuple(marks.labels),
+    )
+    if changed == found:
+        return found
+    values = {"state": changed.state, "facts": changed.facts, "labels": list(changed.labels), "updated_at": now}
+    connection.execute(update(artifacts).where(artifacts.c.id == artifact.id).values(**values))
+    told = {
+        name
+        for name, was, is_now in (
+            ("state", found.state, changed.state),
+            ("facts", found.facts, changed.facts),
+            ("labels", found.labels, changed.labels),
+        )
+        if was != is_now
+    }
+    facts = {"changed": ",".join(sorted(told)), **({} if changed.state is None else {"state": changed.state})}
+    record(
+        connection,
+        artifact.scope,
+        [Happening(type="artifact-state-changed", artifact_id=artifact.id, facts=facts)],
+        at=now,
+    )
+    return replace(changed, updated_at=now)

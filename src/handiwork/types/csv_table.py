@@ -1,0 +1,101 @@
+"""The type `csv`: a table in which every row has as many cells as the first.
+
+What the cells hold is not looked at; a cell that a spreadsheet would take for a formula is data here.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+
+from handiwork.errors import ContentRefused
+from handiwork.media.formats import BY_NAME
+from handiwork.model import MIB
+from handiwork.types.artifact_type import ArtifactType, Checked
+from handiwork.types.plain_text import excerpt, text_of
+
+CAP_BYTES = 10 * MIB
+MOST_CELLS_TOLD = 10
+DELIMITERS = (",", ";", "\t")
+
+_HINT = (
+    "Put a cell that holds the delimiter, a line break or a quote into double quotes, right after the delimiter, "
+    "with every quote inside it doubled."
+)
+
+
+def csv_type(*, cap_bytes: int = CAP_BYTES) -> ArtifactType:
+    return ArtifactType(
+        name="csv",
+        label="Table",
+        icon="table",
+        display="panel",
+        cap_bytes=cap_bytes,
+        is_streamed=True,
+        content="text",
+        format=BY_NAME["csv"],
+        category="spreadsheet",
+        examine=_examine,
+    )
+
+
+def delimiter_of(text: str) -> str:
+    """Return the comma, or the semicolon or tab if that cuts the first row into cells and the comma does not."""
+    for delimiter in DELIMITERS:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        try:
+            first = next((row for row in rows if row), list[str]())
+        except csv.Error:
+            continue
+        if len(first) > 1:
+            return delimiter
+    return DELIMITERS[0]
+
+
+def _examine(type_: ArtifactType, data: bytes) -> Checked:
+    # Spreadsheet programs put a byte order mark first, which is no part of the first cell.
+    text = text_of(data, type_.name).removeprefix("\ufeff")
+    width, first_line = 0, 0
+    for line, row in _rows(text, type_.name):
+        if not width:
+            width, first_line = len(row), line
+        if len(row) != width:
+            raise ContentRefused(
+                type_.name,
+                where=f"line {line:,}",
+                expected=f"{_cells(width)} as in line {first_line:,}",
+                got=f"{_cells(len(row))}, {excerpt(', '.join(row[:MOST_CELLS_TOLD]))}",
+                hint=_HINT,
+            )
+    if not width:
+        raise ContentRefused(type_.name, expected="at least one row", got=excerpt(text))
+    return Checked(data=data)
+
+
+def _rows(text: str, type_name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield every row with the line in which it begins; blank lines are no rows."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
+    begins = 1
+    try:
+        for row in rows:
+            if row:
+                yield begins, row
+            begins = rows.line_num + 1
+    except csv.Error as wrong:
+        raise _unreadable(wrong, begins, type_name) from wrong
+
+
+def _cells(count: int) -> str:
+    return f"{count:,} cell{'' if count == 1 else 's'}"
+
+
+def _unreadable(wrong: csv.Error, line: int, type_name: str) -> ContentRefused:
+    limit: int | None = None
+    told = str(wrong)
+    if "field larger" in told:
+        limit = csv.field_size_limit()
+        expected, got = f"cells of at most {limit:,} characters", "a longer one"
+    elif "end of data" in told:
+        expected, got = "a closing double quote to the cell that was begun", "the end"
+    else:
+        expected, got = "a delimiter or a line break after a closing double quote", "something else"
+    return ContentRefused(type_name, where=f"line {line:,}", expected=expected, got=got, limit=limit, hint=_HINT)

@@ -1,0 +1,91 @@
+"""Bytes on their way into the store, and what becomes of them when their record comes to nothing.
+
+What the record is does not matter here: of bytes without one nothing stays, and a record counts only with its bytes.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from handiwork.errors import (
+    HandleTaken,
+    HeadMoved,
+    QuotaExceeded,
+    ScopeErased,
+    StorageFailed,
+    StorageFull,
+    TookTooLong,
+)
+from handiwork.store.blobs import Blobs, Stored
+from handiwork.store.keys import BlobKey
+
+# Of bytes at hand; a disk that takes longer is broken, and the database must not wait for it.
+LONGEST_PUT_SECONDS = 30.0
+
+Result = TypeVar("Result")
+
+# With these it is certain that there is no record.
+_REFUSALS = (HandleTaken, HeadMoved, QuotaExceeded, ScopeErased, StorageFull, TookTooLong)
+
+
+class Arrival:
+    """The bytes of some versions, put before their record is made or while it is."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._stored: list[BlobKey] = []
+        self._begun: dict[BlobKey, Future[Stored]] = {}
+
+    async def put(self, key: BlobKey, chunks: AsyncIterator[bytes]) -> Stored:
+        stored = await self._blobs.put(key, chunks)
+        self._stored.append(key)
+        return stored
+
+    def begin(self, key: BlobKey, data: bytes) -> None:
+        """Put bytes that are at hand, while something else is done."""
+        self._begun[key] = self._blobs.put_bytes(key, data)
+
+    @property
+    def waited_for(self) -> Callable[[], None] | None:
+        """Return what a thread calls to wait for all that has begun; it raises what putting them has raised."""
+        return self._wait if self._begun else None
+
+    async def kept_if(self, recorded: Coroutine[Any, Any, Result]) -> Result:
+        """Make the record, and remove the bytes when there is none. See it to its end: `to_the_end`."""
+        try:
+            return await recorded
+        except _REFUSALS:
+            await self.forget()
+            raise
+        except BaseException:
+            # A record that could not be synced may come back, and needs its bytes then. Without them there is none.
+            if await self.have_failed():
+                await self.forget()
+            raise
+
+    async def have_failed(self) -> bool:
+        return any(putting.exception() is not None for putting in (await self._ended()).values())
+
+    async def forget(self) -> None:
+        """Remove what has arrived. What arrives later yet is an orphan like any other."""
+        arrived = [key for key, putting in (await self._ended()).items() if putting.exception() is None]
+        for key in (*self._stored, *arrived):
+            await self._blobs.delete(key)
+
+    def _wait(self) -> None:
+        by = time.monotonic() + LONGEST_PUT_SECONDS
+        for putting in self._begun.values():
+            try:
+                putting.result(max(0.0, by - time.monotonic()))
+            except TimeoutError as late:
+                raise StorageFailed("the blobs", f"they took longer than {LONGEST_PUT_SECONDS:g} s") from late
+
+    async def _ended(self) -> "dict[BlobKey, Future[Stored]]":
+        if self._begun:
+            waited = [asyncio.wrap_future(putting) for putting in self._begun.values()]
+            ended, _late = await asyncio.wait(waited, timeout=LONGEST_PUT_SECONDS)
+            for each in ended:
+                each.exception()  # Looked at, so that asyncio does not report it as forgotten.
+        return {key: putting for key, putting in self._begun.items() if putting.done()}

@@ -1,0 +1,171 @@
+"""Artifacts to be: what a caller gives, made into content of its type with a name and a format, or refused.
+
+Nothing is stored here; that is for `creation` and `revising`.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from handiwork.errors import ContentTooLarge, InvalidContent, InvalidName, ProducingDisabled, UnsupportedFormat
+from handiwork.media.detection import detect
+from handiwork.media.formats import Format
+from handiwork.media.names import clean_name, named_after
+from handiwork.model import Provenance
+from handiwork.tasks import in_thread
+from handiwork.types.artifact_type import ArtifactType
+from handiwork.versions.content import Bytes, HostFile
+
+AT_HAND_BYTES = 64 * 1024
+LONGEST_NAME = 255
+LONGEST_TITLE = 300
+
+
+@runtime_checkable
+class Content(Protocol):
+    """Bytes that can be looked into and streamed."""
+
+    @property
+    def size(self) -> int: ...
+    def read_at(self, offset: int, length: int) -> bytes: ...
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An artifact to be."""
+
+    type: ArtifactType
+    content: Content
+    name: str | None = None
+    """None is one that is made of the title."""
+    title: str | None = None
+    language: str | None = None
+    """None is the one that the content is found to be in."""
+    provenance: Provenance = field(default_factory=Provenance)
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    retention: timedelta | Literal["default"] | None = "default"
+    """How long it is kept; None is for ever."""
+    format: Format | None = None
+    """None is the one that name and content tell."""
+    uncounted_bytes: int = 0
+    """What was put in on the way, such as a library, and does not count against the cap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What the deployment lets in: nothing at all unless `is_enabled`, and of the formats those with these names."""
+
+    is_enabled: bool = True
+    formats: frozenset[str] | None = None
+    """None is every format that is delivered."""
+
+    def demand_enabled(self) -> None:
+        """Raise `ProducingDisabled` where nothing may be made."""
+        if not self.is_enabled:
+            raise ProducingDisabled
+
+    def hint_against(self, format_: Format) -> str | None:
+        """Return what to do instead of a format that is not let in, and None for one that is."""
+        if not format_.delivered:
+            return format_.hint or ""
+        if self.formats is None or format_.name in self.formats:
+            return None
+        return f"This deployment delivers these formats: {', '.join(sorted(self.formats))}."
+
+    async def examined(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[Format]]:
+        """Return the drafts with content that is what their types demand, with names, and their formats.
+
+        Raises what `Creation.file` says of drafts that cannot be taken.
+        """
+        if all(is_at_hand(d.content) or (d.type.examine is None and d.format is not None) for d in drafts):
+            return self._examined(drafts)
+        # Looking into files waits for the disk.
+        return await in_thread(self._examined, drafts)
+
+    def _examined(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[Format]]:
+        done = [_examine(draft) for draft in drafts]
+        return done, [self.admit(draft) for draft in done]
+
+    def admit(self, draft: Draft) -> Format:
+        """Return the format of a draft that was examined; raise what `Creation.file` says of one that cannot be."""
+        name = name_of(draft)
+        if (
+            not 0 < len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
+            or "/" in name
+            or name in (".", "..")
+            or not name.isprintable()
+        ):
+            raise InvalidName(
+                "file name", name, expected=f"printable characters without a slash, 1 to {LONGEST_NAME} bytes"
+            )
+        if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
+            raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
+        if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
+            raise ContentTooLarge(name, size=draft.content.size, limit=draft.type.cap_bytes)
+        found = draft.format or detect(name, draft.content)
+        if (hint := self.hint_against(found)) is not None:
+            raise UnsupportedFormat(name, media_type=found.media_type, hint=hint)
+        return found
+
+
+def content_of(value: object, type_: ArtifactType) -> Content:
+    """Return what a caller gave as content: bytes, text, a file of this machine, or a value of a JSON type.
+
+    Raises:
+        InvalidContent, ContentRefused, ContentTooLarge: it is no content of this type.
+        InputNotFound: there is no such file.
+    """
+    match value:
+        case Path():
+            return HostFile.at(value)
+        case bytes():
+            return Bytes(value)
+        case str():
+            try:
+                return Bytes(value.encode())
+            except UnicodeEncodeError as wrong:
+                where = f"half a character at position {wrong.start}"
+                raise InvalidContent("content", expected="text that UTF-8 can hold", got=where) from wrong
+        case _ if type_.content != "json" and isinstance(value, Content):
+            return value
+        case _:
+            return Bytes(type_.check(value).data)
+
+
+def all_of(content: Content) -> bytes:
+    """Return content as a whole."""
+    return content.read_at(0, content.size)
+
+
+def is_at_hand(content: Content) -> bool:
+    """Tell whether reading it takes no time."""
+    return isinstance(content, Bytes) and content.size <= AT_HAND_BYTES
+
+
+def name_of(draft: Draft) -> str:
+    """Return the name of a draft that was examined."""
+    assert draft.name is not None, "it was examined"
+    return draft.name
+
+
+def _examine(draft: Draft) -> Draft:
+    """Return the draft with content that is what its type demands, and with a name."""
+    if draft.type.examine is None:
+        return draft if draft.name is not None else replace(draft, name=clean_name(draft.title or "untitled.txt"))
+    if draft.content.size > draft.type.cap_bytes:
+        raise ContentTooLarge(
+            draft.name or draft.title or draft.type.name, size=draft.content.size, limit=draft.type.cap_bytes
+        )
+    checked = draft.type.check(all_of(draft.content), language=draft.language)
+    format_ = checked.format or draft.format
+    suffix = draft.type.suffix if format_ is None else format_.extensions[0]
+    name = draft.name or named_after(draft.title or "untitled", suffix)
+    return replace(draft, content=Bytes(checked.data), format=format_, name=name)
+
+
+def _is_whole(text: str) -> bool:
+    """Tell whether no half of a surrogate pair is in it, which no database takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,93 @@
+"""Noting things about an artifact beside its content: labels, free facts, and steps from state to state.
+
+Which steps there are is declared by its type. Steps that reach the outside world are actions and are not made here.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from handiwork.errors import IllegalTransition, InvalidContent, MarksMoved
+from handiwork.model import KIB, Artifact, Reach, Scope
+from handiwork.store.records import Records
+from handiwork.store.revisions import Marks, Revisions
+from handiwork.types.registry import Registry
+
+MOST_LABELS = 50
+LONGEST_LABEL = 100
+LARGEST_FACTS_BYTES = 16 * KIB
+ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marking:
+    """Marks the artifacts of one store."""
+
+    records: Records
+    revisions: Revisions
+    types: Registry
+
+    async def label(self, reach: Scope | Reach, reference: str, labels: Sequence[str]) -> Artifact:
+        """Replace the labels; the order is kept, and what is there twice is taken once.
+
+        Raises:
+            InvalidContent: too many labels, or one that is empty, too long or not printable.
+            ArtifactNotFound, ArtifactExpired: there is none to be had.
+        """
+        wanted = tuple(dict.fromkeys(labels))
+        bad = next((each for each in wanted if not 0 < len(each) <= LONGEST_LABEL or not each.isprintable()), None)
+        if bad is not None or len(wanted) > MOST_LABELS:
+            expected = f"at most {MOST_LABELS} labels of 1 to {LONGEST_LABEL} printable characters"
+            got = f"{len(wanted)} labels" if bad is None else repr(bad[:LONGEST_LABEL])
+            raise InvalidContent("labels", expected=expected, got=got)
+        return await self._marked(reach, reference, lambda _artifact: Marks(labels=wanted))
+
+    async def step(
+        self,
+        reach: Scope | Reach,
+        reference: str,
+        *,
+        state: str | None = None,
+        facts: Mapping[str, object] | None = None,
+    ) -> Artifact:
+        """Go on to a state, and merge facts into those that are noted; a fact that is None is taken away.
+
+        Raises:
+            IllegalTransition: the type knows no such step from the state that the artifact is in.
+            InvalidContent: the facts are no JSON, or too large.
+            ArtifactNotFound, ArtifactExpired: there is none to be had.
+        """
+
+        def marks(artifact: Artifact) -> Marks:
+            if state is not None and state != artifact.state:
+                self._demand_step(artifact, reference, state)
+            return Marks(state=state, facts=None if facts is None else _merged(artifact.facts, facts))
+
+        return await self._marked(reach, reference, marks)
+
+    def _demand_step(self, artifact: Artifact, reference: str, state: str) -> None:
+        legal = self.types.named(artifact.type).transitions.get(artifact.state or "", ())
+        if state not in legal:
+            raise IllegalTransition(reference, state=artifact.state, asked=state, legal=legal)
+
+    async def _marked(self, reach: Scope | Reach, reference: str, marks: Callable[[Artifact], Marks]) -> Artifact:
+        last = MarksMoved(reference)
+        for _attempt in range(ATTEMPTS):
+            artifact = (await self.records.get(reach, reference)).artifact
+            try:
+                return await self.revisions.mark(artifact, marks(artifact))
+            except MarksMoved as moved:
+                last = moved
+        raise last
+
+
+def _merged(was: Mapping[str, object], said: Mapping[str, object]) -> Mapping[str, object]:
+    merged = {name: value for name, value in {**was, **said}.items() if value is not None}
+    try:
+        size = len(json.dumps(merged, allow_nan=False, ensure_ascii=False).encode())
+    except (ValueError, TypeError, RecursionError) as wrong:
+        raise InvalidContent("facts", expected="an object of JSON", got=str(wrong)) from wrong
+    if size > LARGEST_FACTS_BYTES:
+        expected = f"at most {LARGEST_FACTS_BYTES:,} bytes of JSON in all"
+        raise InvalidContent("facts", expected=expected, got=f"{size:,} bytes")
+    return merged

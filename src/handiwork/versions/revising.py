@@ -1,0 +1,243 @@
+"""Making further versions: by whole content, by a patch, or by going back to an earlier one.
+
+What a patch means is known to `patches`, and what two changes come to together to `merging`. Whoever revises says
+which version that was decided on; when the head has moved since, the change is merged into it or refused as a whole.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import cast
+from weakref import WeakValueDictionary
+
+from pydantic import JsonValue
+
+from handiwork.clock import Clock
+from handiwork.errors import BlobExists, HeadMoved, InvalidContent, VersionConflict
+from handiwork.ids import ArtifactId
+from handiwork.model import KIB, Artifact, Provenance, Reach, Scope, Version
+from handiwork.store.blobs import Blobs
+from handiwork.store.keys import BlobKey, blob_key, spare_key
+from handiwork.store.projection import Projections
+from handiwork.store.reading import read_verified
+from handiwork.store.records import Filed, Records, Terms
+from handiwork.store.revisions import Revisions
+from handiwork.store.space import Space
+from handiwork.tasks import in_thread, to_the_end
+from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.registry import Registry
+from handiwork.versions.arrival import Arrival
+from handiwork.versions.content import Bytes
+from handiwork.versions.creation import Quotas
+from handiwork.versions.drafts import AT_HAND_BYTES, Admission, Draft
+from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
+
+INLINE_BYTES = 32 * KIB
+ATTEMPTS = 16
+"""How often a revision begins anew because others were faster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A version to be: exactly one of `content` and `patch`; what is None carries forward."""
+
+    content: object = None
+    patch: object = None
+    base_version: int | None = None
+    """The version that it was decided on; None is the newest."""
+    title: str | None = None
+    language: str | None = None
+    metadata: Mapping[str, object] | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revising:
+    """Revises artifacts in one store; `new_token` makes a name of bytes where the usual one is taken."""
+
+    records: Records
+    revisions: Revisions
+    blobs: Blobs
+    types: Registry
+    clock: Clock
+    new_token: Callable[[], str]
+    notes: Projections | None = None
+    quotas: Quotas = field(default_factory=Quotas)
+    admission: Admission = field(default_factory=Admission)
+    space: Space | None = None
+    _locks: WeakValueDictionary[ArtifactId, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
+
+    async def revise(self, reach: Scope | Reach, reference: str, revision: Revision) -> Artifact:
+        """Make the next version, or return the artifact as it is when nothing in it would change.
+
+        Raises:
+            ArtifactNotFound, ArtifactExpired, VersionNotFound: there is none to be had.
+            ContentRefused, PatchRefused, EditMissed, InvalidContent, ContentTooLarge: nothing was changed.
+            VersionConflict: the head has moved since `base_version`, and both changed the same places.
+            QuotaExceeded, StorageFull: there is no room for it.
+        """
+        self.admission.demand_enabled()
+        if (revision.content is None) == (revision.patch is None):
+            got = "none" if revision.content is None else "both"
+            raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
+        id = (await self.records.get(reach, reference)).artifact.id
+        # One after the other where that can be had; other processes are met by trying again.
+        async with self._locks.setdefault(id, asyncio.Lock()):
+            return await self._again(lambda: self._next_of(reach, id, revision))
+
+    async def restore(
+        self, reach: Scope | Reach, reference: str, version: int, *, provenance: Provenance | None = None
+    ) -> Artifact:
+        """Make an earlier version the newest again, as a version of its own."""
+        self.admission.demand_enabled()
+        return await self._again(lambda: self._restored(reach, reference, version, provenance or Provenance()))
+
+    async def diff(self, reach: Scope | Reach, reference: str, start: int, end: int | None = None) -> Difference:
+        """Tell what differs between two versions; `end` None is the newest.
+
+        Raises:
+            InvalidContent: it is no text.
+            ArtifactNotFound, ArtifactExpired, VersionNotFound: there is none to be had.
+        """
+        new = await self.records.get(reach, reference, version=end)
+        old = await self.records.get(reach, new.artifact.id, version=start)
+        type_ = self.types.named(new.artifact.type)
+        texts = [await in_thread(text_of, await self._bytes(each), type_, each.artifact.version) for each in (old, new)]
+        number = new.artifact.version.number
+        return await in_thread(difference, *texts, start=start, end=number)
+
+    async def inline(self, filed: Filed) -> JsonValue:
+        """Return content that is short and no file, as text or JSON; None of all other."""
+        type_, version = self.types.named(filed.artifact.type), filed.artifact.version
+        if type_.content == "bytes" or version.size > INLINE_BYTES:
+            return None
+        found = text_of(await self._bytes(filed), type_, version)
+        return cast("JsonValue", found.value) if found.kind == "json" else found.text
+
+    async def _again(self, work: Callable[[], Awaitable[Artifact]]) -> Artifact:
+        """Do work that finds the head anew each time, as often as others are faster."""
+        for _attempt in range(ATTEMPTS - 1):
+            with contextlib.suppress(HeadMoved):
+                return await work()
+        return await work()
+
+    async def _restored(self, reach: Scope | Reach, reference: str, version: int, provenance: Provenance) -> Artifact:
+        head = await self.records.get(reach, reference)
+        earlier = await self.records.get(reach, head.artifact.id, version=version)
+        if _is_same(head.artifact.version, earlier.artifact.version):
+            return head.artifact
+        now, number = self.clock(), head.artifact.version.number + 1
+        again = replace(earlier.artifact.version, number=number, created_at=now, provenance=provenance)
+        revised = Filed(artifact=replace(head.artifact, version=again), blob_key=earlier.blob_key)
+        adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now))
+        return self._noted(await to_the_end(adding))
+
+    async def _next_of(self, reach: Scope | Reach, id: ArtifactId, revision: Revision) -> Artifact:
+        return await self._next(await self.records.get(reach, id), revision)
+
+    async def _next(self, head: Filed, revision: Revision) -> Artifact:
+        begun = self.clock()
+        artifact = head.artifact
+        type_ = self.types.named(artifact.type)
+        number = artifact.version.number
+        base = head
+        if revision.base_version not in (None, number):
+            base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
+        data = await self._decided(head, base, revision, type_)
+        version = await in_thread(self._version, artifact, revision, type_, data)
+        title = artifact.title if revision.title is None else revision.title
+        if _is_same(artifact.version, version) and title == artifact.title:
+            return artifact
+        if self.space is not None:
+            await self.space.demand()
+        revised = replace(artifact, title=title, version=version)
+        return self._noted(await self._stored(revised, data, expected=number, begun=begun))
+
+    async def _decided(self, head: Filed, base: Filed, revision: Revision, type_: ArtifactType) -> bytes:
+        """Return the bytes that the next version is to have."""
+        artifact = head.artifact
+        if revision.patch is None and base is head:
+            return await in_thread(wanted, revision.content, type_, artifact.version)
+        before = await in_thread(text_of, await self._bytes(base), type_, base.artifact.version)
+        if revision.patch is not None:
+            mine = await in_thread(patched, before, revision.patch, type_)
+        else:
+            data = await in_thread(wanted, revision.content, type_, artifact.version)
+            mine = await in_thread(text_of, data, type_, artifact.version)
+        if base is head:
+            return mine.data
+        theirs = await in_thread(text_of, await self._bytes(head), type_, artifact.version)
+        outcome = await in_thread(merged, before, mine, theirs, type_)
+        if outcome.data is None:
+            raise VersionConflict(
+                artifact.id,
+                base=base.artifact.version.number,
+                head=artifact.version.number,
+                conflicts=outcome.conflicts,
+            )
+        return outcome.data
+
+    def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, data: bytes) -> Version:
+        was = artifact.version
+        language = revision.language or was.language
+        found = type_.check(data, language=language).format
+        draft = Draft(type=type_, name=was.name, content=Bytes(data), title=revision.title, format=found)
+        format_ = self.admission.admit(draft)
+        return replace(
+            was,
+            number=was.number + 1,
+            media_type=format_.media_type,
+            category=type_.category or format_.category,
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            created_at=self.clock(),
+            summary=type_.summarize(was.name, format_, len(data)),
+            language=language,
+            metadata=was.metadata if revision.metadata is None else revision.metadata,
+            provenance=revision.provenance,
+        )
+
+    async def _stored(self, revised: Artifact, data: bytes, *, expected: int, begun: datetime) -> Artifact:
+        number, name = revised.version.number, revised.version.name
+        try:
+            key = blob_key(revised.scope, revised.id, number, name)
+            return await to_the_end(self._stored_as(key, revised, data, expected, begun))
+        except BlobExists:
+            # Somebody revises it at this moment, or has died of it: the one whose record comes first has won.
+            key = spare_key(revised.scope, revised.id, number, self.new_token())
+            return await to_the_end(self._stored_as(key, revised, data, expected, begun))
+
+    async def _stored_as(
+        self, key: BlobKey, revised: Artifact, data: bytes, expected: int, begun: datetime
+    ) -> Artifact:
+        bytes_ = Arrival(self.blobs)
+        if len(data) > AT_HAND_BYTES:
+            await bytes_.put(key, Bytes(data).chunks())
+        else:
+            bytes_.begin(key, data)
+        filed = Filed(artifact=revised, blob_key=key)
+        terms = self._terms(begun)
+        return await bytes_.kept_if(self.revisions.add(filed, expected=expected, terms=terms, until=bytes_.waited_for))
+
+    async def _bytes(self, filed: Filed) -> bytes:
+        version = filed.artifact.version
+        content = read_verified(self.blobs, filed.blob_key, size=version.size, sha256=version.sha256)
+        return b"".join([chunk async for chunk in content])
+
+    def _terms(self, since: datetime) -> Terms:
+        return Terms(session=self.quotas.session, user=self.quotas.user, since=since)
+
+    def _noted(self, artifact: Artifact) -> Artifact:
+        if self.notes is not None:
+            self.notes.describe(artifact)
+        return artifact
+
+
+def _is_same(was: Version, is_now: Version) -> bool:
+    def facts(version: Version) -> tuple[object, ...]:
+        return version.sha256, version.name, version.language, version.metadata
+
+    return facts(was) == facts(is_now)

@@ -1,0 +1,296 @@
+"""Typed artifacts that are made, revised, merged, compared and taken back, on a real store."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+import handiwork
+from handiwork.engine import Session
+from handiwork.errors import (
+    ContentRefused,
+    ContentTooLarge,
+    EditMissed,
+    IllegalTransition,
+    InvalidContent,
+    PatchRefused,
+    ProducingDisabled,
+    UnsupportedFormat,
+    VersionConflict,
+    VersionNotFound,
+)
+from handiwork.events import Event
+from handiwork.settings import Artifacts, Settings
+
+TEXT = "# Plan\n\nfirst\nsecond\nthird\nfourth\nfifth\n"
+
+
+@pytest.fixture
+async def session(tmp_path: Path) -> AsyncGenerator[Session]:
+    async with handiwork.open(tmp_path / "store", settings=Settings()) as engine:
+        yield engine.session("s")
+
+
+async def text(session: Session, reference: str, version: int | None = None) -> str:
+    return (await session.read(reference, version=version)).decode()
+
+
+async def test_every_render_type_is_stored_as_what_it_is(session: Session) -> None:
+    made = {
+        "markdown": await session.create("markdown", title="Notes", content="# Hello\n"),
+        "code": await session.create("code", title="Tool", content="print(1)\n", language="python"),
+        "html-sandboxed": await session.create("html-sandboxed", title="Page", content="<script>1</script><p>a"),
+        "json": await session.create("json", title="Facts", content={"b": 1, "a": [True, None]}),
+        "csv": await session.create("csv", title="Sales", content='a,b\n1,"x\ny"\n'),
+        "svg": await session.create("svg", title="Dot", content='<svg xmlns="http://www.w3.org/2000/svg"/>'),
+    }
+    suffixes = {
+        "markdown": ".md",
+        "code": ".py",
+        "html-sandboxed": ".html",
+        "json": ".json",
+        "csv": ".csv",
+        "svg": ".svg",
+    }
+    for type_, artifact in made.items():
+        assert artifact.type == type_
+        assert artifact.name.endswith(suffixes[type_]), (type_, artifact.name)
+    assert made["code"].version.language == "python"
+    assert json.loads(await session.read(made["json"].id)) == {"b": 1, "a": [True, None]}
+
+
+@pytest.mark.parametrize(
+    ("type_", "content"),
+    [
+        ("json", '{"a": NaN}'),
+        ("json", '{"a": 1, "a": 2}'),
+        ("json", "[" * 100_000),
+        ("csv", "a,b\n1,2,3\n"),
+        ("svg", "<svg><g></svg>"),
+        ("svg", '<!DOCTYPE svg [<!ENTITY a "b">]><svg/>'),
+        ("image", "no image at all, and no reference"),
+    ],
+)
+async def test_what_is_not_what_its_type_says_is_refused_and_nothing_stored(
+    session: Session, type_: str, content: str
+) -> None:
+    with pytest.raises(ContentRefused) as refused:
+        await session.create(type_, title="x", content=content)
+    assert refused.value.expected
+    assert (await session.list()).items == ()
+
+
+async def test_content_over_the_cap_of_its_type_is_refused(session: Session) -> None:
+    with pytest.raises((ContentTooLarge, ContentRefused)) as refused:
+        await session.create("markdown", title="x", content="é" * 600_000)
+    assert "262,144" in str(refused.value)
+
+
+async def test_a_revision_makes_a_version_and_carries_title_and_language_forward(session: Session) -> None:
+    made = await session.create("code", title="Tool", content="a = 1\n", language="python")
+    revised = await session.revise(made.id, patch=[{"find": "1", "replace": "2"}], reason="two is better")
+    assert (revised.version.number, revised.title, revised.version.language) == (2, "Tool", "python")
+    assert revised.version.provenance.reason == "two is better"
+    assert [await text(session, made.id, number) for number in (1, 2)] == ["a = 1\n", "a = 2\n"]
+    events = [event.type for event in await recorded(session, 2)]
+    assert events == ["artifact-created", "artifact-revised"]
+
+
+async def recorded(session: Session, count: int) -> list[Event]:
+    found: list[Event] = []
+    async for event in session.watch():
+        found.append(event)
+        if len(found) == count:
+            break
+    return found
+
+
+async def test_identical_content_makes_no_version(session: Session) -> None:
+    made = await session.create("markdown", title="x", content=TEXT)
+    again = await session.revise(made.id, content=TEXT)
+    assert again.version.number == 1
+    assert len((await session.versions(made.id)).items) == 1
+
+
+@pytest.mark.parametrize(
+    ("patch", "error"),
+    [
+        ([{"find": "nowhere", "replace": "x"}], EditMissed),
+        ([{"find": "i", "replace": "x"}], EditMissed),
+        ([{"find": "first", "replace": "1"}, {"find": "nowhere", "replace": "x"}], EditMissed),
+        ([{"op": "add", "path": "/a", "value": 1}], PatchRefused),
+        ({"a": 1}, PatchRefused),
+        ([], PatchRefused),
+        ("text", PatchRefused),
+    ],
+)
+async def test_a_patch_that_does_not_fit_changes_nothing(
+    session: Session, patch: object, error: type[Exception]
+) -> None:
+    made = await session.create("markdown", title="x", content=TEXT)
+    with pytest.raises(error):
+        await session.revise(made.id, patch=patch)
+    assert (await session.get(made.id)).version.number == 1
+    assert await text(session, made.id) == TEXT
+
+
+async def test_structured_content_takes_all_three_dialects(session: Session) -> None:
+    made = await session.create("json", title="x", content={"a": 1, "list": [1, 2]})
+    await session.revise(made.id, patch=[{"op": "add", "path": "/list/-", "value": 3}])
+    await session.revise(made.id, patch={"a": None, "b": {"c": 1}})
+    await session.revise(made.id, patch=[{"find": '"c": 1', "replace": '"c": 2'}])
+    assert json.loads(await session.read(made.id)) == {"list": [1, 2, 3], "b": {"c": 2}}
+    assert (await session.get(made.id)).version.number == 4
+    with pytest.raises(ContentRefused):
+        await session.revise(made.id, patch=[{"find": '"c": 2', "replace": '"c": }'}])
+
+
+async def test_both_or_neither_of_content_and_patch_are_refused(session: Session) -> None:
+    made = await session.create("markdown", title="x", content=TEXT)
+    with pytest.raises(InvalidContent):
+        await session.revise(made.id)
+    with pytest.raises(InvalidContent):
+        await session.revise(made.id, content="a", patch={"a": 1})
+
+
+async def test_changes_of_other_places_are_merged(session: Session) -> None:
+    made = await session.create("markdown", title="x", content=TEXT)
+    await session.revise(made.id, content=TEXT.replace("first", "FIRST"))
+    merged = await session.revise(made.id, content=TEXT.replace("fifth", "FIFTH"), base_version=1)
+    assert merged.version.number == 3
+    assert await text(session, made.id) == TEXT.replace("first", "FIRST").replace("fifth", "FIFTH")
+
+
+async def test_changes_of_the_same_place_are_a_conflict_that_shows_both_sides(session: Session) -> None:
+    made = await session.create("json", title="x", content={"a": 1, "b": 1})
+    await session.revise(made.id, patch={"a": 2})
+    with pytest.raises(VersionConflict) as conflict:
+        await session.revise(made.id, patch={"a": 3, "b": 2}, base_version=1)
+    (one,) = conflict.value.conflicts
+    assert (one["base"], one["ours"], one["theirs"]) == (1, 3, 2)
+    assert (conflict.value.base, conflict.value.head) == (1, 2)
+    assert (await session.get(made.id)).version.number == 2
+
+
+async def test_a_version_that_is_not_there_is_no_base(session: Session) -> None:
+    made = await session.create("markdown", title="x", content=TEXT)
+    with pytest.raises(VersionNotFound):
+        await session.revise(made.id, content="new", base_version=7)
+
+
+async def test_fifty_revise_at_once_and_no_edit_is_lost(session: Session) -> None:
+    made = await session.create("json", title="x", content={})
+    await asyncio.gather(*(session.revise(made.id, patch={f"k{n}": n}) for n in range(50)))
+    assert json.loads(await session.read(made.id)) == {f"k{n}": n for n in range(50)}
+    assert (await session.get(made.id)).version.number == 51
+
+
+async def test_an_earlier_version_becomes_the_newest_again(session: Session) -> None:
+    made = await session.create("markdown", title="x", content=TEXT)
+    await session.revise(made.id, content="other")
+    restored = await session.restore(made.id, 1)
+    assert restored.version.number == 3
+    assert await text(session, made.id) == TEXT
+    assert (await session.restore(made.id, 1)).version.number == 3
+
+
+async def test_what_differs_is_told_for_text_and_for_structured_content(session: Session) -> None:
+    notes = await session.create("markdown", title="x", content=TEXT)
+    await session.revise(notes.id, patch=[{"find": "third", "replace": "3rd"}])
+    difference = await session.diff(notes.id, 1)
+    assert (difference.start, difference.end, difference.is_same) == (1, 2, False)
+    assert "-third" in (difference.text or "")
+    assert "+3rd" in (difference.text or "")
+    facts = await session.create("json", title="x", content={"a": {"b": 1}})
+    await session.revise(facts.id, patch={"a": {"b": 2}})
+    changes = (await session.diff(facts.id, 1, 2)).changes
+    assert changes is not None
+    (change,) = changes
+    assert (change["path"], change["was"], change["now"]) == ("$.a.b", 1, 2)
+    assert (await session.diff(facts.id, 2, 2)).is_same
+
+
+async def test_labels_and_facts_are_noted_and_told(session: Session) -> None:
+    made = await session.create("markdown", title="x", content=TEXT)
+    labelled = await session.label(made.id, "final", "q3", "final")
+    assert labelled.labels == ("final", "q3")
+    noted = await session.step(made.id, facts={"sent": "yes", "gone": 1})
+    assert noted.facts == {"sent": "yes", "gone": 1}
+    assert (await session.step(made.id, facts={"gone": None})).facts == {"sent": "yes"}
+    with pytest.raises(IllegalTransition):
+        await session.step(made.id, state="flying")
+    with pytest.raises(InvalidContent):
+        await session.label(made.id, "")
+    types = [event.type for event in await recorded(session, 4)]
+    assert types == ["artifact-created", *["artifact-state-changed"] * 3]
+
+
+async def test_pages_of_versions_repeat_and_skip_nothing(session: Session) -> None:
+    made = await session.create("json", title="x", content=0)
+    for number in range(1, 12):
+        await session.revise(made.id, content=number)
+    seen, before = [], None
+    while True:
+        page = await session.versions(made.id, limit=5, before=before)
+        seen += [version.number for version in page.items]
+        before = page.next_before
+        if before is None:
+            break
+    assert seen == list(range(12, 0, -1))
+
+
+async def test_where_nothing_may_be_made_what_is_there_can_be_read(tmp_path: Path) -> None:
+    async with handiwork.open(tmp_path, settings=Settings()) as engine:
+        made = await engine.session("s").create("markdown", title="x", content=TEXT)
+    closed = Settings(artifacts=Artifacts(enabled=False))
+    async with handiwork.open(tmp_path, settings=closed) as engine:
+        session = engine.session("s")
+        assert await text(session, made.id) == TEXT
+        for attempt in (
+            session.create("markdown", title="y", content="y"),
+            session.revise(made.id, content="y"),
+            session.restore(made.id, 1),
+            session.run("print(1)"),
+            session.start("print(1)"),
+        ):
+            with pytest.raises(ProducingDisabled):
+                await attempt
+        assert (await session.get(made.id)).version.number == 1
+
+
+@pytest.mark.linux
+async def test_formats_that_are_not_allowed_are_refused_and_the_rest_is_kept(tmp_path: Path) -> None:
+    narrow = Settings.model_validate({"artifacts": {"allowed_formats": ["csv", "jpg"]}})
+    async with handiwork.open(tmp_path, settings=narrow) as engine:
+        session = engine.session("s")
+        run = await session.run("open('a.csv', 'w').write('a,b\\n1,2\\n')\nopen('b.txt', 'w').write('x')")
+        assert [artifact.name for artifact in run.artifacts] == ["a.csv"]
+        (refused,) = run.outcome.refused
+        assert (refused.name, refused.reason) == ("b.txt", "unsupported_format")
+        assert "csv, jpeg" in (refused.hint or "")
+        with pytest.raises(UnsupportedFormat, match="not delivered"):
+            await session.create("file", content="x", name="x.txt")
+        with pytest.raises(UnsupportedFormat):
+            await session.create("markdown", title="x", content="x")
+
+
+@handiwork.artifact_type("recipe", label="Recipe", states=("draft", "cooked"), transitions={"draft": ("cooked",)})
+class Recipe(handiwork.ContentModel):
+    title: str
+    cook_minutes: int = 10
+
+
+async def test_a_type_of_ones_own_is_checked_revised_and_stepped(tmp_path: Path) -> None:
+    async with handiwork.open(tmp_path, types=[Recipe], settings=Settings()) as engine:
+        session = engine.session("s")
+        soup = await session.create("recipe", title="Soup", content={"title": "Soup", "cook_minutes": 40})
+        assert soup.state == "draft"
+        assert json.loads(await session.read(soup.id)) == {"title": "Soup", "cookMinutes": 40}
+        with pytest.raises(ContentRefused) as refused:
+            await session.revise(soup.id, patch={"cookMinutes": "long"})
+        assert "$.cookMinutes" in str(refused.value)
+        assert (await session.step(soup.id, state="cooked")).state == "cooked"
+        with pytest.raises(IllegalTransition, match="none"):
+            await session.step(soup.id, state="draft")
