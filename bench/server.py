@@ -97,6 +97,11 @@ async def compare(folder: Path) -> None:
         async def store_here(client: Client, _number: int) -> bytes:
             return await client.ask("POST", f"{base}/sessions/bench/artifacts", ours)
 
+        async def write_here(client: Client, _number: int) -> bytes:
+            return await client.ask("POST", f"{base}/sessions/bench/artifacts", markdown)
+
+        markdown = json.dumps({"type": "markdown", "title": "a", "content": CONTENT}).encode()
+
         async with Client(rival_port) as there, Client(port) as here:
             their_id = json.loads(await store_there(there, 0))["id"]
             our_id = json.loads(await store_here(here, 0))["id"]
@@ -109,6 +114,7 @@ async def compare(folder: Path) -> None:
 
         for what, aim, there_request, here_request in (
             ("store 4 KB", 0.4, store_there, store_here),
+            ("markdown", 0.4, store_there, write_here),
             ("read 4 KB", 0.7, read_there, read_here),
         ):
             for clients in (1, CLIENTS):
@@ -120,6 +126,29 @@ async def compare(folder: Path) -> None:
                 ratio = statistics.median(here / there for there, here in pairs)
                 rates = f"rival {their:7.0f}/s  ours {our:7.0f}/s"
                 print(f"{what:12} {clients} client(s)  {rates}  {ratio:5.2f}x  (aim {aim})")
+
+
+async def revise(folder: Path) -> None:
+    """One line of a text of 200 KB by find and replace, against making an artifact of 4 KB."""
+    port = free_port()
+    base = "/api/v1"
+    lines = [f"line {number} {secrets.token_hex(20)}" for number in range(4000)]
+    serve = ("-m", "handiwork", "serve", "--data", str(folder / "revised"), "--port", str(port), "--content-port", "0")
+    async with process(*serve, port=port), Client(port) as client:
+        small = json.dumps({"type": "markdown", "title": "a", "content": CONTENT}).encode()
+        large = json.dumps({"type": "markdown", "title": "a", "content": "\n".join(lines)[:200_000]}).encode()
+        made = json.loads(await client.ask("POST", f"{base}/sessions/bench/artifacts", large))
+        path = f"{base}/artifacts/{made['id']}/versions"
+        ratios: list[float] = []
+        for number in range(ROUNDS * 10):
+            old, new = (lines[2000], f"{lines[2000]}!")[:: 1 if number % 2 == 0 else -1]
+            patch = json.dumps({"patch": [{"find": f"\n{old}\n", "replace": f"\n{new}\n"}]})
+            begin = time.perf_counter()
+            await client.ask("POST", f"{base}/sessions/bench/artifacts", small)
+            middle = time.perf_counter()
+            await client.ask("POST", path, patch.encode())
+            ratios.append((time.perf_counter() - middle) / (middle - begin))
+        print(f"revise one line of 200 KB against a create of 4 KB: {statistics.median(ratios):.2f}x  (aim 1.5)")
 
 
 async def grow(folder: Path) -> None:
@@ -171,6 +200,7 @@ async def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         await compare(Path(folder))
+        await revise(Path(folder))
         await grow(Path(folder))
 
 

@@ -139,7 +139,7 @@ async def look_at(
 ) -> Response:
     """An artifact at its head or at one version."""
     filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
-    return json_answer(await whole_shape(desk, filed))
+    return json_answer(await whole_shape(desk, filed.artifact))
 
 
 async def _content(
@@ -282,10 +282,10 @@ def shape_of(artifact: Artifact) -> Shape:
     return artifact_shape(artifact) | {"links": links}
 
 
-async def whole_shape(desk: Desk, filed: Filed) -> Shape:
+async def whole_shape(desk: Desk, artifact: Artifact) -> Shape:
     """An artifact with its content where that is short and no file."""
-    shape = shape_of(filed.artifact)
-    shape["version"]["content"] = await desk.engine.revising.inline(filed)
+    shape = shape_of(artifact)
+    shape["version"]["content"] = await desk.engine.revising.inline(artifact)
     return shape
 
 

@@ -165,8 +165,7 @@ async def restore(
 
 
 async def _answered(desk: Desk, artifact: Artifact, status: int = 200) -> Response:
-    filed = await desk.engine.find(artifact.scope, artifact.id)
-    return json_answer(await whole_shape(desk, filed), status, {"etag": etag_of(filed.artifact.sha256)})
+    return json_answer(await whole_shape(desk, artifact), status, {"etag": etag_of(artifact.sha256)})
 
 
 async def _matched(desk: Desk, reach: Scope | Reach, artifact: str, headers: Headers) -> int:

@@ -94,7 +94,7 @@ def _add(connection: Connection, revised: Filed, expected: int, terms: Terms, no
         facts=facts,
     )
     record(connection, artifact.scope, [happening], at=now, added=(0, version.size))
-    return find(connection, artifact.scope, artifact.id, None, now).artifact
+    return replace(artifact, updated_at=now)
 
 
 def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetime) -> Artifact:

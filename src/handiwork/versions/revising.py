@@ -7,9 +7,10 @@ which version that was decided on; when the head has moved since, the change is 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import cast
 from weakref import WeakValueDictionary
 
@@ -32,10 +33,12 @@ from handiwork.types.registry import Registry
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
-from handiwork.versions.drafts import AT_HAND_BYTES, Admission, Draft
+from handiwork.versions.drafts import Admission, Draft
 from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
 
 INLINE_BYTES = 32 * KIB
+# Deciding on less takes about as long as asking a thread to; and so much may be stored while its record is written.
+DECIDED_HERE_BYTES, TOGETHER_BYTES = 16 * KIB, 256 * KIB
 ATTEMPTS = 16
 """How often a revision begins anew because others were faster."""
 
@@ -83,10 +86,20 @@ class Revising:
         if (revision.content is None) == (revision.patch is None):
             got = "none" if revision.content is None else "both"
             raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
-        id = (await self.records.get(reach, reference)).artifact.id
+        head: Filed | None = await self.records.get(reach, reference)
+        id = head.artifact.id
         # One after the other where that can be had; other processes are met by trying again.
-        async with self._locks.setdefault(id, asyncio.Lock()):
-            return await self._again(lambda: self._next_of(reach, id, revision))
+        lock = self._locks.setdefault(id, asyncio.Lock())
+        if lock.locked():
+            head = None
+
+        async def attempt() -> Artifact:
+            nonlocal head
+            found, head = head or await self.records.get(reach, id), None
+            return await self._next(found, revision)
+
+        async with lock:
+            return await self._again(attempt)
 
     async def restore(
         self, reach: Scope | Reach, reference: str, version: int, *, provenance: Provenance | None = None
@@ -109,11 +122,12 @@ class Revising:
         number = new.artifact.version.number
         return await in_thread(difference, *texts, start=start, end=number)
 
-    async def inline(self, filed: Filed) -> JsonValue:
+    async def inline(self, artifact: Artifact) -> JsonValue:
         """Return content that is short and no file, as text or JSON; None of all other."""
-        type_, version = self.types.named(filed.artifact.type), filed.artifact.version
+        type_, version = self.types.named(artifact.type), artifact.version
         if type_.content == "bytes" or version.size > INLINE_BYTES:
             return None
+        filed = await self.records.get(artifact.scope, artifact.id, version=version.number)
         found = text_of(await self._bytes(filed), type_, version)
         return cast("JsonValue", found.value) if found.kind == "json" else found.text
 
@@ -135,19 +149,18 @@ class Revising:
         adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now))
         return self._noted(await to_the_end(adding))
 
-    async def _next_of(self, reach: Scope | Reach, id: ArtifactId, revision: Revision) -> Artifact:
-        return await self._next(await self.records.get(reach, id), revision)
-
     async def _next(self, head: Filed, revision: Revision) -> Artifact:
         begun = self.clock()
         artifact = head.artifact
-        type_ = self.types.named(artifact.type)
         number = artifact.version.number
         base = head
         if revision.base_version not in (None, number):
             base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
-        data = await self._decided(head, base, revision, type_)
-        version = await in_thread(self._version, artifact, revision, type_, data)
+        needs = [] if revision.patch is None and base is head else [base] if base is head else [base, head]
+        contents = [await self._bytes(each) for each in needs]
+        size = sum(map(len, contents)) + (0 if revision.patch is not None else DECIDED_HERE_BYTES)
+        decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
+        data, version = decide() if size < DECIDED_HERE_BYTES else await in_thread(decide)
         title = artifact.title if revision.title is None else revision.title
         if _is_same(artifact.version, version) and title == artifact.title:
             return artifact
@@ -156,29 +169,25 @@ class Revising:
         revised = replace(artifact, title=title, version=version)
         return self._noted(await self._stored(revised, data, expected=number, begun=begun))
 
-    async def _decided(self, head: Filed, base: Filed, revision: Revision, type_: ArtifactType) -> bytes:
-        """Return the bytes that the next version is to have."""
-        artifact = head.artifact
-        if revision.patch is None and base is head:
-            return await in_thread(wanted, revision.content, type_, artifact.version)
-        before = await in_thread(text_of, await self._bytes(base), type_, base.artifact.version)
+    def _decided(
+        self, artifact: Artifact, base: Version, revision: Revision, contents: Sequence[bytes]
+    ) -> tuple[bytes, Version]:
+        """Return what the next version is to have, from the contents of its base and of the head where they count."""
+        type_, head = self.types.named(artifact.type), artifact.version
+        if not contents:
+            data = wanted(revision.content, type_, head)
+            return data, self._version(artifact, revision, type_, data)
+        before = text_of(contents[0], type_, base)
         if revision.patch is not None:
-            mine = await in_thread(patched, before, revision.patch, type_)
+            mine = patched(before, revision.patch, type_)
         else:
-            data = await in_thread(wanted, revision.content, type_, artifact.version)
-            mine = await in_thread(text_of, data, type_, artifact.version)
-        if base is head:
-            return mine.data
-        theirs = await in_thread(text_of, await self._bytes(head), type_, artifact.version)
-        outcome = await in_thread(merged, before, mine, theirs, type_)
+            mine = text_of(wanted(revision.content, type_, head), type_, head)
+        if len(contents) == 1:
+            return mine.data, self._version(artifact, revision, type_, mine.data)
+        outcome = merged(before, mine, text_of(contents[1], type_, head), type_)
         if outcome.data is None:
-            raise VersionConflict(
-                artifact.id,
-                base=base.artifact.version.number,
-                head=artifact.version.number,
-                conflicts=outcome.conflicts,
-            )
-        return outcome.data
+            raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=outcome.conflicts)
+        return outcome.data, self._version(artifact, revision, type_, outcome.data)
 
     def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, data: bytes) -> Version:
         was = artifact.version
@@ -214,7 +223,7 @@ class Revising:
         self, key: BlobKey, revised: Artifact, data: bytes, expected: int, begun: datetime
     ) -> Artifact:
         bytes_ = Arrival(self.blobs)
-        if len(data) > AT_HAND_BYTES:
+        if len(data) > TOGETHER_BYTES:
             await bytes_.put(key, Bytes(data).chunks())
         else:
             bytes_.begin(key, data)
