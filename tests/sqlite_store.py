@@ -13,6 +13,7 @@ from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
 from handiwork.store.sql_records import SqlRecords
+from handiwork.store.sql_revisions import SqlRevisions
 from handiwork.store.sqlite import SqliteDatabase
 from handiwork.store.upgrade import upgrade
 from sample_records import Hands
@@ -26,6 +27,7 @@ class Store:
     clock: Hands
     database: SqliteDatabase
     records: SqlRecords
+    revisions: SqlRevisions
     executions: SqlExecutions
     log: SqlEvents
     expiry: SqlExpiry
@@ -44,6 +46,7 @@ async def open_store(folder: Path, *, clock: Hands | None = None) -> AsyncGenera
             clock=clock,
             database=database,
             records=SqlRecords(database, clock=clock),
+            revisions=SqlRevisions(database, clock=clock),
             executions=SqlExecutions(database, clock=clock),
             log=SqlEvents(database),
             expiry=SqlExpiry(database, clock=clock),

@@ -44,6 +44,7 @@ TESTED_ELSEWHERE = {
     "engine": "integration/test_session.py",
     "model": "contract/test_records_contract.py",
     "portal": "docs/test_examples.py",
+    "session": "integration/test_revising.py",
     "wiring": "integration/test_session.py",
 }
 NOT_NOUNS = {"common", "helpers", "manager", "misc", "util", "utils"}

@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from handiwork.engine import Engine, Session
+    from handiwork.engine import Engine
     from handiwork.errors import HandiworkError
     from handiwork.events import Event
     from handiwork.model import Artifact, Execution, Limits, Reach
     from handiwork.portal import open_sync
+    from handiwork.session import Session
     from handiwork.settings import Settings
     from handiwork.types.artifact_type import ArtifactType
     from handiwork.types.declaring import ContentModel, artifact_type
@@ -41,7 +42,7 @@ _HOMES = {
     "HandiworkError": "errors",
     "Limits": "model",
     "Reach": "model",
-    "Session": "engine",
+    "Session": "session",
     "Settings": "settings",
     "artifact_type": "types.declaring",
     "open": "wiring",

@@ -1,7 +1,7 @@
 """What happens in a session, as frozen values. Who keeps them and who is told is not known here.
 
 An event carries ids, numbers and states, never content, titles or names, so that a user can be erased. What a program
-writes while it runs is content: it passes by those who follow at that moment, and is kept with the run alone.
+writes while it runs is content, and so is what a model is writing: both pass by who follows then, and are no events.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from handiwork.model import Scope
 EventType = Literal[
     "artifact-created",
     "artifact-revised",
+    "artifact-failed",
     "artifact-state-changed",
     "artifact-expired",
     "execution-started",
@@ -47,6 +48,21 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of content that is being written. Nobody keeps it; the version is there when it is committed.
+
+    `offset` is the place of its first character in the text so far, in code points. Who comes later gets the text so
+    far as one piece.
+    """
+
+    scope: Scope
+    artifact_id: ArtifactId
+    artifact_type: str
+    offset: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """What a program that runs has just written. Nobody keeps it: it has no `seq`, and who comes later gets the rest.
 
@@ -59,3 +75,7 @@ class Output:
     stream: Literal["stdout", "stderr"]
     offset: int
     text: str
+
+
+Passing = Output | Delta
+"""What passes by those who follow, and has no `seq`."""

@@ -13,10 +13,11 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from handiwork.errors import HandiworkError, StorageFailed
-from handiwork.events import Event, Output
+from handiwork.events import Delta, Event, Passing
+from handiwork.ids import ArtifactId
 from handiwork.model import Scope
 from handiwork.store.event_log import EventLog
 from handiwork.tasks import trace_of
@@ -40,12 +41,12 @@ class _Channel:
     last: int | None = None
     followers: int = 0
     must_look: bool = True
-    passing: deque[Output] = field(default_factory=lambda: deque[Output](maxlen=PASSING))
+    passing: deque[Passing] = field(default_factory=lambda: deque[Passing](maxlen=PASSING))
     passed: int = 0
     failure: HandiworkError | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def newer(self, passed: int) -> Sequence[Output]:
+    def newer(self, passed: int) -> Sequence[Passing]:
         """What came by after the first `passed` pieces, as far as it is still here."""
         count = min(self.passed - passed, len(self.passing))
         return [self.passing[place] for place in range(-count, 0)]
@@ -63,14 +64,25 @@ class Feed:
         self._channels: dict[Scope, _Channel] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._written: dict[Scope, dict[ArtifactId, list[Delta]]] = {}
 
-    def tell(self, output: Output) -> None:
-        """Pass on what a program has written to those who follow its session now."""
-        channel = self._channels.get(output.scope)
+    def tell(self, passing: Passing) -> None:
+        """Pass on what was just written to those who follow its session now."""
+        if isinstance(passing, Delta):
+            so_far = self._written.setdefault(passing.scope, {}).setdefault(passing.artifact_id, [])
+            so_far.append(passing)
+        channel = self._channels.get(passing.scope)
         if channel is not None:
-            channel.passing.append(output)
+            channel.passing.append(passing)
             channel.passed += 1
             channel.tell()
+
+    def forget(self, scope: Scope, artifact_id: ArtifactId) -> None:
+        """Let go of the text so far of content that is written no more."""
+        written = self._written.get(scope, {})
+        written.pop(artifact_id, None)
+        if not written:
+            self._written.pop(scope, None)
 
     async def follow(self, scope: Scope, *, after: int) -> AsyncGenerator[Event]:
         """Do as `follow_live`, without what programs write."""
@@ -79,10 +91,10 @@ class Feed:
                 if isinstance(each, Event):
                     yield each
 
-    async def follow_live(self, scope: Scope, *, after: int) -> AsyncGenerator[Event | Output]:
+    async def follow_live(self, scope: Scope, *, after: int) -> AsyncGenerator[Event | Passing]:
         """Yield the events of a session with a number over `after`, first those there are and then those to come.
 
-        In between comes what programs write meanwhile.
+        In between comes what programs write meanwhile, and content that is being written: the text so far first.
 
         It ends when the feed is closed. Close the generator when you stop before that.
 
@@ -96,6 +108,10 @@ class Feed:
             async for event in self._kept(scope, seen, channel):
                 yield event
                 seen = event.seq
+            # In one step, so that nothing comes twice and nothing is left out.
+            missed, so_far, passed = channel.newer(passed), self._so_far(scope), channel.passed
+            for piece in (*(each for each in missed if not isinstance(each, Delta)), *so_far):
+                yield piece
             while not self._is_closed:
                 news, told, last = channel.news, channel.passed, channel.last
                 # First, because the end of a run is an event.
@@ -123,6 +139,13 @@ class Feed:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+
+    def _so_far(self, scope: Scope) -> list[Delta]:
+        """What has been written of each content that is not done, each as one piece."""
+        return [
+            replace(pieces[0], text="".join(piece.text for piece in pieces))
+            for pieces in self._written.get(scope, {}).values()
+        ]
 
     def _join(self, scope: Scope) -> _Channel:
         channel = self._channels.get(scope)

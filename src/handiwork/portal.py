@@ -11,12 +11,15 @@ from typing import TypeVar, Unpack
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from handiwork import wiring
-from handiwork.engine import SELECTION_BYTES, Described, Engine, Retained, Session
+from handiwork.engine import Engine
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
+from handiwork.export.bundle import Exported
+from handiwork.export.target import Target
 from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
 from handiwork.retention import Cleaned
 from handiwork.sandbox.sandbox import PROGRAM_NAME
+from handiwork.session import SELECTION_BYTES, Described, Retained, Session
 from handiwork.settings import Settings
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
@@ -173,6 +176,9 @@ class SyncSession:
 
     def step(self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.step(reference, state=state, facts=facts))
+
+    def export(self, target: Target, references: Sequence[str] | None = None) -> Exported:
+        return self._portal.call(lambda: self._session.export(target, references))
 
     def execution(self, execution_id: str) -> Execution:
         return self._portal.call(lambda: self._session.execution(execution_id))

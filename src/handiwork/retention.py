@@ -30,6 +30,7 @@ from handiwork.store.keys import (
     BlobKey,
     BlobPrefix,
     artifact_prefix,
+    is_preview,
     session_prefix,
     tenant_prefix,
     user_prefix,
@@ -188,8 +189,14 @@ class Retention:
             yield await self._nameless(waiting)
 
     async def _nameless(self, keys: dict[tuple[ArtifactId, int], list[BlobKey]]) -> list[BlobKey]:
-        unknown = await self.expiry.unknown(list(keys))
-        return [key for version, of_it in keys.items() if version in unknown for key in of_it]
+        known = await self.expiry.keys_of(list(keys))
+        # Of a version that is on record, whoever lost the race for its number may have left bytes beside its own.
+        return [
+            key
+            for version, of_it in keys.items()
+            for key in of_it
+            if version not in known or not (key == known[version] or is_preview(key))
+        ]
 
 
 def _prefix(reach: Reach) -> BlobPrefix:

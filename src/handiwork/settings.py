@@ -21,6 +21,7 @@ from handiwork.model import LONGEST_RETENTION, MIB, Limits
 from handiwork.quantities import seconds, size
 
 FILE_NAME = "handiwork.yaml"
+FORMATION_NAME = "formation.afs"
 PREFIX = "HANDIWORK_"
 
 
@@ -223,13 +224,18 @@ class Settings(Part):
 
 
 def load(file: Path | None = None, *, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the configuration: `file`, else `handiwork.yaml` in the current folder if there is one, and environment.
+    """Read the configuration: a file and the environment.
+
+    The file is `file`, else `handiwork.yaml` or `formation.afs` in the current folder, the first that is there. Of a
+    formation the block `artifacts` is read; the rest of it is for others.
 
     Raises:
         InvalidSetting: a key is unknown or its value cannot be used; it names the dotted key and the line.
     """
-    path = file or (Path(FILE_NAME) if Path(FILE_NAME).is_file() else None)
+    path = file or next((each for each in map(Path, (FILE_NAME, FORMATION_NAME)) if each.is_file()), None)
     values, lines = _from_yaml(path) if path is not None else ({}, {})
+    if path is not None and path.suffix == Path(FORMATION_NAME).suffix:
+        values = {"artifacts": block} if (block := values.get("artifacts")) is not None else {}
     told = _from_environment(os.environ if environment is None else environment)
     try:
         return Settings.model_validate(_merged(values, told))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from handiwork.events import Event, Output
+from handiwork.events import Delta, Event, Output, Passing
 from handiwork.model import Artifact, Execution, Isolation, SessionSummary, Version
 
 Shape = dict[str, Any]
@@ -95,8 +95,23 @@ def event_shape(event: Event) -> Shape:
     }
 
 
-def output_shape(output: Output) -> Shape:
-    """A piece of output on every wire: without `seq` and `id`, since nobody can come back for it."""
+def passing_shape(passing: Passing) -> Shape:
+    """What passes by, on every wire: without `seq` and `id`, since nobody can come back for it."""
+    return _delta_shape(passing) if isinstance(passing, Delta) else _output_shape(passing)
+
+
+def _delta_shape(delta: Delta) -> Shape:
+    return {
+        "type": "artifact-delta",
+        "session": delta.scope.session,
+        "artifactId": delta.artifact_id,
+        "artifactType": delta.artifact_type,
+        "offset": delta.offset,
+        "text": delta.text,
+    }
+
+
+def _output_shape(output: Output) -> Shape:
     return {
         "type": "execution-output",
         "session": output.scope.session,

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from handiwork.errors import CursorTooOld
-from handiwork.events import Event, Output
+from handiwork.events import Event, Passing
 from handiwork.ids import EventId
-from handiwork.shapes import Shape, event_shape, output_shape
+from handiwork.shapes import Shape, event_shape, passing_shape
 
 RETRY = b"retry: 1000\n\n"
 """Tells a client to come back a second after its stream has ended."""
@@ -33,14 +33,15 @@ def server_sent(event: Event) -> bytes:
     return f"id: {event.seq}\nevent: {event.type}\ndata: {message(event)}\n\n".encode("ascii")
 
 
-def output_message(output: Output) -> str:
-    """Return a piece of output as one line of JSON, in ASCII."""
-    return _json(output_shape(output))
+def passing_message(passing: Passing) -> str:
+    """Return what passes by as one line of JSON, in ASCII."""
+    return _json(passing_shape(passing))
 
 
-def server_sent_output(output: Output) -> bytes:
-    """Return a piece of output as a frame without an id: the cursor stays where it is."""
-    return f"event: execution-output\ndata: {output_message(output)}\n\n".encode("ascii")
+def server_sent_passing(passing: Passing) -> bytes:
+    """Return what passes by as a frame without an id: the cursor stays where it is."""
+    shape = passing_shape(passing)
+    return f"event: {shape['type']}\ndata: {_json(shape)}\n\n".encode("ascii")
 
 
 def server_sent_resync(failure: CursorTooOld) -> bytes:

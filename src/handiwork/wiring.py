@@ -56,6 +56,7 @@ from handiwork.versions.creation import Creation, Quotas
 from handiwork.versions.drafts import Admission
 from handiwork.versions.marking import Marking
 from handiwork.versions.revising import Revising
+from handiwork.versions.streaming import Streaming
 
 DATABASE_NAME = "handiwork.db"
 BLOB_FOLDER = "artifacts"
@@ -289,6 +290,7 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
         creation=creation,
         revising=revising,
         marking=Marking(records=records, revisions=revisions, types=known),
+        streaming=Streaming(revisions=revisions, tell=feed.tell, ended=feed.forget),
         runs=runs,
         retention=retention,
         feed=feed,

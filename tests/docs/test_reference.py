@@ -16,10 +16,12 @@ import pytest
 
 import handiwork
 from handiwork import model
-from handiwork.engine import Engine, Session
+from handiwork.engine import Engine
 from handiwork.events import Event
+from handiwork.export.bundle import Exported
 from handiwork.portal import SyncEngine, SyncSession
 from handiwork.retention import Cleaned
+from handiwork.session import Session
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Filed, Page, SessionPage
 from handiwork.store.revisions import VersionPage
@@ -50,6 +52,7 @@ VALUES = (
     VersionPage,
     Difference,
     Selection,
+    Exported,
 )
 # Their keys are names of things, and each page shows one or two of them.
 MAPS = {"walls", "libraries", "covers", "metadata", "facts", "summaryData"}

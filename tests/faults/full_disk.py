@@ -12,11 +12,12 @@ from pathlib import Path
 import store_state as state
 
 from handiwork import wiring
-from handiwork.engine import Engine, Session
+from handiwork.engine import Engine
 from handiwork.errors import StorageFull
 from handiwork.ids import new_execution_id
 from handiwork.model import Execution, Outcome
 from handiwork.retention import GRACE
+from handiwork.session import Session
 from handiwork.settings import Artifacts, Settings, Storage
 
 LARGE_BYTES = 100_000

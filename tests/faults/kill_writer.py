@@ -13,9 +13,10 @@ from fork_server import Order, serve, tell
 
 from file_faults import HasNoNamelessFiles
 from handiwork import wiring
-from handiwork.engine import Engine, Session
+from handiwork.engine import Engine
 from handiwork.ids import ExecutionId, new_execution_id
 from handiwork.model import Artifact, Execution, Outcome, Provenance
+from handiwork.session import Session
 from handiwork.settings import Artifacts, Settings, Storage
 from handiwork.store.local_blobs import LocalBlobs
 from handiwork.versions.content import Bytes

@@ -7,9 +7,11 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import io
 import json
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -199,7 +201,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back; of a stream, what came until it had nothing more to say."""
+    """What came back; of a stream, what came until it had nothing more to say, and of a ZIP, what is in it."""
 
     status: int
     headers: Mapping[str, str]
@@ -241,7 +243,17 @@ async def ask_content(world: World, url: str, **headers: str) -> Reply:
 
 
 def _reply(answer: httpx2.Response) -> Reply:
-    return Reply(status=answer.status_code, headers=dict(answer.headers), body=answer.content)
+    is_zip = answer.headers.get("content-type") == "application/zip"
+    body = _unpacked(answer.content) if is_zip else answer.content
+    return Reply(status=answer.status_code, headers=dict(answer.headers), body=body)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """All that can be read in an export; the hash of its page, which is there itself, tells nothing more."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    whole = b"\n".join(name.encode() + b"\n" + content for name, content in files.items())
+    return whole.replace(hashlib.sha256(files["index.html"]).hexdigest().encode(), b"")
 
 
 async def _followed(app: ASGIApp, call: Call, headers: Mapping[str, str]) -> Reply:
@@ -373,6 +385,7 @@ RULES: Mapping[str, Rule] = {
         ),
         touches="among others",
     ),
+    f"GET {API}/sessions/{{session}}/export": Rule(call=_session("GET", "/export"), touches="among others"),
     f"GET {API}/artifacts/{{artifact}}": _artifact("GET"),
     f"DELETE {API}/artifacts/{{artifact}}": _artifact("DELETE", status=204),
     f"GET {API}/artifacts/{{artifact}}/content": _artifact("GET", "/content"),
@@ -388,6 +401,7 @@ RULES: Mapping[str, Rule] = {
     f"POST {API}/artifacts/{{artifact}}/restore": _artifact("POST", "/restore", body={"version": 1}, status=201),
     f"PUT {API}/artifacts/{{artifact}}/hold": _artifact("PUT", "/hold", body={"held": False}),
     f"POST {API}/artifacts/{{artifact}}/links": _artifact("POST", "/links", body={}, status=201),
+    f"GET {API}/artifacts/{{artifact}}/view": _artifact("GET", "/view", status=307),
     f"GET {API}/artifacts/{{artifact}}/thumbnail": _artifact("GET", "/thumbnail"),
     f"POST {API}/sessions/{{session}}/executions": Rule(
         call=_run("artifact"), others=(_run("handle"),), touches="itself"

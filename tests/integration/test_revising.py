@@ -8,20 +8,27 @@ from pathlib import Path
 import pytest
 
 import handiwork
-from handiwork.engine import Session
 from handiwork.errors import (
+    ArtifactExpired,
+    ArtifactNotFound,
+    BlobNotFound,
+    ContentDamaged,
     ContentRefused,
     ContentTooLarge,
     EditMissed,
     IllegalTransition,
     InvalidContent,
+    InvalidName,
     PatchRefused,
     ProducingDisabled,
+    ScopeErased,
     UnsupportedFormat,
     VersionConflict,
     VersionNotFound,
 )
 from handiwork.events import Event
+from handiwork.model import Artifact, Reach
+from handiwork.session import Session
 from handiwork.settings import Artifacts, Settings
 
 TEXT = "# Plan\n\nfirst\nsecond\nthird\nfourth\nfifth\n"
@@ -294,3 +301,71 @@ async def test_a_type_of_ones_own_is_checked_revised_and_stepped(tmp_path: Path)
         assert (await session.step(soup.id, state="cooked")).state == "cooked"
         with pytest.raises(IllegalTransition, match="none"):
             await session.step(soup.id, state="draft")
+
+
+async def test_many_who_restore_and_revise_at_once_all_get_their_version(session: Session) -> None:
+    made = await session.create("json", title="x", content={})
+    for number in range(2, 6):
+        await session.revise(made.id, patch={f"k{number}": number})
+    restored = [session.restore(made.id, 1 + n % 5) for n in range(50)]
+    revised = [session.revise(made.id, patch={f"more{n}": n}) for n in range(50)]
+    answers = await asyncio.gather(*(each for pair in zip(restored, revised, strict=True) for each in pair))
+    head = (await session.get(made.id)).version.number
+    assert {each.version.number for each in answers} <= set(range(1, head + 1))
+    numbers = [each.number for each in (await session.versions(made.id, limit=1000)).items]
+    assert numbers == list(range(head, 0, -1))
+
+
+def bytes_in(folder: Path) -> list[Path]:
+    root = folder / "artifacts"
+    return [path for path in root.rglob("*") if path.is_file() and ".tmp" not in path.parts]
+
+
+@pytest.mark.parametrize("ends", ["remove", "erase"])
+@pytest.mark.parametrize("size", [10, 400_000])
+async def test_nothing_stays_of_what_was_being_written_when_its_place_was_taken_away(
+    tmp_path: Path, ends: str, size: int
+) -> None:
+    async with handiwork.open(tmp_path, settings=Settings()) as engine:
+        session = engine.session("s")
+        for milliseconds in range(10):
+            made = await session.create("file", content=b"x", name="a.txt")
+            revising = [session.revise(made.id, content=str(n) * size) for n in range(4)]
+            revisers = asyncio.gather(*revising, return_exceptions=True)
+            await asyncio.sleep(milliseconds / 2000)
+            if ends == "remove":
+                await session.remove(made.id)
+            else:
+                await engine.erase(Reach(tenant="default", user="local", session="s"))
+            answers = await revisers
+            told = (Artifact, ArtifactExpired, ArtifactNotFound, ScopeErased)
+            assert [each for each in answers if not isinstance(each, told)] == []
+        assert engine.creation.notes is not None
+        await engine.creation.notes.settled()
+        assert bytes_in(tmp_path) == []
+
+
+async def test_what_was_removed_while_it_is_read_is_gone_and_not_damaged(tmp_path: Path) -> None:
+    async with handiwork.open(tmp_path, settings=Settings()) as engine:
+        session = engine.session("s")
+        made, other = [await session.create("markdown", title="x", content="a" * 100_000) for _ in range(2)]
+        found, damaged = [await engine.find(session.scope, each.id) for each in (made, other)]
+        await session.remove(made.id)
+        await engine.blobs.delete(damaged.blob_key)
+        for filed, error in ((found, ArtifactExpired), (damaged, ContentDamaged)):
+            with pytest.raises(error):
+                _ = [chunk async for chunk in engine.content(filed)]
+        with pytest.raises(ArtifactExpired):
+            await engine.select(found, "lines=1:2")
+        with pytest.raises(BlobNotFound):
+            await engine.select(damaged, "lines=1:2")
+
+
+@pytest.mark.parametrize("title", ["half \ud800", "a\0b", "x" * 301])
+async def test_a_title_that_cannot_be_kept_changes_nothing(session: Session, title: str) -> None:
+    made = await session.create("markdown", title="x", content="a")
+    with pytest.raises(InvalidName):
+        await session.revise(made.id, content="b", title=title)
+    with pytest.raises(InvalidName):
+        await session.create("markdown", title=title, content="b")
+    assert [each.version.number for each in (await session.list()).items] == [1]

@@ -210,3 +210,68 @@ async def test_a_revision_that_makes_no_sense_changes_nothing(door: Door, body: 
     one = await made(door, "markdown", "text\n")
     await revised(door, one["id"], 422, **body)
     assert (await door.client.get(f"{API}/artifacts/{one['id']}")).json()["version"]["number"] == 1
+
+
+async def test_a_base_version_counts_also_where_if_match_holds(door: Door) -> None:
+    one = await made(door, "json", {"a": 1})
+    await revised(door, one["id"], patch={"b": 2})
+    merged = await revised(door, one["id"], headers={"if-match": "*"}, content={"a": 7}, baseVersion=1)
+    assert merged["version"]["content"] == {"a": 7, "b": 2}
+    problem = await revised(door, one["id"], 409, headers={"if-match": "*"}, content={"a": 8}, baseVersion=1)
+    assert problem["code"] == "version_conflict"
+
+
+async def test_every_reviser_is_answered_with_its_own_version(door: Door) -> None:
+    one = await made(door, "json", {})
+    answers = await asyncio.gather(*(revised(door, one["id"], patch={f"k{n}": n}) for n in range(20)))
+    assert sorted(each["version"]["number"] for each in answers) == list(range(2, 22))
+    assert all(f"k{n}" in each["version"]["content"] for n, each in enumerate(answers))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "text"),
+    [
+        ("POST", "artifacts/{id}/versions", '{"content": [%s]}'),
+        ("POST", "artifacts/{id}/versions", '{"content": 1, "unknown": [%s]}'),
+        ("PATCH", "artifacts/{id}/content", '{"a": [%s]}'),
+        ("POST", "sessions/s/artifacts", '{"type": "json", "title": "x", "content": [%s]}'),
+    ],
+)
+async def test_a_body_of_a_million_values_is_refused_before_any_is_built(
+    door: Door, method: str, path: str, text: str
+) -> None:
+    one = await made(door, "json", {"a": 1})
+    body = (text % ",".join(["[[[]]]"] * 300_000)).encode()
+    address, headers = f"{API}/{path.format(id=one['id'])}", {"content-type": "application/json"}
+    answer = await door.client.request(method, address, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert "262,144 values" in answer.json()["detail"]
+
+
+async def test_a_text_full_of_commas_is_one_value(door: Door) -> None:
+    table = "a,b,c\n" + '1,"2",\\\n' * 400_000
+    one = await made(door, "file", table, name="a.txt")
+    two = await revised(door, one["id"], content=table + "1,2,3\n")
+    assert two["version"]["size"] == len(table) + 6
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [("[" * 100_000, "recursion limit"), ("1" * 5000, "number"), ('"\\ud800"', "hex escape")]
+)
+async def test_json_that_cannot_be_read_is_refused_with_the_place(door: Door, content: str, why: str) -> None:
+    one = await made(door, "json", {"a": 1})
+    body, headers = f'{{"content": {content}}}'.encode(), {"content-type": "application/json"}
+    answer = await door.client.post(f"{API}/artifacts/{one['id']}/versions", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert why in answer.json()["detail"]
+    assert "line 1 column" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "status"),
+    [("*", 201), ("{etag}", 201), ('"x", {etag}', 201), ("W/{etag}", 412), ('"x"', 412), ("", 412), ('"', 412)],
+)
+async def test_if_match_is_read_as_rfc_9110_says(door: Door, spelled: str, status: int) -> None:
+    one = await made(door, "markdown", "a\n")
+    etag = (await door.client.get(f"{API}/artifacts/{one['id']}/content")).headers["etag"]
+    await revised(door, one["id"], status, headers={"if-match": spelled.format(etag=etag)}, content="b\n")

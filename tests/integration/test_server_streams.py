@@ -16,10 +16,10 @@ from rooms import eventually
 import handiwork
 from handiwork.access.keys import CACHE_SECONDS
 from handiwork.clock import utc_now
-from handiwork.engine import Session
 from handiwork.model import MIB, Reach
 from handiwork.server.desk import API
 from handiwork.server.streams import Pace
+from handiwork.session import Session
 
 EVENTS = f"{API}/sessions/s/events"
 

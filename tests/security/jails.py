@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Literal
 
 import handiwork
-from handiwork.engine import Session
 from handiwork.executions.runs import InputReference
 from handiwork.model import MIB, Execution, Level, Limits
 from handiwork.sandbox.local import LocalSandbox
 from handiwork.sandbox.ready import Held, ReadyChildren
+from handiwork.session import Session
 from handiwork.settings import Artifacts, Maximum, Settings
 
 BOUND_SECONDS = 5.0

@@ -40,6 +40,10 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
         errors.SelectorMisfit("rows=1:2", media_type="image/png", problem="it is no text", hint="Download it."),
         ("'rows=1:2'", "image/png", "no text", "Download"),
     ),
+    (
+        errors.ExportInvalid("artifacts/a_k3x9/v1/a.txt", "is missing", more=2),
+        ("`artifacts/a_k3x9/v1/a.txt`", "is missing", "2 more", "anew"),
+    ),
     (errors.ExecutionNotFound("exc_1"), ("`exc_1`",)),
     (errors.UnknownType("pie", ["file", "json"]), ("`pie`", "`file`, `json`")),
     (errors.ContentTooLarge("a.csv", size=2_000_000, limit=1_000), ("`a.csv`", "2,000,000", "1,000", "compress")),

@@ -13,7 +13,7 @@ import pytest
 
 import lone_process
 from handiwork import wiring
-from handiwork.engine import Engine, Session
+from handiwork.engine import Engine
 from handiwork.errors import (
     ArtifactExpired,
     ArtifactHeld,
@@ -26,6 +26,7 @@ from handiwork.errors import (
 from handiwork.ids import ArtifactId
 from handiwork.model import Artifact, Provenance, Reach, Scope
 from handiwork.retention import GRACE, REMEMBERED, Cleaned
+from handiwork.session import Session
 from handiwork.settings import Settings
 from handiwork.store.blobs import Blobs
 from handiwork.store.expiry import Due
@@ -231,6 +232,21 @@ async def test_bytes_with_a_record_stay_however_old_they_are(kept: Kept) -> None
     assert (await kept.engine.clean()).orphans == 1
     assert sorted(path.name for path in kept.files()) == ["a.txt", "metadata.json", "~preview.png"]
     assert await kept.session.read(made.id) == b"x" * 10
+
+
+async def test_bytes_beside_those_of_a_version_go_and_a_version_that_names_earlier_bytes_keeps_them(kept: Kept) -> None:
+    made = await kept.create(kept_for=None)
+    root, old = kept.folder / "artifacts", kept.clock.now - timedelta(days=999)
+    await put(kept.engine.blobs, blob_key(ADA, made.id, 2, "a.txt"), root=root, at=old)  # Who put it has died of it.
+    revised = await kept.session.revise(made.id, content=b"two")
+    restored = await kept.session.restore(made.id, 1)
+    await put(kept.engine.blobs, preview_key(ADA, made.id, restored.version.number), root=root, at=old)
+    for path in kept.files():
+        os.utime(path, (old.timestamp(), old.timestamp()))
+    assert (await kept.engine.clean()).orphans == 1
+    assert [await kept.session.read(made.id, version=number) for number in (1, 2, 3)] == [b"x" * 10, b"two", b"x" * 10]
+    assert (revised.version.number, restored.version.number) == (2, 3)
+    assert (root / preview_key(ADA, made.id, 3)).is_file()
 
 
 # Erasure

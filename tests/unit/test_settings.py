@@ -324,3 +324,41 @@ def test_limits_and_most_follow_the_settings() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().artifacts.process_limit = 5  # pyright: ignore[reportAttributeAccessIssue]  # the point
+
+
+FORMATION = """
+name: analyst
+agents:
+  - id: writer
+artifacts:
+  enabled: true
+  max_file_size: 10485760      # 10 MB
+  execution_timeout: 30        # 30 seconds
+  allowed_formats:
+    - pdf
+    - jpg
+  storage:
+    type: local
+    retention_days: 3
+"""
+
+
+def test_the_block_of_a_formation_is_read_and_the_rest_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "formation.afs").write_text(FORMATION, encoding="utf-8")
+    own = load(environment={}).artifacts
+    assert (own.max_file_size, own.execution_timeout, own.allowed_formats) == (10 * MIB, 30.0, ("pdf", "jpeg"))
+    assert own.retention == timedelta(days=3)
+    (tmp_path / "handiwork.yaml").write_text("artifacts: {enabled: false}", encoding="utf-8")
+    assert load(environment={}).artifacts.enabled is False
+
+
+def test_a_wrong_key_of_a_formation_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "formation.afs"
+    file.write_text(FORMATION.replace("max_file_size", "max_size"), encoding="utf-8")
+    with pytest.raises(InvalidSetting, match=r"artifacts\.max_size.*line 7"):
+        load(file, environment={})
+    file.write_text("name: analyst\n", encoding="utf-8")
+    assert load(file, environment={}) == Settings.model_validate({"cache": str(load(environment={}).cache)})

@@ -13,10 +13,10 @@ from handiwork.wires import (
     RETRY,
     Frames,
     message,
-    output_message,
+    passing_message,
     resync_reason,
     server_sent,
-    server_sent_output,
+    server_sent_passing,
     server_sent_resync,
 )
 
@@ -60,11 +60,11 @@ def test_no_name_breaks_out_of_its_line(session: str) -> None:
 def test_output_has_no_id_and_does_not_break_out_of_its_line(text: str) -> None:
     output = Output(scope=Scope(session="s"), execution_id=ExecutionId("exc_1"), stream="stderr", offset=7, text=text)
 
-    frame = server_sent_output(output).decode("ascii")
+    frame = server_sent_passing(output).decode("ascii")
 
-    assert frame == f"event: execution-output\ndata: {output_message(output)}\n\n"
+    assert frame == f"event: execution-output\ndata: {passing_message(output)}\n\n"
     assert len(frame.splitlines()) == 3
-    assert json.loads(output_message(output)) == {
+    assert json.loads(passing_message(output)) == {
         "type": "execution-output",
         "session": "s",
         "executionId": "exc_1",

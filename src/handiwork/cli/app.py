@@ -11,36 +11,12 @@ from typing import Any, TypeVar
 
 import click
 
+from handiwork.cli.help import Commands
+
 LEVELS = ("auto", "full", "unprivileged", "none")
 KINDS = ("user", "agent", "admin")
 _INTERRUPTED = 130
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-class Formatter(click.HelpFormatter):
-    """Help with bold headings; click drops the style where the output is no terminal."""
-
-    def write_heading(self, heading: str) -> None:
-        super().write_heading(click.style(heading, bold=True))
-
-
-class HelpContext(click.Context):
-    formatter_class = Formatter
-
-
-class Command(click.Command):
-    context_class = HelpContext
-
-
-class Commands(click.Group):
-    """A group that lists its commands in the order in which they were declared."""
-
-    context_class = HelpContext
-    command_class = Command
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _DATA = click.option("--data", metavar="DIR", help="Folder of the store.  [default: ./.handiwork]")
@@ -235,6 +211,27 @@ def remove(reference: str, **flags: Any) -> int:
     from handiwork.cli import store
 
     return store.remove(store.Place(**flags), reference)
+
+
+@app.command("export")
+@click.argument("out", metavar="OUT.zip")
+@click.argument("references", metavar="[REF]...", nargs=-1)
+@_in_store
+def export_session(out: str, references: tuple[str, ...], **flags: Any) -> int:
+    """Write a session as a ZIP with a page that needs no server."""
+    from handiwork.cli import export, store
+
+    return export.export(store.Place(**flags), out, references)
+
+
+@app.command()
+@click.argument("file", metavar="FILE.zip")
+@_AS_JSON
+def verify(file: str, as_json: bool) -> int:
+    """Tell whether an export is as it was written; no store is needed."""
+    from handiwork.cli import export
+
+    return export.verify(file, as_json=as_json)
 
 
 @app.command()

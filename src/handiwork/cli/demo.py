@@ -19,9 +19,10 @@ from handiwork.cli.files import write_new
 from handiwork.cli.outcome import print_execution
 from handiwork.cli.printing import format_word, print_json, print_table, progress, results, say, size
 from handiwork.demo.conversation import Turn, play
-from handiwork.engine import Engine, Session
+from handiwork.engine import Engine
 from handiwork.ids import ArtifactId
 from handiwork.model import Artifact, Execution
+from handiwork.session import Session
 from handiwork.settings import load
 from handiwork.shapes import artifact_shape
 

@@ -18,12 +18,13 @@ from handiwork.cli.failures import DONE, FAILED, ScriptUnusable
 from handiwork.cli.files import demand_folder, safe_name, write_new
 from handiwork.cli.outcome import print_execution
 from handiwork.cli.printing import print_json, progress
-from handiwork.engine import Engine, Session
+from handiwork.engine import Engine
 from handiwork.errors import ContentTooLarge, InputNotFound
 from handiwork.executions.runs import LONGEST_CODE_BYTES, InputReference
 from handiwork.model import Artifact, Execution, Limits
 from handiwork.quantities import seconds, size
 from handiwork.sandbox.sandbox import PROGRAM_NAME
+from handiwork.session import Session
 from handiwork.settings import Settings, load
 from handiwork.shapes import execution_shape
 

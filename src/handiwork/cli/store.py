@@ -22,9 +22,9 @@ from handiwork.cli.printing import (
     say,
     size,
 )
-from handiwork.engine import Session
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Artifact
+from handiwork.session import Session
 from handiwork.settings import load
 from handiwork.shapes import artifact_shape
 

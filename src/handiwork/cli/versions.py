@@ -14,13 +14,15 @@ from handiwork import wiring
 from handiwork.cli.failures import DONE
 from handiwork.cli.printing import notes, print_json, print_table, print_text, results, say, size
 from handiwork.cli.store import Place, opened
-from handiwork.engine import Session
-from handiwork.errors import InputNotFound, InvalidContent
-from handiwork.model import Artifact, Version
+from handiwork.errors import ContentTooLarge, InputNotFound, InvalidContent
+from handiwork.model import MIB, Artifact, Version
+from handiwork.session import Session
 from handiwork.settings import load
 from handiwork.shapes import artifact_shape, version_shape
 
 STANDARD_INPUT = "-"
+LARGEST_BYTES = 256 * MIB
+"""More than any type takes; the type says its own cap."""
 _PAGE = 100
 
 
@@ -151,13 +153,16 @@ def _tell(place: Place, made: Artifact) -> None:
 
 
 def _content(source: str) -> bytes:
-    if source == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
     try:
-        return Path(source).read_bytes()
+        # Some devices and pipes never end.
+        with sys.stdin.buffer if source == STANDARD_INPUT else Path(source).open("rb") as file:
+            data = file.read(LARGEST_BYTES + 1)
     except (OSError, ValueError) as refused:
         why = refused.strerror if isinstance(refused, OSError) and refused.strerror else "it cannot be read"
         raise InputNotFound(source, why) from refused
+    if len(data) > LARGEST_BYTES:
+        raise ContentTooLarge(source, size=len(data), limit=LARGEST_BYTES)
+    return data
 
 
 def _parsed(data: bytes, source: str) -> object:

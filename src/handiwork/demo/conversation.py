@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
-from handiwork.engine import Session
 from handiwork.model import Artifact, Execution
+from handiwork.session import Session
 
 _HERE = Path(__file__).parent
 DATA = _HERE / "data" / "weather.csv"

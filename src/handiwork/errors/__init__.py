@@ -36,6 +36,7 @@ from handiwork.errors.callers import (
 )
 from handiwork.errors.changes import HeadMoved, IllegalTransition, MarksMoved, VersionConflict
 from handiwork.errors.contents import ContentRefused, InvalidType
+from handiwork.errors.exports import ExportInvalid
 from handiwork.errors.host import (
     BlobExists,
     BlobNotFound,
@@ -65,6 +66,7 @@ __all__ = [
     "CursorTooOld",
     "EditMissed",
     "ExecutionNotFound",
+    "ExportInvalid",
     "HandiworkError",
     "HandleTaken",
     "HeadMoved",

@@ -12,7 +12,18 @@ from starlette.types import ASGIApp
 
 from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import KIB, MIB
-from handiwork.server import artifacts, executions, operations, pages, problems, revisions, sessions, streams, tokens
+from handiwork.server import (
+    artifacts,
+    executions,
+    exports,
+    operations,
+    pages,
+    problems,
+    revisions,
+    sessions,
+    streams,
+    tokens,
+)
 from handiwork.server.bodies import JSON_BYTES_FOR_ONE
 from handiwork.server.desk import API, Desk, Origins
 from handiwork.server.document import document_of
@@ -25,6 +36,7 @@ ROUTERS = (
     artifacts.router,
     revisions.router,
     executions.router,
+    exports.router,
     sessions.router,
     tokens.router,
     streams.router,

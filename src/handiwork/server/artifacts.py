@@ -26,7 +26,7 @@ from handiwork.server.answers import (
 )
 from handiwork.server.bodies import ArtifactQuery, ContentQuery, Hold, LinkOrder, NewArtifact, VersionNumber
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
-from handiwork.server.content_origin import LINKS
+from handiwork.server.content_origin import LINKS, VIEWS
 from handiwork.server.delivery import delivered
 from handiwork.server.desk import API, Desk
 from handiwork.server.downloads import conditional, content_headers, etag_of, not_modified
@@ -244,6 +244,34 @@ async def link_to(
 
 
 @router.get(
+    f"{API}/artifacts/{{artifact}}/view",
+    status_code=307,
+    response_class=Response,
+    responses={
+        307: {
+            "description": "The page, on the origin for content",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "Where it is, for five minutes"}},
+        },
+        **problems(404, 410, 422),
+    },
+    **demands("link:create"),
+)
+async def view(
+    artifact: str, desk: TheDesk, caller: TheCaller, version: AtVersion = None, session: OfSession = None
+) -> Response:
+    """Lead to a page that shows a version safely, whatever is in it. It works without a key for five minutes."""
+    filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
+    link = await desk.links.make(
+        filed.artifact,
+        disposition="inline",
+        purpose="view",
+        expires_in=_at_most(caller, DEFAULT_SECONDS, desk.clock()),
+        key_id=caller.key_id,
+    )
+    return Response(status_code=307, headers={"location": f"{desk.origins.content}{VIEWS}{link.spelled}"})
+
+
+@router.get(
     f"{API}/artifacts/{{artifact}}/thumbnail",
     response_class=Response,
     responses={
@@ -278,7 +306,13 @@ def shape_of(artifact: Artifact) -> Shape:
     """An artifact on this server's wire: as everywhere, and where to get what belongs to it."""
     path, version = _path(artifact), artifact.version
     picture = f"{path}/thumbnail?version={version.number}" if may_have_picture(version) else None
-    links = {"self": path, "content": f"{path}/content?version={version.number}", "thumbnail": picture}
+    at_version = f"?version={version.number}"
+    links = {
+        "self": path,
+        "content": f"{path}/content{at_version}",
+        "view": f"{path}/view{at_version}",
+        "thumbnail": picture,
+    }
     return artifact_shape(artifact) | {"links": links}
 
 

@@ -18,10 +18,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from handiwork.engine import MOST_ON_A_PAGE
 from handiwork.errors import InvalidLimit
 from handiwork.model import KIB, Limits
 from handiwork.quantities import seconds, size
+from handiwork.session import MOST_ON_A_PAGE
 
 MOST_KEYS = 64
 LARGEST_METADATA_BYTES = 16 * KIB

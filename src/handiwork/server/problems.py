@@ -80,6 +80,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.OperationFailed: 422,
         errors.SelectorRefused: 422,
         errors.SelectorMisfit: 422,
+        errors.ExportInvalid: 422,
         errors.InvalidType: 500,
         errors.SessionNotFound: 404,
         errors.KeyNotFound: 404,

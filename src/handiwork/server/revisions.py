@@ -5,8 +5,7 @@ How a change is decided and merged is the engine's.
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request
-from pydantic import JsonValue
+from fastapi import APIRouter, Query, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
@@ -19,8 +18,8 @@ from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
 from handiwork.server.downloads import conditional, etag_of
 from handiwork.server.refusals import PreconditionFailed
-from handiwork.server.uploads import decoded
-from handiwork.shapes import version_shape
+from handiwork.server.uploads import MERGE_PATCH, decoded, json_merge_patch, json_revision
+from handiwork.shapes import Shape, version_shape
 from handiwork.versions.revising import Revision
 
 MOST_VERSIONS_ON_A_PAGE = 100
@@ -28,7 +27,14 @@ MOST_VERSIONS_ON_A_PAGE = 100
 router = APIRouter(tags=["artifacts"])
 
 _MADE: dict[str, Any] = {**ARTIFACT, "description": "The artifact at its newest version"}
-_CHANGES = problems(404, 409, 410, 412, 413, 422, 429, 507)
+_CHANGES = problems(400, 404, 409, 410, 412, 413, 422, 429, 507)
+
+
+def _taking(schema: Shape) -> dict[str, Any]:
+    """What a route that changes an artifact is declared with, its body too, since it reads that by itself."""
+    declared = demands("artifact:write")
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return {**declared, "openapi_extra": {**declared["openapi_extra"], "requestBody": body}}
 
 
 @router.get(
@@ -84,16 +90,18 @@ async def differ(
     f"{API}/artifacts/{{artifact}}/versions",
     status_code=201,
     responses={201: _MADE, **_CHANGES},
-    **demands("artifact:write"),
+    **_taking(NewVersion.model_json_schema()),
 )
 async def revise(
-    artifact: str, body: NewVersion, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
+    artifact: str, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
     """Make the next version of an artifact; content that is the same as before makes none."""
     reach = caller.within(session=session)
+    body = await json_revision(request, desk.engine.types)
     base = body.base_version
     if "if-match" in request.headers:
-        base = await _matched(desk, reach, artifact, request.headers)
+        head = await _matched(desk, reach, artifact, request.headers)
+        base = head if base is None else base
     revision = Revision(
         content=decoded(body),
         patch=body.patch,
@@ -109,18 +117,14 @@ async def revise(
 @router.patch(
     f"{API}/artifacts/{{artifact}}/content",
     responses={200: _MADE, **_CHANGES},
-    **demands("artifact:write"),
+    **_taking({**MERGE_PATCH.json_schema(), "description": "A merge patch: a name that is null is taken away."}),
 )
 async def edit(
-    artifact: str,
-    body: Annotated[dict[str, JsonValue], Body(description="A merge patch: a name that is null is taken away.")],
-    request: Request,
-    desk: TheDesk,
-    caller: TheCaller,
-    session: OfSession = None,
+    artifact: str, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
     """Change structured content in place, as a new version."""
     reach = caller.within(session=session)
+    body = await json_merge_patch(request, desk.engine.types)
     base = None
     if "if-match" in request.headers:
         base = await _matched(desk, reach, artifact, request.headers)

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from handiwork.access.policy import Caller
-from handiwork.engine import MOST_ON_A_PAGE
 from handiwork.errors import InvalidName
 from handiwork.model import Reach
 from handiwork.server.answers import ErasedAnswer, SessionsAnswer, problems
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
+from handiwork.session import MOST_ON_A_PAGE
 from handiwork.shapes import Shape, session_shape
 from handiwork.store.expiry import Erased
 

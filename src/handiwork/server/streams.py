@@ -24,7 +24,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from handiwork.access.policy import Caller
 from handiwork.errors import CursorTooOld, HandiworkError
-from handiwork.events import Event, Output
+from handiwork.events import Event, Passing
 from handiwork.model import Scope
 from handiwork.server.answers import problems
 from handiwork.server.callers import TheCaller, TheDesk, demands, desk_of
@@ -35,10 +35,10 @@ from handiwork.wires import (
     RETRY,
     Frames,
     message,
-    output_message,
+    passing_message,
     resync_reason,
     server_sent,
-    server_sent_output,
+    server_sent_passing,
     server_sent_resync,
 )
 
@@ -99,7 +99,7 @@ class Follower:
     after: int
 
     async def follow(
-        self, hand_out: Callable[[Event | Output], Awaitable[None]], *others: Coroutine[Any, Any, End]
+        self, hand_out: Callable[[Event | Passing], Awaitable[None]], *others: Coroutine[Any, Any, End]
     ) -> End:
         """Hand out events until that or one of the others comes to an end, and return why.
 
@@ -119,7 +119,7 @@ class Follower:
             return "gone"
         return None
 
-    async def _all(self, hand_out: Callable[[Event | Output], Awaitable[None]]) -> End:
+    async def _all(self, hand_out: Callable[[Event | Passing], Awaitable[None]]) -> End:
         async with aclosing(self.desk.engine.feed.follow_live(self.scope, after=self.after)) as events:
             async for event in events:
                 if end := await self.sent(hand_out(event)):
@@ -154,8 +154,8 @@ class EventStream(Response):
         async def write(chunk: bytes, *, is_last: bool = False) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
 
-        async def hand_out(event: Event | Output) -> None:
-            await write(server_sent_output(event) if isinstance(event, Output) else streams.frames.of(event))
+        async def hand_out(event: Event | Passing) -> None:
+            await write(streams.frames.of(event) if isinstance(event, Event) else server_sent_passing(event))
 
         async def beat() -> End:
             while True:
@@ -234,8 +234,8 @@ async def socket(websocket: WebSocket, session: str, streams: TheStreams) -> Non
     """The same over a WebSocket, each event a message, with the key or token as a subprotocol `bearer.…`."""
     offered: list[str] = websocket.scope["subprotocols"]
 
-    async def hand_out(event: Event | Output) -> None:
-        await websocket.send_text(output_message(event) if isinstance(event, Output) else streams.messages.of(event))
+    async def hand_out(event: Event | Passing) -> None:
+        await websocket.send_text(streams.messages.of(event) if isinstance(event, Event) else passing_message(event))
 
     # A browser tells its page the code of the end only of a WebSocket that was accepted.
     try:

@@ -6,12 +6,12 @@ any length nor a form of many ever lies in memory as a whole.
 
 import base64
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from handiwork.errors import ContentTooLarge, InvalidContent
 from handiwork.model import KIB, Provenance
 from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, NewVersion, UploadFields
+from handiwork.server.json_values import demand_few_values
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
 from handiwork.store.failures import system_failure
 from handiwork.tasks import in_thread
@@ -39,7 +40,10 @@ _FORM = (
     f"one whole form of at most {MOST_FILES} files, and {MOST_FIELDS} fields of at most {LONGEST_FIELD_BYTES:,} bytes"
 )
 
+MERGE_PATCH = TypeAdapter(dict[str, JsonValue])
+
 Parsed = TypeVar("Parsed", bound=Body)
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,25 @@ async def json_draft(request: Request, types: Registry, *, provenance: Provenanc
     return _drafted(raw, types, provenance)
 
 
+async def json_revision(request: Request, types: Registry) -> NewVersion:
+    """Receive what an artifact is to become as JSON. Raises as `json_draft` does."""
+    return await _parsed(request, types, NewVersion.model_validate_json)
+
+
+async def json_merge_patch(request: Request, types: Registry) -> dict[str, JsonValue]:
+    """Receive a merge patch. Raises as `json_draft` does."""
+    return await _parsed(request, types, MERGE_PATCH.validate_json)
+
+
+async def _parsed(request: Request, types: Registry, parse: Callable[[bytes], Told]) -> Told:
+    raw = await _read(request, limit=_largest_cap(types) * JSON_BYTES_FOR_ONE + 64 * KIB)
+    if len(raw) > PARSED_HERE_BYTES:
+        return await in_thread(_understood, raw, types, parse)
+    return _understood(raw, types, parse)
+
+
 def _drafted(raw: bytes, types: Registry, provenance: Provenance) -> Draft:
-    told = _understood(raw)
+    told = _understood(raw, types, NewArtifact.model_validate_json)
     type_ = types.named(told.type)
     return Draft(
         type=type_,
@@ -215,26 +236,28 @@ def decoded(told: NewArtifact | NewVersion) -> JsonValue | bytes:
         raise InvalidContent("content", expected="base64, as `encoding` says", got="something else") from wrong
 
 
-def _understood(raw: bytes) -> NewArtifact:
+def _understood(raw: bytes, types: Registry, parse: Callable[[bytes], Told]) -> Told:
+    # No content has more values than bytes.
+    demand_few_values(raw, most=max(type_.cap_bytes for type_ in types if type_.content == "json"))
     try:
-        return NewArtifact.model_validate_json(raw)
+        return parse(raw)
     except ValidationError as wrong:
-        raise _invalid(wrong, raw) from wrong
+        raise _invalid(wrong) from wrong
 
 
 def _validated(model: type[Parsed], fields: dict[str, str]) -> Parsed:
     try:
         return model.model_validate(fields)
     except ValidationError as wrong:
-        raise _invalid(wrong, b"") from wrong
+        raise _invalid(wrong) from wrong
 
 
-def _invalid(wrong: ValidationError, raw: bytes) -> RequestValidationError:
+def _invalid(wrong: ValidationError) -> RequestValidationError:
     """Return what FastAPI would raise for a body that it had parsed itself."""
     faults: list[dict[str, Any]] = []
     for fault in wrong.errors(include_url=False):
         if fault["type"] == "json_invalid":
-            faults.append({"type": "value_error", "loc": ("body",), "msg": "JSON", "input": raw})
+            faults.append({"type": "json_invalid", "loc": ("body",), "ctx": fault.get("ctx", {})})
         else:
             faults.append({**fault, "loc": ("body", *fault["loc"])})
     return RequestValidationError(faults)

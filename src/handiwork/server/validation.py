@@ -30,7 +30,9 @@ def _fault(one: Mapping[str, Any]) -> Fault:
             return _spelled(place, "no field of this name", _told(one.get("input")))
         case "json_invalid":
             why = str(one.get("ctx", {}).get("error", "it cannot be parsed"))
-            return _spelled(("body",), "JSON", f"{why} at character {place[-1] if place else 0}")
+            # Some parsers say the place with the reason.
+            at = f" at character {place[-1]}" if place and isinstance(place[-1], int) else ""
+            return _spelled(("body",), "JSON", f"{why}{at}")
         case _:
             said = str(one.get("msg", "something else")).removeprefix("Value error, ")
             return _spelled(place, said.removeprefix("Input should be "), _told(one.get("input")))

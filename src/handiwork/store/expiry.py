@@ -3,13 +3,14 @@
 When that is done, and in which order bytes and records go, is decided in `retention`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from handiwork.ids import ArtifactId
 from handiwork.model import Reach, Scope
+from handiwork.store.keys import BlobKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,6 @@ class Expiry(Protocol):
         """Return how much `due` would return without a limit."""
         ...
 
-    async def unknown(self, asked: Sequence[tuple[ArtifactId, int]]) -> Collection[tuple[ArtifactId, int]]:
-        """Return those versions, by id of the artifact and number, that are not on record."""
+    async def keys_of(self, asked: Sequence[tuple[ArtifactId, int]]) -> Mapping[tuple[ArtifactId, int], BlobKey]:
+        """Return under which keys those of the versions that are on record, by id of the artifact and number, lie."""
         ...

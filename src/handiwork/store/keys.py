@@ -24,6 +24,7 @@ SUFFIX_BYTES = 16
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-_.")
 _HASH_CHARACTERS = 20
 _MARK = "~"
+_PREVIEW = f"{_MARK}preview.png"
 _IN_PARTS = _PLAIN.union("%", _MARK)
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"] + [port + digit for port in ("com", "lpt") for digit in string.digits]
@@ -41,7 +42,11 @@ def spare_key(scope: Scope, artifact_id: ArtifactId, number: int, token: str) ->
 
 def preview_key(scope: Scope, artifact_id: ArtifactId, number: int) -> BlobKey:
     """Where the picture of a version is filed; no file of a user can have this name."""
-    return BlobKey(f"{artifact_prefix(scope, artifact_id)}{number}/{_MARK}preview.png")
+    return BlobKey(f"{artifact_prefix(scope, artifact_id)}{number}/{_PREVIEW}")
+
+
+def is_preview(key: BlobKey) -> bool:
+    return key.endswith(f"/{_PREVIEW}")
 
 
 def version_of(key: BlobKey) -> tuple[ArtifactId, int] | None:

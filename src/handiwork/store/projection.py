@@ -64,7 +64,9 @@ class Projections:
             # Nobody waits for it, and the next ones are described all the same.
             with contextlib.suppress(OSError, ValueError):
                 folder = self._root / artifact_prefix(artifact.scope, artifact.id)
-                _write(folder / FILE_NAME, json.dumps(_described(artifact), ensure_ascii=False, indent=2))
+                # The first version is there as long as the artifact; a writer who comes too late makes its folder anew.
+                if (folder / "1").is_dir():
+                    _write(folder / FILE_NAME, json.dumps(_described(artifact), ensure_ascii=False, indent=2))
 
     def _next(self) -> Artifact | None:
         with self._lock:

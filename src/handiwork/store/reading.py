@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
-from handiwork.errors import BlobNotFound, ContentDamaged
+from handiwork.errors import BlobNotFound, ContentDamaged, StorageFailed
+from handiwork.model import Artifact
 from handiwork.store.blobs import CHUNK_BYTES, Blobs
 from handiwork.store.keys import BlobKey
+from handiwork.store.records import Records
 from handiwork.tasks import in_thread
 
 CHECKED_FIRST_BYTES = CHUNK_BYTES
@@ -54,3 +56,17 @@ async def read_verified(
         raise ContentDamaged(key)
     for chunk in held:
         yield chunk
+
+
+@asynccontextmanager
+async def unless_gone(records: Records, artifact: Artifact) -> AsyncGenerator[None]:
+    """Read or put bytes of an artifact within it: what was removed meanwhile is gone, and neither damaged nor broken.
+
+    Raises:
+        ArtifactNotFound, ArtifactExpired: it was removed since it was found.
+    """
+    try:
+        yield
+    except (BlobNotFound, ContentDamaged, StorageFailed):
+        await records.get(artifact.scope, artifact.id)
+        raise

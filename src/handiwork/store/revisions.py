@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from handiwork.events import Happening
 from handiwork.model import Artifact, Reach, Scope, Version
 from handiwork.store.records import Filed, Terms
 
@@ -57,6 +58,10 @@ class Revisions(Protocol):
         Raises:
             ArtifactNotFound, ArtifactExpired: there is none to be had.
         """
+        ...
+
+    async def tell(self, scope: Scope, happening: Happening) -> None:
+        """Record something that has happened and changes nothing else."""
         ...
 
     async def mark(self, artifact: Artifact, marks: Marks) -> Artifact:

@@ -1,6 +1,6 @@
 """What ends, in a SQL database. When it is looked for is decided in `retention`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select, tuple_, update
@@ -13,6 +13,7 @@ from handiwork.store.clauses import is_over, within
 from handiwork.store.database import Database
 from handiwork.store.erasures import note_erasure
 from handiwork.store.expiry import Due, Erased, Owed
+from handiwork.store.keys import BlobKey
 from handiwork.store.sql_events import record
 from handiwork.store.tables import artifacts, events, executions, keys, sessions, versions
 
@@ -71,12 +72,12 @@ class SqlExpiry:
         count, size = await self._database.read(lambda connection: connection.execute(query).one())
         return Owed(artifacts=count, size=size)
 
-    async def unknown(self, asked: Sequence[tuple[ArtifactId, int]]) -> Collection[tuple[ArtifactId, int]]:
-        query = select(versions.c.artifact_id, versions.c.number).where(
+    async def keys_of(self, asked: Sequence[tuple[ArtifactId, int]]) -> Mapping[tuple[ArtifactId, int], BlobKey]:
+        query = select(versions.c.artifact_id, versions.c.number, versions.c.blob_key).where(
             tuple_(versions.c.artifact_id, versions.c.number).in_(asked)
         )
         known = await self._database.read(lambda connection: connection.execute(query).all())
-        return set(asked) - {(ArtifactId(id), number) for id, number in known}
+        return {(ArtifactId(id), number): BlobKey(key) for id, number, key in known}
 
 
 def _bury(connection: Connection, dead: Sequence[Due], now: datetime) -> None:

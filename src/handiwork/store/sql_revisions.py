@@ -10,7 +10,7 @@ from handiwork.clock import Clock, utc_now
 from handiwork.errors import HeadMoved, MarksMoved
 from handiwork.events import Happening
 from handiwork.model import Artifact, Reach, Scope
-from handiwork.store.clauses import is_live
+from handiwork.store.clauses import is_live, named, within_named
 from handiwork.store.database import Database
 from handiwork.store.records import Filed, Terms
 from handiwork.store.revisions import Marks, VersionPage
@@ -24,6 +24,7 @@ _NEW_VERSION = insert(versions)
 _NEW_HEAD = (
     update(artifacts)
     .where(
+        within_named(artifacts),
         artifacts.c.id == bindparam("its_id"),
         artifacts.c.head == bindparam("expected"),
         is_live(bindparam("now", type_=UtcTime)),
@@ -68,6 +69,9 @@ class SqlRevisions:
 
         return await self._database.read(look)
 
+    async def tell(self, scope: Scope, happening: Happening) -> None:
+        await self._database.write(lambda connection: record(connection, scope, [happening], at=self._clock()))
+
     async def mark(self, artifact: Artifact, marks: Marks) -> Artifact:
         return await self._database.write(lambda connection: _mark(connection, artifact, marks, self._clock()))
 
@@ -76,6 +80,7 @@ def _add(connection: Connection, revised: Filed, expected: int, terms: Terms, no
     artifact, version = revised.artifact, revised.artifact.version
     demand(connection, artifact.scope, terms, artifacts_more=0, size_more=version.size, now=now)
     moved = {
+        **named(artifact.scope),
         "its_id": artifact.id,
         "expected": expected,
         "number": version.number,

@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from handiwork.errors import (
+    ArtifactExpired,
+    ArtifactNotFound,
     HandleTaken,
     HeadMoved,
     QuotaExceeded,
@@ -27,7 +29,16 @@ LONGEST_PUT_SECONDS = 30.0
 Result = TypeVar("Result")
 
 # With these it is certain that there is no record.
-_REFUSALS = (HandleTaken, HeadMoved, QuotaExceeded, ScopeErased, StorageFull, TookTooLong)
+_REFUSALS = (
+    ArtifactExpired,
+    ArtifactNotFound,
+    HandleTaken,
+    HeadMoved,
+    QuotaExceeded,
+    ScopeErased,
+    StorageFull,
+    TookTooLong,
+)
 
 
 class Arrival:

@@ -111,7 +111,7 @@ class Creation:
     def _entry(self, scope: Scope, draft: Draft, format_: Format) -> "_Entry":
         now = self.clock()
         kept_for = self.retention if draft.retention == "default" else draft.retention
-        artifact_id = self.new_id()
+        artifact_id = draft.id or self.new_id()
         return _Entry(
             draft=draft,
             format=format_,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from handiwork.errors import ContentTooLarge, InvalidContent, InvalidName, ProducingDisabled, UnsupportedFormat
+from handiwork.ids import ArtifactId
 from handiwork.media.detection import detect
 from handiwork.media.formats import Format
 from handiwork.media.names import clean_name, named_after
@@ -50,6 +51,8 @@ class Draft:
     """How long it is kept; None is for ever."""
     format: Format | None = None
     """None is the one that name and content tell."""
+    id: ArtifactId | None = None
+    """None is a new one."""
     uncounted_bytes: int = 0
     """What was put in on the way, such as a library, and does not count against the cap."""
 
@@ -167,5 +170,5 @@ def _examine(draft: Draft) -> Draft:
 
 
 def _is_whole(text: str) -> bool:
-    """Tell whether no half of a surrogate pair is in it, which no database takes."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    """Tell whether neither half of a surrogate pair nor NUL is in it, which not every database takes."""
+    return not any("\ud800" <= character <= "\udfff" or character == "\0" for character in text)

@@ -40,7 +40,7 @@ async def described(root: Path, artifact: Artifact) -> None:
 
 async def test_a_person_finds_what_the_file_is_beside_it(tmp_path: Path) -> None:
     folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
-    folder.mkdir(parents=True)
+    (folder / "1").mkdir(parents=True)
     (folder / FILE_NAME).write_text("that of version 1", encoding="utf-8")
 
     await described(tmp_path, ARTIFACT)
@@ -58,7 +58,7 @@ async def test_a_person_finds_what_the_file_is_beside_it(tmp_path: Path) -> None
         "requestId": "req-1",
         "name": "Umsätze.png",
     }
-    assert [path.name for path in folder.iterdir()] == [FILE_NAME]
+    assert sorted(path.name for path in folder.iterdir()) == ["1", FILE_NAME]
     assert (folder / FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
@@ -68,9 +68,18 @@ async def test_a_folder_that_is_gone_stays_gone_and_is_no_error(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_the_folder_of_a_writer_who_came_too_late_gets_no_description(tmp_path: Path) -> None:
+    folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
+    (folder / "2").mkdir(parents=True)
+
+    await described(tmp_path, ARTIFACT)
+
+    assert [path.name for path in folder.iterdir()] == ["2"]
+
+
 async def test_a_title_that_is_no_text_is_no_error(tmp_path: Path) -> None:
     folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
-    folder.mkdir(parents=True)
+    (folder / "1").mkdir(parents=True)
 
     await described(tmp_path, replace(ARTIFACT, title="half \ud800"))
 
@@ -79,7 +88,7 @@ async def test_a_title_that_is_no_text_is_no_error(tmp_path: Path) -> None:
 
 async def test_whoever_stores_does_not_wait_and_what_was_handed_in_is_written(tmp_path: Path) -> None:
     folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
-    folder.mkdir(parents=True)
+    (folder / "1").mkdir(parents=True)
     projections = Projections(tmp_path)
     for number in range(1, 51):
         projections.describe(replace(ARTIFACT, version=replace(ARTIFACT.version, number=number)))

@@ -1,0 +1,301 @@
+"""The session: the verbs of Handiwork for one conversation of one user. How each is done lies in the rooms below."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
+
+from handiwork.errors import InvalidLimit
+from handiwork.events import Event, Output
+from handiwork.executions.inputs import InputReference
+from handiwork.executions.runs import Order
+from handiwork.export.bundle import Exported
+from handiwork.export.target import Target, export
+from handiwork.model import (
+    KIB,
+    LONGEST_RETENTION,
+    MIB,
+    Artifact,
+    Execution,
+    Limits,
+    Principal,
+    Provenance,
+    Scope,
+)
+from handiwork.sandbox.sandbox import PROGRAM_NAME
+from handiwork.store.records import Page, Search
+from handiwork.store.revisions import VersionPage
+from handiwork.versions.content import Bytes
+from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.revising import Revision
+from handiwork.versions.selection import Selection
+from handiwork.versions.texts import Difference
+
+if TYPE_CHECKING:
+    from handiwork.engine import Engine
+
+MOST_ON_A_PAGE = 1000
+SELECTION_BYTES = 32 * KIB
+LARGEST_SELECTION_BYTES = MIB
+
+Retained = timedelta | Literal["default"] | None
+
+
+class Described(TypedDict, total=False):
+    """What may be said of content beside itself; a new version carries forward what is not said."""
+
+    title: str | None
+    language: str | None
+    metadata: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One conversation of one user. An artifact is named by its id or its handle."""
+
+    engine: "Engine"
+    scope: Scope
+    principal: Principal
+
+    async def run(
+        self,
+        code: str,
+        *,
+        inputs: Sequence[InputReference] = (),
+        limits: Limits | None = None,
+        check: bool = True,
+        name: str = PROGRAM_NAME,
+        on_output: Callable[[Output], None] | None = None,
+    ) -> Execution:
+        """Run a Python program in the sandbox and keep the files that it makes.
+
+        The program finds its inputs by name in its folder. A program that fails is a result: look at `status`,
+        `error` and `outcome.refused`. `on_output` is told what it writes while it runs; it must return at once.
+
+        Raises:
+            ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge, QueueFull: nothing was run.
+            IsolationUnavailable: the walls that the configuration demands cannot stand here; nothing was run.
+        """
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output)
+        return await self.engine.runs.carry_out(self.scope, self.principal, order)
+
+    async def start(
+        self, code: str, *, inputs: Sequence[InputReference] = (), limits: Limits | None = None, check: bool = True
+    ) -> Execution:
+        """Put a program into the queue and return at once; `execution` and `watch` tell what becomes of it."""
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check)
+        return await self.engine.runs.start(self.scope, self.principal, order)
+
+    async def cancel(self, execution_id: str) -> Execution:
+        """End a run that has not ended, and return it. Raises `ExecutionNotFound`."""
+        return await self.engine.cancel(self.scope, execution_id)
+
+    async def create(
+        self,
+        type: str,
+        *,
+        content: object,
+        name: str | None = None,
+        retention: Retained = "default",
+        **described: Unpack[Described],
+    ) -> Artifact:
+        """Store content as a new artifact: bytes, text, a `Path`, or any JSON value for a type of structured content.
+
+        Text is stored as UTF-8, and a path gives its name too. It may come in pieces, from an async iterator: who
+        follows sees it as it is written, and when it breaks off nothing is stored. The artifact expires after
+        `retention`, or never when that is None.
+
+        Raises:
+            ContentRefused: it is not what the type demands; the error says where and what was expected.
+            UnknownType, InvalidName, InvalidLimit, ContentTooLarge, UnsupportedFormat: nothing was stored.
+            QuotaExceeded, StorageFull: there is no room for it.
+        """
+        if isinstance(retention, timedelta) and not timedelta(0) < retention <= LONGEST_RETENTION:
+            expected = "a time to come, such as `7d`, of 100 years at most"
+            raise InvalidLimit("retention", str(retention), expected=expected)
+        type_ = self.engine.types.named(type)
+        draft = Draft(
+            type=type_,
+            name=name or (content.name if isinstance(content, Path) else None),
+            content=Bytes(b"") if isinstance(content, AsyncIterable) else content_of(content, type_),
+            title=described.get("title"),
+            language=described.get("language"),
+            metadata=described.get("metadata") or {},
+            retention=retention,
+            provenance=Provenance(principal=self.principal),
+        )
+        if isinstance(content, AsyncIterable):
+            id, pieces = self.engine.creation.new_id(), cast("AsyncIterable[str]", content)
+            return await self.engine.streaming.taken(
+                self.scope,
+                type_,
+                id,
+                pieces,
+                lambda text: self._filed(replace(draft, content=content_of(text, type_), id=id)),
+            )
+        return await self._filed(draft)
+
+    async def _filed(self, draft: Draft) -> Artifact:
+        (artifact,) = await self.engine.creation.file(self.scope, [draft])
+        return artifact
+
+    async def get(self, reference: str, *, version: int | None = None) -> Artifact:
+        """Return an artifact at its head or at one version.
+
+        Raises:
+            ArtifactNotFound, VersionNotFound, ArtifactExpired: there is none to be had.
+        """
+        return (await self.engine.find(self.scope, reference, version=version)).artifact
+
+    async def read(self, reference: str, *, version: int | None = None) -> bytes:
+        """Return the content, its hash checked. For large content use `stream`."""
+        return b"".join([chunk async for chunk in self.stream(reference, version=version)])
+
+    async def stream(self, reference: str, *, version: int | None = None) -> AsyncGenerator[bytes]:
+        """Yield the content in chunks; damaged content raises `ContentDamaged` before its end."""
+        filed = await self.engine.find(self.scope, reference, version=version)
+        async with aclosing(self.engine.content(filed)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def list(
+        self,
+        *,
+        type: str | None = None,
+        state: str | None = None,
+        query: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page:
+        """Return artifacts of the session, newest first; `query` is a text in title, file name or handle."""
+        search = Search(type=type, state=state, text=query)
+        return await self.engine.records.page(self.scope, search=search, limit=page_size(limit), cursor=cursor)
+
+    async def revise(
+        self,
+        reference: str,
+        *,
+        content: object = None,
+        patch: object = None,
+        base_version: int | None = None,
+        reason: str | None = None,
+        **described: Unpack[Described],
+    ) -> Artifact:
+        """Make the next version, from exactly one of `content` and `patch`; what is not said carries forward.
+
+        A patch is a list of edits `{"find": …, "replace": …}` of which each must fit exactly one place, a JSON Patch,
+        or a merge patch as an object. `base_version` is the version that it was decided on: when there is a newer one,
+        both changes are merged. Content that is the same as before makes no version.
+
+        Raises:
+            ContentRefused, PatchRefused, EditMissed, ContentTooLarge: nothing was changed; the error says what to do.
+            VersionConflict: both changed the same places; it shows both sides.
+        """
+        revision = Revision(
+            content=content,
+            patch=patch,
+            base_version=base_version,
+            **described,
+            provenance=Provenance(principal=self.principal, reason=reason),
+        )
+        revise = self.engine.revising.revise
+        if not isinstance(content, AsyncIterable):
+            return await revise(self.scope, reference, revision)
+        head, pieces = await self.get(reference), cast("AsyncIterable[str]", content)
+        type_ = self.engine.types.named(head.type)
+        return await self.engine.streaming.taken(
+            self.scope,
+            type_,
+            head.id,
+            pieces,
+            lambda text: revise(self.scope, head.id, replace(revision, content=text)),
+        )
+
+    async def restore(self, reference: str, version: int) -> Artifact:
+        """Make an earlier version the newest again, as a version of its own."""
+        provenance = Provenance(principal=self.principal)
+        return await self.engine.revising.restore(self.scope, reference, version, provenance=provenance)
+
+    async def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
+        """Return versions with numbers below `before`, the newest first."""
+        limit = page_size(limit)
+        return await self.engine.revising.revisions.listing(self.scope, reference, limit=limit, before=before)
+
+    async def diff(self, reference: str, start: int, end: int | None = None) -> Difference:
+        """Tell what differs between two versions; `end` None is the newest."""
+        return await self.engine.revising.diff(self.scope, reference, start, end)
+
+    async def select(
+        self, reference: str, selector: str | None = None, *, version: int | None = None, budget: int = SELECTION_BYTES
+    ) -> Selection:
+        """Return a part of the content as text; without a selector all of it.
+
+        A selector is one of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`. At most
+        `budget` bytes come at once; `continuation` is the selector of what follows, and `tokens` estimates what the
+        text costs a model.
+
+        Raises:
+            SelectorRefused, SelectorMisfit: the error names the forms, and what would fit.
+        """
+        filed = await self.engine.find(self.scope, reference, version=version)
+        return await self.engine.select(filed, selector, budget=budget)
+
+    async def label(self, reference: str, *labels: str) -> Artifact:
+        """Replace the labels of an artifact."""
+        return await self.engine.marking.label(self.scope, reference, labels)
+
+    async def step(
+        self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
+    ) -> Artifact:
+        """Go on to a state that the type allows from this one, and note facts; a fact that is None is taken away.
+
+        Raises:
+            IllegalTransition: it says which steps there are.
+        """
+        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts)
+
+    async def remove(self, reference: str) -> None:
+        """Let an artifact expire now and delete its bytes. Raises `ArtifactHeld` for one that is pinned."""
+        await self.engine.remove(self.scope, reference)
+
+    async def hold(self, reference: str, *, held: bool = True) -> Artifact:
+        """Pin an artifact so that it stays past its expiry, or let it go."""
+        return await self.engine.hold(self.scope, reference, held=held)
+
+    async def export(self, target: Target, references: Sequence[str] | None = None) -> Exported:
+        """Write a ZIP that shows the session, or these artifacts, with no server: all versions, a page, a manifest.
+
+        A path must be free, and gets the file when it is whole; into something open it is written as it comes.
+
+        Raises:
+            ArtifactNotFound, ArtifactExpired: an artifact that was named is not to be had.
+            ContentDamaged: stored bytes are not what was stored; what was written is no whole ZIP.
+            InvalidName, StorageFull, StorageFailed: it cannot be written there.
+        """
+        return await export(self, target, references)
+
+    async def execution(self, execution_id: str) -> Execution:
+        """Return a run of this session. Raises `ExecutionNotFound`."""
+        return await self.engine.execution(self.scope, execution_id)
+
+    async def watch(self, *, after: int = 0) -> AsyncGenerator[Event]:
+        """Yield what happens in the session from the cursor `after` on, here and in other processes, without end.
+
+        `after` is the `seq` of the last event that was seen, or of a page of `list`; 0 is the beginning. What programs
+        write while they run is not among it: `run` tells that to `on_output`.
+
+        Raises:
+            CursorTooOld: those events are kept no longer; list the artifacts and follow from that page's `seq`.
+        """
+        async with aclosing(self.engine.feed.follow(self.scope, after=after)) as events:
+            async for event in events:
+                yield event
+
+
+def page_size(limit: int) -> int:
+    """Return how many may be on a page. Raises `InvalidLimit`."""
+    if not 1 <= limit <= MOST_ON_A_PAGE:
+        raise InvalidLimit("limit", limit, expected=f"a whole number from 1 to {MOST_ON_A_PAGE:,}")
+    return limit
