@@ -108,6 +108,7 @@ class ArtifactLinks(Answer):
 
     self: str
     content: str
+    view: str
     thumbnail: str | None
 
 
