@@ -143,7 +143,7 @@ async def test_a_note_for_people_lies_beside_the_bytes(tmp_path: Path) -> None:
     notes = Projections(tmp_path)
     making = Making(notes)
     folder = tmp_path / "default" / "local" / "s" / "art_1"
-    folder.mkdir(parents=True)
+    (folder / "1").mkdir(parents=True)
     await making.creation.file(SCOPE, [draft()])
     await notes.close()
     assert json.loads((folder / "metadata.json").read_text(encoding="utf-8"))["mediaType"] == "text/csv"
