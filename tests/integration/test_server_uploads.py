@@ -299,6 +299,7 @@ async def test_an_artifact_has_the_shape_of_the_contract(door: Door) -> None:
     assert made["links"] == {
         "self": f"{API}/artifacts/{made['id']}",
         "content": f"{API}/artifacts/{made['id']}/content?version=1",
+        "view": f"{API}/artifacts/{made['id']}/view?version=1",
         "thumbnail": None,
     }
     assert made["version"]["content"] is None

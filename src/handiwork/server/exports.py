@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
+from handiwork.errors import SessionNotFound
 from handiwork.export.bundle import Bundle
 from handiwork.server.answers import problems
 from handiwork.server.callers import TheCaller, TheDesk, demands
@@ -89,6 +90,8 @@ async def export_session(session: str, desk: TheDesk, caller: TheCaller) -> Bund
     """
     scope = caller.scope(session)
     exported = Session(engine=desk.engine, scope=scope, principal=caller.principal)
+    if not (await exported.list(limit=1)).items:
+        raise SessionNotFound(session)
     headers = {
         "content-disposition": content_disposition(f"{session}.zip", "attachment"),
         "content-security-policy": CONTENT_POLICY,
