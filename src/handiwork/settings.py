@@ -76,6 +76,24 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _embedder(value: str) -> str:
+    found = re.fullmatch(r"(https?://)(\*\.)?([A-Za-z0-9.\-\[\]:]+)", value.rstrip("/"))
+    if found is None or not found[3].strip("."):
+        raise ValueError(f"`{value}` is not like `https://app.example.com` or `https://*.example.com`")
+    return found[0].lower()
+
+
+def _database(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.startswith(("postgresql:", "postgres:")):
+        raise ValueError("PostgreSQL is not built in yet; expected `sqlite:///` and the path of a file")
+    path = value.removeprefix("sqlite:///")
+    if path == value or not path or path.startswith("file:") or "?" in path or "\0" in path:
+        raise ValueError(f"`{value}` is not like `sqlite:///./handiwork.db` or `sqlite:////srv/handiwork.db`")
+    return Path(path)
+
+
 def _format(value: str) -> str:
     found = format_named(value)
     if found is None or not found.delivered:
@@ -85,6 +103,8 @@ def _format(value: str) -> str:
 
 FormatName = Annotated[str, AfterValidator(_format)]
 Origin = Annotated[str, AfterValidator(_origin)]
+Embedder = Annotated[str, AfterValidator(_embedder)]
+DatabaseFile = Annotated[Path, BeforeValidator(_database)]
 Url = Annotated[str, AfterValidator(_url)]
 
 
@@ -139,6 +159,7 @@ class Server(Part):
 
     public_url: Url | None = None
     content_url: Url | None = None
+    embedders: tuple[Embedder, ...] = ()
     cors: tuple[Origin, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     body_limit: Bytes = 64 * MIB
@@ -195,6 +216,7 @@ class Settings(Part):
     """Everything that a deployment can decide."""
 
     artifacts: Artifacts = Artifacts()
+    database: DatabaseFile | None = None
     server: Server = Server()
     cache: Path = Field(default_factory=lambda: _cache_folder(os.environ))
 

@@ -63,6 +63,22 @@ BLOB_FOLDER = "artifacts"
 RESERVE_NAME = "reserve"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where a store is: the folder of its bytes, and the file of its database, usually in that folder."""
+
+    folder: Path
+    database: Path
+
+    @classmethod
+    def of(cls, settings: Settings, data: str | os.PathLike[str] | None = None) -> "Location":
+        """Return where the settings say, or the folder `data`, which has a database of its own."""
+        if data is not None:
+            return cls(folder=Path(data), database=Path(data) / DATABASE_NAME)
+        folder = settings.artifacts.storage.path
+        return cls(folder=folder, database=settings.database or folder / DATABASE_NAME)
+
+
 @contextlib.asynccontextmanager
 async def open(  # `handiwork.open` is the name that users know
     data: str | os.PathLike[str] | None = None,
@@ -79,7 +95,7 @@ async def open(  # `handiwork.open` is the name that users know
     """
     chosen = settings or await asyncio.to_thread(load)
     async with contextlib.AsyncExitStack() as stack:
-        engine, _parts = await _opened(stack, chosen, _folder(chosen, data), clock, types)
+        engine, _parts = await _opened(stack, chosen, Location.of(chosen, data), clock, types)
         yield engine
 
 
@@ -94,11 +110,11 @@ async def open_desk(
     clock: Clock = utc_now,
 ) -> AsyncGenerator[Desk]:
     """Open a store as `open` does, with all that a server needs beside it."""
-    folder = _folder(settings, data)
+    location = Location.of(settings, data)
     async with contextlib.AsyncExitStack() as stack:
-        engine, parts = await _opened(stack, settings, folder, clock, types)
+        engine, parts = await _opened(stack, settings, location, clock, types)
         keys = _keys(parts.database, clock)
-        signing = Signing(SigningKeyFile(folder))
+        signing = Signing(SigningKeyFile(location.folder))
         tokens = Tokens(signing, keys, clock=clock)
         parts.box.expect_jobs()
         yield Desk(
@@ -119,9 +135,9 @@ async def open_keys(
     data: str | os.PathLike[str] | None = None, *, settings: Settings, clock: Clock = utc_now
 ) -> AsyncGenerator[Keys]:
     """Open the API keys of a store, and nothing else of it."""
-    folder = _folder(settings, data)
-    await in_thread(upgrade, folder / DATABASE_NAME)
-    database = SqliteDatabase(folder / DATABASE_NAME)
+    location = Location.of(settings, data)
+    await in_thread(upgrade, location.database)
+    database = SqliteDatabase(location.database)
     try:
         yield _keys(database, clock)
     finally:
@@ -166,23 +182,20 @@ def with_isolation(settings: Settings, level: str) -> Settings:
     return Settings.model_validate(changed)
 
 
-def _folder(settings: Settings, data: str | os.PathLike[str] | None) -> Path:
-    return Path(data) if data is not None else settings.artifacts.storage.path
-
-
 def _keys(database: SqliteDatabase, clock: Clock) -> Keys:
     return Keys(SqlKeys(database), clock=clock)
 
 
 async def _opened(
-    stack: contextlib.AsyncExitStack, settings: Settings, folder: Path, clock: Clock, types: Iterable[object]
+    stack: contextlib.AsyncExitStack, settings: Settings, location: Location, clock: Clock, types: Iterable[object]
 ) -> "tuple[Engine, _Parts]":
     known = await in_thread(registry, settings, types)
-    await in_thread(upgrade, folder / DATABASE_NAME)
+    folder = location.folder
+    await in_thread(upgrade, location.database)
     space = Space(Reserve(folder / RESERVE_NAME, settings.artifacts.storage.reserve))
     # A store on a full disk must open: only so can anything be removed from it.
     owners = await space.free(lambda: _registered(stack, folder / BLOB_FOLDER / DRAFTS))
-    database = SqliteDatabase(folder / DATABASE_NAME)
+    database = SqliteDatabase(location.database)
     stack.push_async_callback(database.close)
     box = await stack.enter_async_context(sandbox(settings))
     blobs = LocalBlobs(folder / BLOB_FOLDER, drafts=owners.folder)

@@ -56,7 +56,9 @@ async def open_server(data: Path, *, is_open: bool = True, **settings: Any) -> A
     """
     chosen = Settings.model_validate({"cache": data / "cache", **settings})
     hands, server = Hands(), chosen.server
-    origins = Origins(public=PUBLIC, content=CONTENT, hosts=server.allowed_hosts, cors=server.cors)
+    origins = Origins(
+        public=PUBLIC, content=CONTENT, hosts=server.allowed_hosts, cors=server.cors, embedders=server.embedders
+    )
     async with wiring.open_desk(data, settings=chosen, origins=origins, is_open=is_open, clock=hands) as desk:
         transport = httpx2.ASGITransport(app=guarded(desk))  # pyright: ignore[reportArgumentType]  # the same, in other words
         async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC) as client:

@@ -90,6 +90,19 @@ def test_show_tells_the_facts_and_the_beginning_of_a_text(capsys: pytest.Capture
     assert _json(["show", handle], capsys)["version"]["size"] == len(LONG)
 
 
+def test_show_selects_a_part_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    handle = _handle("first.txt", capsys)
+    assert start(["show", handle, "--select", "lines=2:3"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "line 1\nline 2\n"
+    assert captured.err == "more: --select 'lines=4:5'\n"
+    told = _json(["show", handle, "--select", "lines=2:3"], capsys)
+    assert (told["text"], told["continuation"], told["tokens"]) == ("line 1\nline 2\n", "lines=4:5", 4)
+    refused = _json(["show", handle, "--select", "pages=1"], capsys, code=1)["error"]
+    assert refused["code"] == "selector_refused"
+    assert "rows=" in refused["hint"] + refused["message"]
+
+
 def test_show_prints_no_bytes_of_what_is_no_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert start(["show", _handle("third.png", capsys)]) == 0
     out = capsys.readouterr().out

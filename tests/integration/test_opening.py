@@ -43,3 +43,20 @@ async def test_who_stops_waiting_for_a_store_to_open_leaves_no_owner_that_looks_
     assert await asyncio.to_thread(is_registered.wait, 5)
     with Owners(tmp_path / wiring.BLOB_FOLDER / DRAFTS) as owners:
         assert owners.living() == {owners.id}
+
+
+async def test_a_database_may_lie_elsewhere_and_another_folder_has_its_own(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "store", tmp_path / "records" / "own.db"
+    asked = {"database": f"sqlite:///{elsewhere}", "artifacts": {"storage": {"path": str(folder)}}}
+    settings = Settings.model_validate(asked)
+    async with wiring.open(settings=settings) as engine:
+        made = await engine.session("one").create("markdown", title="Notes", content="# Notes\n")
+    assert elsewhere.is_file()
+    assert not (folder / wiring.DATABASE_NAME).exists()
+    async with wiring.open(settings=settings) as engine:
+        assert await engine.session("one").read(made.id) == b"# Notes\n"
+        # The bytes of this folder are no orphans of that database.
+        assert (await engine.clean()).orphans == 0
+    async with wiring.open(tmp_path / "other", settings=settings) as engine:
+        assert (await engine.sessions()).items == ()
+    assert (tmp_path / "other" / wiring.DATABASE_NAME).is_file()

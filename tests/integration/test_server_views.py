@@ -52,7 +52,7 @@ class House(NamedTuple):
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
     data = tmp_path_factory.mktemp("views")
-    async with open_server(data, server={"cors": ["https://app.example"]}) as door:
+    async with open_server(data, server={"cors": ["https://app.example"], "embedders": ["https://*.chat.example"]}) as door:
         transport = httpx2.ASGITransport(app=content_application(door.desk))  # pyright: ignore[reportArgumentType]  # the same, in other words
         async with httpx2.AsyncClient(transport=transport, base_url=CONTENT) as content:
             yield House(door, content, data / BLOB_FOLDER)
@@ -98,7 +98,7 @@ async def test_a_page_comes_under_exactly_these_headers(
     assert dict(answer.headers) == {
         "content-type": "text/html; charset=utf-8",
         "content-length": str(len(answer.content)),
-        "content-security-policy": f"{policy}; frame-ancestors {PUBLIC} https://app.example",
+        "content-security-policy": f"{policy}; frame-ancestors {PUBLIC} https://*.chat.example https://app.example",
         "connection-allowlist": connections,
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",

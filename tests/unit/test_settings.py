@@ -36,9 +36,11 @@ artifacts:
 server:
   public_url: https://app.example.com
   content_url: https://content.example.com
+  embedders: ["https://*.example.com"]
   cors: [https://app.example.com]
   allowed_hosts: [app.example.com]
   body_limit: 64MB
+database: sqlite:///./.handiwork/handiwork.db
 cache: ./cache
 """
 
@@ -79,6 +81,10 @@ KEYS = [
     ("server.public_url", "https://a.example.com/x/", "https://a.example.com/x", "ftp://a", "is not like"),
     ("server.content_url", "http://c.example.com", "http://c.example.com", "example.com", "is not like"),
     ("server.cors", "[https://A.example.com]", ("https://a.example.com",), "['*']", "is not like"),
+    ("server.embedders", "['https://*.Example.com/']", ("https://*.example.com",), "['*']", "is not like"),
+    ("server.embedders", "[http://a.example:80]", ("http://a.example:80",), "['https://*']", "is not like"),
+    ("database", "sqlite:////srv/own.db", Path("/srv/own.db"), "postgresql://db/own", "not built in yet"),
+    ("database", "sqlite:///own.db", Path("own.db"), "own.db", "is not like"),
     ("server.allowed_hosts", "[a.example.com]", ("a.example.com",), "a.example.com", "tuple"),
     ("server.body_limit", "1GB", 1024 * MIB, "0", "greater than 0"),
     ("cache", "/var/cache/handiwork", Path("/var/cache/handiwork"), "[]", "path"),

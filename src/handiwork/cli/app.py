@@ -101,11 +101,19 @@ def list_artifacts(type_: str | None, state: str | None, limit: int | None, **fl
 @app.command()
 @_REFERENCE
 @_VERSION
+@click.option(
+    "--select",
+    "selector",
+    metavar="SELECTOR",
+    help="Only this part of the content: rows=0:10, lines=1:50, head=20, tail=20, path=$.a[3], grep=TEXT, search=WORDS.",
+)
 @_in_store
-def show(reference: str, number: int | None, **flags: Any) -> int:
+def show(reference: str, number: int | None, selector: str | None, **flags: Any) -> int:
     """Show what is known of an artifact, and the beginning of a text."""
     from handiwork.cli import store
 
+    if selector is not None:
+        return store.select(store.Place(**flags), reference, number, selector)
     return store.show(store.Place(**flags), reference, number)
 
 

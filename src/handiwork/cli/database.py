@@ -67,5 +67,4 @@ def _shape(path: Path, revision: Revision) -> dict[str, object]:
 
 
 def _database(data: str | None) -> Path:
-    folder = Path(data) if data is not None else load().artifacts.storage.path
-    return folder / wiring.DATABASE_NAME
+    return wiring.Location.of(load(), data).database

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 
 from handiwork import wiring
-from handiwork.cli.failures import DONE, StoreNotFound
+from handiwork.cli.failures import DONE
+from handiwork.cli.locating import located
 from handiwork.cli.printing import print_facts, print_json, progress, results, say, size
 from handiwork.retention import Cleaned
 from handiwork.settings import load
@@ -28,10 +28,8 @@ def run(*, data: str | None, is_dry: bool, as_json: bool) -> int:
 
 async def _cleaned(data: str | None, *, is_dry: bool) -> Cleaned:
     settings = load()
-    folder = Path(data) if data is not None else settings.artifacts.storage.path
-    if not (folder / wiring.DATABASE_NAME).is_file():
-        raise StoreNotFound(str(folder))
-    async with wiring.open(folder, settings=settings) as engine:
+    located(data, settings)
+    async with wiring.open(data, settings=settings) as engine:
         return await (engine.retention.look() if is_dry else engine.clean())
 
 

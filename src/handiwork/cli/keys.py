@@ -5,17 +5,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import click
 
 from handiwork import wiring
 from handiwork.cli.failures import DONE, StoreNotFound
+from handiwork.cli.locating import located
 from handiwork.cli.printing import notes, one_line, print_facts, print_json, print_table, results, say
 from handiwork.clock import utc_now
 from handiwork.model import Reach
 from handiwork.quantities import seconds
-from handiwork.settings import Settings, load
+from handiwork.settings import load
 from handiwork.shapes import Shape, time_shape
 from handiwork.store.key_records import KeyKind, KeyRecord
 
@@ -85,7 +85,7 @@ async def _list(place: Place) -> int:
     found: Sequence[KeyRecord] = ()
     remark = f"No keys of the tenant `{place.tenant}` yet; `handiwork keys create` makes one."
     try:
-        _demand_store(place, settings)
+        located(place.data, settings)
         async with wiring.open_keys(place.data, settings=settings) as keys:
             found = await keys.list(place.tenant)
     except StoreNotFound as missing:
@@ -105,7 +105,7 @@ async def _list(place: Place) -> int:
 
 async def _revoke(place: Place, key_id: str) -> int:
     settings = load()
-    _demand_store(place, settings)
+    located(place.data, settings)
     async with wiring.open_keys(place.data, settings=settings) as keys:
         record = await keys.revoke(place.tenant, _id_of(key_id))
     if place.as_json:
@@ -114,12 +114,6 @@ async def _revoke(place: Place, key_id: str) -> int:
         named = f" ({one_line(record.name)})" if record.name else ""
         say(results(), f"Revoked the key `{record.id}`{named}. Running servers refuse it within five seconds.")
     return DONE
-
-
-def _demand_store(place: Place, settings: Settings) -> None:
-    folder = Path(place.data) if place.data is not None else settings.artifacts.storage.path
-    if not (folder / wiring.DATABASE_NAME).is_file():
-        raise StoreNotFound(str(folder))
 
 
 def _id_of(told: str) -> str:

@@ -128,13 +128,12 @@ async def examine(settings: Settings, data: str | None) -> Report:
             error, isolation = failure, None
         found = walls_found(settings.artifacts.isolation, isolation, box.fell_back, error)
         libraries = box.libraries
-    folder = Path(data) if data is not None else settings.artifacts.storage.path
     return Report(
         walls=found,
         libraries=libraries,
         missing_libraries=_missing_libraries(),
         fonts=fonts,
-        store=_store(folder),
+        store=_store(wiring.Location.of(settings, data)),
         machine=_machine(),
         error=error,
     )
@@ -209,23 +208,22 @@ async def _fonts(box: Sandbox) -> Fonts:
     )
 
 
-def _store(folder: Path) -> Store:
-    database = folder / wiring.DATABASE_NAME
-    place = folder.absolute()
+def _store(location: wiring.Location) -> Store:
+    place = location.folder.absolute()
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     is_writable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
     problem = None if is_writable else f"`{place}` is not a folder that can be written"
     found, expected = None, ""
     try:
-        revision = check(database)
+        revision = check(location.database)
         found, expected = revision.found, revision.expected
         if revision.standing == "newer":
             problem = f"it was written by a newer release (revision {found}; this one knows {expected})"
     except HandiworkError as failure:
         problem = str(failure)
     return Store(
-        path=str(folder.absolute()),
+        path=str(location.folder.absolute()),
         exists=found is not None,
         revision=found,
         expected=expected,

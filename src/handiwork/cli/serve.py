@@ -57,6 +57,7 @@ def origins_of(settings: Server, *, public: Place, content: Place) -> Origins:
         content=settings.content_url or content.url,
         hosts=(*settings.allowed_hosts, *names),
         cors=settings.cors,
+        embedders=settings.embedders,
     )
 
 
@@ -106,7 +107,7 @@ async def _serve(request: Request, settings: Settings, *, public: Place, content
 
 def _is_told_abroad(server: Server) -> bool:
     """Whether the configuration says that others come here: through a proxy on this machine, or by pages elsewhere."""
-    urls = (server.public_url, server.content_url, *server.cors)
+    urls = (server.public_url, server.content_url, *server.cors, *server.embedders)
     named = [*server.allowed_hosts, *(urlsplit(url).netloc for url in urls if url)]
     return any(not _is_local(name) for name in named)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from handiwork import wiring
 from handiwork.cli.failures import DONE, StoreNotFound
 from handiwork.cli.files import demand_folder, write_new, write_over
+from handiwork.cli.locating import located
 from handiwork.cli.printing import (
     format_word,
     notes,
@@ -60,6 +61,11 @@ def show(place: Place, reference: str, number: int | None) -> int:
     return asyncio.run(_show(place, reference, number))
 
 
+def select(place: Place, reference: str, number: int | None, selector: str) -> int:
+    """Print a part of the content, and on standard error how to go on."""
+    return asyncio.run(_select(place, reference, number, selector))
+
+
 def get(place: Place, reference: str, number: int | None, *, out: str | None) -> int:
     """Write to standard output for `-`, under a name that is free into a folder, or to the file that `out` names."""
     is_folder = out is None or out.endswith("/") or Path(out).is_dir()
@@ -76,22 +82,9 @@ def remove(place: Place, reference: str) -> int:
 async def opened(place: Place) -> AsyncGenerator[Session]:
     """Open a store that is there; looking into a folder does not make one."""
     settings = load()
-    folder = Path(place.data) if place.data is not None else settings.artifacts.storage.path
-    if _is_missing(folder / wiring.DATABASE_NAME):
-        raise StoreNotFound(str(folder))
-    async with wiring.open(folder, settings=settings) as engine:
+    located(place.data, settings)
+    async with wiring.open(place.data, settings=settings) as engine:
         yield engine.session(place.session)
-
-
-def _is_missing(database: Path) -> bool:
-    # Any other reason why it cannot be seen is for the store to tell.
-    try:
-        database.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 async def _list(place: Place, wanted: Wanted) -> int:
@@ -144,6 +137,19 @@ async def _show(place: Place, reference: str, number: int | None) -> int:
         print_text(text)
         if is_cut:
             say(console, ("… `handiwork get` writes all of it.", "dim"))
+    return DONE
+
+
+async def _select(place: Place, reference: str, number: int | None, selector: str) -> int:
+    async with opened(place) as session:
+        found = await session.select(reference, selector, version=number)
+    if place.as_json:
+        told = {"text": found.text, "continuation": found.continuation, "total": found.total, "tokens": found.tokens}
+        print_json(told)
+        return DONE
+    print_text(found.text)
+    if found.continuation is not None:
+        say(notes(), ("more: ", "bold"), f"--select '{found.continuation}'")
     return DONE
 
 

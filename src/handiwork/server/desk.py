@@ -22,13 +22,15 @@ API = "/api/v1"
 class Origins:
     """The two origins of a server without a slash at the end, and who else may speak to the first.
 
-    `hosts` are further names under which it answers, `cors` further origins whose pages may call it.
+    `hosts` are further names under which it answers, `cors` further origins whose pages may call it, and `embedders`
+    those whose pages may show its view pages in a frame.
     """
 
     public: str
     content: str
     hosts: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
+    embedders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

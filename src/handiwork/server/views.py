@@ -87,7 +87,9 @@ class Views:
         self._desk = desk
         self._outer_style = folder.joinpath("wrapper.css").read_text(encoding="utf-8")
         self._inner_style = folder.joinpath("frame.css").read_text(encoding="utf-8")
-        self._embedders = origins_of((desk.origins.public, *desk.origins.cors))
+        own = desk.origins
+        # Checked where they were set; beside an origin `https://*.example.com` is possible here, which is none.
+        self._embedders = origins_of((own.public, *own.cors)) | set(own.embedders)
         self._turns = asyncio.Semaphore(DRAWN_AT_ONCE)
 
     async def page(self, filed: Filed, *, download: str, is_head: bool = False) -> Response:
