@@ -117,6 +117,29 @@ async def test_a_long_text_is_shown_by_its_first_64_kb(url: str, session: str, p
     await expect(page.get_by_text("The first 64 KB of 166 KB.")).to_be_visible()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_what_has_a_type_is_shown_by_its_view_page(
+    url: str, session: str, page: Page, client: httpx2.AsyncClient, keep: Keep, host: str
+) -> None:
+    texts = {
+        "markdown": ("# Plan\n\nOne **bold** step.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n", "Plan"),
+        "html-sandboxed": ("<h1>Board</h1><script>document.body.append('It runs.')</script>", "It runs."),
+    }
+    for type_, (content, _shown) in texts.items():
+        body = {"type": type_, "title": f"A {type_}", "content": content}
+        assert (await client.post(f"/sessions/{session}/artifacts", json=body)).status_code == 201
+    await look(page, url.replace("127.0.0.1", host), session)
+    for type_, (_content, shown) in texts.items():
+        await page.get_by_role("button", name=f"A {type_}", exact=True).click()
+        outer = page.frame_locator("#stage iframe")
+        await expect(outer.frame_locator("iframe").get_by_text(shown)).to_be_visible()
+        # Its title and its buttons are in the dialog.
+        await expect(outer.get_by_role("link", name="Download")).to_be_hidden()
+        await expect(page.get_by_role("button", name="Open in a new tab")).to_be_visible()
+        await keep(f"view-of-{type_}")
+        await page.get_by_role("button", name="Close").click()
+
+
 async def test_html_is_shown_as_its_source_and_does_not_run(url: str, session: str, page: Page, make: Make) -> None:
     source = "<!doctype html><title>x</title><script>parent.document.title = 'owned'</script><h1>Board</h1>"
     await make(text_file("board.html", source))

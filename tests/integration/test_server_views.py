@@ -9,7 +9,7 @@ from typing import NamedTuple
 import httpx2
 import pytest
 import pytest_asyncio
-from doors import API, CONTENT, PUBLIC, Door, bearer, key_for, open_server
+from doors import API, CONTENT, Door, bearer, key_for, open_server
 
 from handiwork.access.links import LinkPurpose
 from handiwork.model import MIB, Scope
@@ -22,6 +22,8 @@ HOSTILE = '"></iframe></title><script>alert(1)</script>\u202e&amp;'
 CLOSED = (
     "connect-src 'none'; frame-src 'none'; worker-src 'none'; object-src 'none'; form-action 'none'; webrtc 'block'"
 )
+# Our own page under each name of this machine, and who is named in the configuration.
+FRAMERS = "http://127.0.0.1:8765 http://[::1]:8765 http://localhost:8765 https://*.chat.example https://app.example"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,7 +54,9 @@ class House(NamedTuple):
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[House]:
     data = tmp_path_factory.mktemp("views")
-    async with open_server(data, server={"cors": ["https://app.example"], "embedders": ["https://*.chat.example"]}) as door:
+    async with open_server(
+        data, server={"cors": ["https://app.example"], "embedders": ["https://*.chat.example"]}
+    ) as door:
         transport = httpx2.ASGITransport(app=content_application(door.desk))  # pyright: ignore[reportArgumentType]  # the same, in other words
         async with httpx2.AsyncClient(transport=transport, base_url=CONTENT) as content:
             yield House(door, content, data / BLOB_FOLDER)
@@ -98,7 +102,7 @@ async def test_a_page_comes_under_exactly_these_headers(
     assert dict(answer.headers) == {
         "content-type": "text/html; charset=utf-8",
         "content-length": str(len(answer.content)),
-        "content-security-policy": f"{policy}; frame-ancestors {PUBLIC} https://*.chat.example https://app.example",
+        "content-security-policy": f"{policy}; frame-ancestors {FRAMERS}",
         "connection-allowlist": connections,
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",

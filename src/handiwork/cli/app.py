@@ -105,7 +105,7 @@ def list_artifacts(type_: str | None, state: str | None, limit: int | None, **fl
     "--select",
     "selector",
     metavar="SELECTOR",
-    help="Only this part of the content: rows=0:10, lines=1:50, head=20, tail=20, path=$.a[3], grep=TEXT, search=WORDS.",
+    help="Only this part: rows=0:10, lines=1:50, head=20, tail=20, path=$.a[3], grep=TEXT or search=WORDS.",
 )
 @_in_store
 def show(reference: str, number: int | None, selector: str | None, **flags: Any) -> int:

@@ -63,7 +63,7 @@ def application(desk: Desk) -> FastAPI:
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.include_router(pages.router(), include_in_schema=False)
+    app.include_router(pages.router(content=desk.origins.content), include_in_schema=False)
     app.openapi = lambda: document_of(app, desk)
     return app
 

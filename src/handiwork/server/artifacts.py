@@ -13,7 +13,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from handiwork.access.links import DEFAULT_SECONDS
+from handiwork.access.links import DEFAULT_SECONDS, SignedLink
 from handiwork.access.policy import Caller
 from handiwork.executions.pictures import may_have_picture
 from handiwork.model import Artifact, Provenance
@@ -230,16 +230,13 @@ async def hold(artifact: str, body: Hold, desk: TheDesk, caller: TheCaller, sess
 async def link_to(
     artifact: str, desk: TheDesk, caller: TheCaller, body: LinkOrder | None = None, session: OfSession = None
 ) -> Response:
-    """Make an address of one version that works without a key, for a time and at most for a day."""
+    """Make an address of one version that works without a key, for a time and at most for a day.
+
+    `inline` and `attachment` lead to its bytes, and `view` to the page that shows it safely.
+    """
     order = body or LinkOrder()
     filed = await desk.engine.find(caller.within(session=session), artifact, version=order.version)
-    link = await desk.links.make(
-        filed.artifact,
-        disposition=order.disposition,
-        expires_in=_at_most(caller, order.expires_in or DEFAULT_SECONDS, desk.clock()),
-        key_id=caller.key_id,
-    )
-    url = f"{desk.origins.content}{LINKS}{link.spelled}"
+    url, link = await _linked(desk, caller, filed.artifact, order)
     return json_answer({"url": url, "expiresAt": time_shape(link.expires_at)}, 201)
 
 
@@ -261,14 +258,8 @@ async def view(
 ) -> Response:
     """Lead to a page that shows a version safely, whatever is in it. It works without a key for five minutes."""
     filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
-    link = await desk.links.make(
-        filed.artifact,
-        disposition="inline",
-        purpose="view",
-        expires_in=_at_most(caller, DEFAULT_SECONDS, desk.clock()),
-        key_id=caller.key_id,
-    )
-    return Response(status_code=307, headers={"location": f"{desk.origins.content}{VIEWS}{link.spelled}"})
+    url, _link = await _linked(desk, caller, filed.artifact, LinkOrder(disposition="view"))
+    return Response(status_code=307, headers={"location": url})
 
 
 @router.get(
@@ -300,6 +291,18 @@ async def thumbnail(
     if conditional(request.headers, etag=etag_of(digest)) == "not_modified":
         return not_modified(headers)
     return Response(png, headers=headers)
+
+
+async def _linked(desk: Desk, caller: Caller, artifact: Artifact, order: LinkOrder) -> tuple[str, SignedLink]:
+    shows_page = order.disposition == "view"
+    link = await desk.links.make(
+        artifact,
+        disposition="inline" if order.disposition == "view" else order.disposition,
+        purpose="view" if shows_page else "content",
+        expires_in=_at_most(caller, order.expires_in or DEFAULT_SECONDS, desk.clock()),
+        key_id=caller.key_id,
+    )
+    return f"{desk.origins.content}{VIEWS if shows_page else LINKS}{link.spelled}", link
 
 
 def shape_of(artifact: Artifact) -> Shape:

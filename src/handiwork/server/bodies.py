@@ -250,7 +250,7 @@ class Hold(Body):
 
 
 class LinkOrder(Body):
-    disposition: Literal["inline", "attachment"] = "attachment"
+    disposition: Literal["inline", "attachment", "view"] = "attachment"
     version: VersionNumber | None = None
     expires_in: Seconds | None = None
 

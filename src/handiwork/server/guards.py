@@ -64,6 +64,15 @@ def origins_of(names: Iterable[str]) -> frozenset[str]:
     return frozenset(_parsed_origin(name) for name in names)
 
 
+def spellings(url: str) -> tuple[str, ...]:
+    """Return the origins under which a browser may know this address: on this machine it has several names."""
+    place = urlsplit(url)
+    host, port = _parsed_host(place.netloc)
+    suffix = "" if port is None else f":{port}"
+    names = LOCAL_NAMES if host in LOCAL_NAMES else (host,)
+    return tuple(f"{place.scheme}://{name}{suffix}" for name in names)
+
+
 def names_in(url: str) -> tuple[str, ...]:
     """Return the names under which a server is called that is known by this address: with its port, and with any.
 

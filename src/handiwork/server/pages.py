@@ -31,7 +31,7 @@ TYPES: Mapping[str, str] = {
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src {connect}; "
-    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "font-src 'self'; frame-src {content}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -42,19 +42,19 @@ class _File:
     etag: str
 
 
-def router() -> APIRouter:
-    """Return the routes with the files as they are now."""
+def router(*, content: str) -> APIRouter:
+    """Return the routes with the files as they are now; `content` is the origin of the pages that they may frame."""
     folder = files("handiwork.server").joinpath(FOLDER)
     known = {entry.name: _read(entry) for entry in folder.iterdir() if _ending(entry.name) in TYPES}
     routes = APIRouter()
 
     @routes.api_route("/", methods=["GET", "HEAD"], **open_to_all())
     async def index(request: Request) -> Response:
-        return _answer(request, known.get(INDEX))
+        return _answer(request, known.get(INDEX), content=content)
 
     @routes.api_route(f"/{FOLDER}/{{name}}", methods=["GET", "HEAD"], **open_to_all())
     async def file(name: str, request: Request) -> Response:
-        return _answer(request, known.get(name))
+        return _answer(request, known.get(name), content=content)
 
     return routes
 
@@ -69,13 +69,13 @@ def _ending(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _answer(request: Request, found: _File | None) -> Response:
+def _answer(request: Request, found: _File | None, *, content: str) -> Response:
     if found is None:
         raise HTTPException(404, "There is no such page.")
     # Not every browser takes the WebSockets of the same host for `'self'`. That the host is ours, a guard has seen.
     host = request.headers.get("host", "")
     headers = {
-        "content-security-policy": _POLICY.format(connect=f"'self' ws://{host} wss://{host}"),
+        "content-security-policy": _POLICY.format(connect=f"'self' ws://{host} wss://{host}", content=content),
         "cache-control": "no-cache",
         "etag": found.etag,
     }

@@ -22,7 +22,7 @@ from handiwork.errors import HandiworkError, UnknownType
 from handiwork.executions.pictures import may_have_picture
 from handiwork.model import MIB, Artifact
 from handiwork.server.desk import Desk
-from handiwork.server.guards import origins_of
+from handiwork.server.guards import origins_of, spellings
 from handiwork.server.rendering import MOST_BYTES, Rendered, data_url, kind_of, rendered, size_text
 from handiwork.store.records import Filed
 from handiwork.tasks import in_thread
@@ -89,7 +89,7 @@ class Views:
         self._inner_style = folder.joinpath("frame.css").read_text(encoding="utf-8")
         own = desk.origins
         # Checked where they were set; beside an origin `https://*.example.com` is possible here, which is none.
-        self._embedders = origins_of((own.public, *own.cors)) | set(own.embedders)
+        self._embedders = origins_of((*spellings(own.public), *own.cors)) | set(own.embedders)
         self._turns = asyncio.Semaphore(DRAWN_AT_ONCE)
 
     async def page(self, filed: Filed, *, download: str, is_head: bool = False) -> Response:
@@ -148,7 +148,8 @@ def _wrapped(artifact: Artifact, shown: Rendered, *, style: str, facts: str, dow
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{title}</title><style>{style}</style></head><body>'
+        f'<meta name="color-scheme" content="light dark"><title>{title}</title><style>{style}</style></head>'
+        '<body id="bare">'
         f"<header><div><h1>{title}</h1><p>{escape(facts)}</p></div>{link}</header>{note}"
         f'<iframe sandbox="{sandbox}" title="{title}" referrerpolicy="no-referrer" '
         f'srcdoc="{escape(shown.markup)}"></iframe></body></html>'

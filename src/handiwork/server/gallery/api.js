@@ -44,11 +44,12 @@ export class Api {
     return this.#json(`${BASE}/artifacts/${encodeURIComponent(id)}`, { signal });
   }
 
-  /** A signed link, which works without a header. */
-  async link(id, { disposition }) {
-    const body = JSON.stringify({ disposition });
+  /** A signed link to the newest version or to this one, which works without a header. */
+  async link(id, { disposition, version, signal }) {
+    const body = JSON.stringify({ disposition, version });
     const headers = { "Content-Type": "application/json" };
-    return (await this.#json(`${BASE}/artifacts/${encodeURIComponent(id)}/links`, { method: "POST", body, headers })).url;
+    const path = `${BASE}/artifacts/${encodeURIComponent(id)}/links`;
+    return (await this.#json(path, { method: "POST", body, headers, signal })).url;
   }
 
   /** The bytes at a path that an artifact names in its `links`. */

@@ -33,7 +33,7 @@ const preview = new Preview({
   neighbour: (id, step) => shelf.neighbour(id, step),
   onClose: (id) => shelf.focus(id),
   onDownload: download,
-  onOpenPdf: (artifact) => visitLink(artifact, { disposition: "inline", target: "_blank" }),
+  onOpen: (artifact) => visitLink(artifact, { disposition: artifact.type === "file" ? "inline" : "view", target: "_blank" }),
 });
 const end = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && loadMore(), { rootMargin: "600px" });
 const running = new Map();

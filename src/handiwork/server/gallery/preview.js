@@ -1,4 +1,4 @@
-/** The dialog that shows one artifact larger, with its facts. HTML is shown as its source, and an SVG as an image. */
+/** The dialog that shows one artifact larger, with its facts. A typed one is shown by its view page, in a frame. */
 
 import { EXCERPT_BYTES, excerptOf, isReadable, noteOf } from "./excerpt.js";
 import { agoText, exactText, sizeText, summaryText } from "./measures.js";
@@ -7,6 +7,8 @@ import { draw, pictureOf } from "./thumbnails.js";
 
 const IN_FULL = /^image\/(png|jpeg|gif|webp|avif|bmp|svg\+xml|vnd\.microsoft\.icon)$/;
 const PDF = "application/pdf";
+/** Files and images are shown here; what has a type of its own, by the page that the server makes of it. */
+const SHOWN_HERE = new Set(["file", "image"]);
 const $ = (id) => document.getElementById(id);
 
 export class Preview {
@@ -15,13 +17,13 @@ export class Preview {
   #abort = new AbortController();
 
   /** `neighbour(id, step)` is the artifact beside this one, if any; `onClose` gets the id that was shown last. */
-  constructor({ api, neighbour, onClose, onDownload, onOpenPdf }) {
+  constructor({ api, neighbour, onClose, onDownload, onOpen }) {
     this.#options = { api, neighbour, onClose };
     $("close").addEventListener("click", () => this.close());
     $("previous").addEventListener("click", () => this.#step(-1));
     $("next").addEventListener("click", () => this.#step(1));
     $("preview-download").addEventListener("click", () => onDownload(this.#artifact));
-    $("preview-open").addEventListener("click", () => onOpenPdf(this.#artifact));
+    $("preview-open").addEventListener("click", () => onOpen(this.#artifact));
     $("preview").addEventListener("close", () => this.#closed());
     $("preview").addEventListener("click", ({ target }) => target === $("preview") && this.close());
     $("preview").addEventListener("keydown", (event) => this.#keyed(event));
@@ -36,7 +38,7 @@ export class Preview {
     this.#artifact = artifact;
     $("preview-title").textContent = title || version.name;
     $("preview-summary").textContent = summaryText(version);
-    $("preview-open").hidden = version.mediaType !== PDF;
+    $("preview-open").hidden = SHOWN_HERE.has(artifact.type) && version.mediaType !== PDF;
     $("previous").disabled = !this.#options.neighbour(artifact.id, -1);
     $("next").disabled = !this.#options.neighbour(artifact.id, 1);
     $("facts").replaceChildren(...factsOf(artifact));
@@ -85,7 +87,12 @@ export class Preview {
   }
 
   async #elementsFor(artifact, signal) {
-    const { links, version } = artifact;
+    const { id, links, type, version } = artifact;
+    if (!SHOWN_HERE.has(type)) {
+      const order = { disposition: "view", version: version.number, signal };
+      const page = await this.#options.api.link(id, order).catch(() => null);
+      if (page) return [frameOf(page, artifact)];
+    }
     if (version.size === 0) return [sheetOf(artifact), noteOf("This file is empty.")];
     const picture = pictureOf(artifact);
     if (IN_FULL.test(version.mediaType)) {
@@ -106,6 +113,15 @@ export class Preview {
     await draw(image, await this.#options.api.blob(path, { signal }), mediaType);
     return [image];
   }
+}
+
+/** The page says itself what it may do; the frame says it once more. Its bar is left out: title and buttons are here. */
+function frameOf(url, { title, version }) {
+  const frame = Object.assign(document.createElement("iframe"), { title: title || version.name });
+  frame.sandbox.add("allow-scripts", "allow-downloads");
+  frame.referrerPolicy = "no-referrer";
+  frame.src = `${url}#bare`;
+  return frame;
 }
 
 function factsOf({ type, handle, createdAt, expiresAt, held, version }) {
