@@ -5,10 +5,12 @@ own pace. Nobody has a queue. Who falls behind the ring reads from the log again
 and misses nothing, and who comes back later goes on from the last number that he has seen.
 
 What programs write while they run passes by: the newest pieces are in a short ring of their own, for those who follow
-at that moment in this process, and whoever is too slow for it has a gap.
+at that moment in this process, and whoever is too slow for it has a gap. Of content that is being written, whoever has
+a gap gets the text so far once more.
 """
 
 import asyncio
+import io
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -46,14 +48,23 @@ class _Channel:
     failure: HandiworkError | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def newer(self, passed: int) -> Sequence[Passing]:
-        """What came by after the first `passed` pieces, as far as it is still here."""
-        count = min(self.passed - passed, len(self.passing))
-        return [self.passing[place] for place in range(-count, 0)]
+    def newer(self, passed: int) -> tuple[Sequence[Passing], bool]:
+        """What came by after the first `passed` pieces, as far as it is still here, and whether that is all of it."""
+        missed = self.passed - passed
+        count = min(missed, len(self.passing))
+        return [self.passing[place] for place in range(-count, 0)], count == missed
 
     def tell(self) -> None:
         news, self.news = self.news, asyncio.Event()
         news.set()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Written:
+    """Content that is being written: its first piece, and all of its text so far."""
+
+    begun: Delta
+    text: io.StringIO = field(default_factory=io.StringIO)
 
 
 class Feed:
@@ -64,13 +75,15 @@ class Feed:
         self._channels: dict[Scope, _Channel] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._written: dict[Scope, dict[ArtifactId, list[Delta]]] = {}
+        self._written: dict[Scope, dict[ArtifactId, _Written]] = {}
 
     def tell(self, passing: Passing) -> None:
         """Pass on what was just written to those who follow its session now."""
         if isinstance(passing, Delta):
-            so_far = self._written.setdefault(passing.scope, {}).setdefault(passing.artifact_id, [])
-            so_far.append(passing)
+            written = self._written.setdefault(passing.scope, {})
+            if passing.artifact_id not in written:
+                written[passing.artifact_id] = _Written(begun=passing)
+            written[passing.artifact_id].text.write(passing.text)
         channel = self._channels.get(passing.scope)
         if channel is not None:
             channel.passing.append(passing)
@@ -108,16 +121,17 @@ class Feed:
             async for event in self._kept(scope, seen, channel):
                 yield event
                 seen = event.seq
-            # In one step, so that nothing comes twice and nothing is left out.
-            missed, so_far, passed = channel.newer(passed), self._so_far(scope), channel.passed
-            for piece in (*(each for each in missed if not isinstance(each, Delta)), *so_far):
-                yield piece
+            is_new = True
             while not self._is_closed:
+                # In one step, so that nothing comes twice and nothing is left out.
                 news, told, last = channel.news, channel.passed, channel.last
+                pieces, is_all = channel.newer(passed)
+                if is_new or not is_all:
+                    pieces = [each for each in pieces if not isinstance(each, Delta)] + self._so_far(scope)
+                passed, is_new = told, False
                 # First, because the end of a run is an event.
-                for output in channel.newer(passed):
-                    yield output
-                passed = told
+                for piece in pieces:
+                    yield piece
                 if last is not None and last > seen:
                     for event in await self._missed(scope, channel, seen, channel.last or last):
                         # What is newer comes after what was written before it.
@@ -140,12 +154,9 @@ class Feed:
             self._looking.cancel()
             await asyncio.wait([self._looking])
 
-    def _so_far(self, scope: Scope) -> list[Delta]:
+    def _so_far(self, scope: Scope) -> list[Passing]:
         """What has been written of each content that is not done, each as one piece."""
-        return [
-            replace(pieces[0], text="".join(piece.text for piece in pieces))
-            for pieces in self._written.get(scope, {}).values()
-        ]
+        return [replace(each.begun, text=each.text.getvalue()) for each in self._written.get(scope, {}).values()]
 
     def _join(self, scope: Scope) -> _Channel:
         channel = self._channels.get(scope)

@@ -6,7 +6,7 @@ A thin wrapper, never a twin: what the verbs do is said and done in `engine`.
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
-from typing import TypeVar, Unpack
+from typing import TypeVar, Unpack, cast
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -24,6 +24,7 @@ from handiwork.settings import Settings
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
 from handiwork.store.revisions import VersionPage
+from handiwork.tasks import in_thread
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -112,6 +113,10 @@ class SyncSession:
         return self._portal.call(
             lambda: self._session.create(type, content=content, name=name, retention=retention, **described)
         )
+
+    def write(self, arguments: Iterable[str], *, tool_call_id: str | None = None) -> Artifact:
+        """`arguments` are taken in a thread, so that they may block until a model has written more."""
+        return self._portal.call(lambda: self._session.write(_taken(arguments), tool_call_id=tool_call_id))
 
     def get(self, reference: str, *, version: int | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.get(reference, version=version))
@@ -203,3 +208,9 @@ class SyncSession:
                     return
         finally:
             self._portal.call(items.aclose)
+
+
+async def _taken(pieces: Iterable[str]) -> AsyncGenerator[str]:
+    iterator, end = iter(pieces), object()
+    while (piece := await in_thread(next, iterator, end)) is not end:
+        yield cast("str", piece)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
 
@@ -13,6 +13,7 @@ from handiwork.executions.inputs import InputReference
 from handiwork.executions.runs import Order
 from handiwork.export.bundle import Exported
 from handiwork.export.target import Target, export
+from handiwork.ids import ArtifactId
 from handiwork.model import (
     KIB,
     LONGEST_RETENTION,
@@ -27,10 +28,13 @@ from handiwork.model import (
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Search
 from handiwork.store.revisions import VersionPage
+from handiwork.types.artifact_type import ArtifactType
+from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
-from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.drafts import Draft, content_of, received
 from handiwork.versions.revising import Revision
 from handiwork.versions.selection import Selection
+from handiwork.versions.streaming import Stream
 from handiwork.versions.texts import Difference
 
 if TYPE_CHECKING:
@@ -119,27 +123,44 @@ class Session:
         draft = Draft(
             type=type_,
             name=name or (content.name if isinstance(content, Path) else None),
-            content=Bytes(b"") if isinstance(content, AsyncIterable) else content_of(content, type_),
+            content=Bytes(b"") if isinstance(content, AsyncIterable) else await received(content, type_),
             title=described.get("title"),
             language=described.get("language"),
             metadata=described.get("metadata") or {},
             retention=retention,
             provenance=Provenance(principal=self.principal),
         )
-        if isinstance(content, AsyncIterable):
-            id, pieces = self.engine.creation.new_id(), cast("AsyncIterable[str]", content)
-            return await self.engine.streaming.taken(
-                self.scope,
-                type_,
-                id,
-                pieces,
-                lambda text: self._filed(replace(draft, content=content_of(text, type_), id=id)),
-            )
-        return await self._filed(draft)
+        if not isinstance(content, AsyncIterable):
+            return await self._filed(draft)
+        self.engine.creation.admission.demand_described(draft)
+        stream = self._stream(cast("AsyncIterable[str]", content), type_, self.engine.creation.new_id())
+        return await self.engine.streaming.taken(
+            stream,
+            lambda text: self._filed(
+                replace(draft, content=content_of(text, type_), id=stream.artifact_id), since=stream.since
+            ),
+        )
 
-    async def _filed(self, draft: Draft) -> Artifact:
-        (artifact,) = await self.engine.creation.file(self.scope, [draft])
+    async def _filed(self, draft: Draft, *, since: datetime | None = None) -> Artifact:
+        (artifact,) = await self.engine.creation.file(self.scope, [draft], since=since)
         return artifact
+
+    def _stream(self, pieces: AsyncIterable[str], type_: ArtifactType, id: ArtifactId) -> Stream:
+        since = self.engine.creation.clock()
+        return Stream(scope=self.scope, type=type_, artifact_id=id, pieces=pieces, since=since)
+
+    async def write(self, arguments: AsyncIterable[str], *, tool_call_id: str | None = None) -> Artifact:
+        """Create or revise as a model's tool call says, while its arguments arrive as pieces of JSON text.
+
+        `{type, title, content, language?, mediaType?}` creates, `{artifactId, content | patch, baseVersion?, reason?}`
+        revises. Who follows sees a text as it is written; when the arguments break off nothing is stored.
+
+        Raises:
+            InvalidContent: they are the arguments of neither; the error names the first that is wrong.
+            What `create` and `revise` raise.
+        """
+        provenance = Provenance(principal=self.principal, tool_call_id=tool_call_id)
+        return await self.engine.writing.write(self.scope, Arguments(arguments), provenance)
 
     async def get(self, reference: str, *, version: int | None = None) -> Artifact:
         """Return an artifact at its head or at one version.
@@ -203,14 +224,11 @@ class Session:
         revise = self.engine.revising.revise
         if not isinstance(content, AsyncIterable):
             return await revise(self.scope, reference, revision)
-        head, pieces = await self.get(reference), cast("AsyncIterable[str]", content)
-        type_ = self.engine.types.named(head.type)
+        self.engine.revising.demand_possible(revision)
+        head = await self.get(reference)
+        stream = self._stream(cast("AsyncIterable[str]", content), self.engine.types.named(head.type), head.id)
         return await self.engine.streaming.taken(
-            self.scope,
-            type_,
-            head.id,
-            pieces,
-            lambda text: revise(self.scope, head.id, replace(revision, content=text)),
+            stream, lambda text: revise(self.scope, head.id, replace(revision, content=text))
         )
 
     async def restore(self, reference: str, version: int) -> Artifact:

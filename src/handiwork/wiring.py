@@ -57,6 +57,7 @@ from handiwork.versions.drafts import Admission
 from handiwork.versions.marking import Marking
 from handiwork.versions.revising import Revising
 from handiwork.versions.streaming import Streaming
+from handiwork.versions.writing import Writing
 
 DATABASE_NAME = "handiwork.db"
 BLOB_FOLDER = "artifacts"
@@ -297,13 +298,15 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
         admission=creation.admission,
         space=parts.space,
     )
+    streaming = Streaming(revisions=revisions, tell=feed.tell, ended=feed.forget)
     return Engine(
         records=records,
         blobs=blobs,
         creation=creation,
         revising=revising,
         marking=Marking(records=records, revisions=revisions, types=known),
-        streaming=Streaming(revisions=revisions, tell=feed.tell, ended=feed.forget),
+        streaming=streaming,
+        writing=Writing(records=records, creation=creation, revising=revising, streaming=streaming, types=known),
         runs=runs,
         retention=retention,
         feed=feed,

@@ -143,6 +143,6 @@ class RevisionsSuite:
         self, revisions: Revisions, records: Records, log: EventLog
     ) -> None:
         failed = Happening(type="artifact-failed", artifact_id=ArtifactId("art_x"), facts={"code": "broken_off"})
-        await revisions.tell(ADA, failed)
+        await revisions.tell(ADA, failed, since=NOON)
         assert await told(log) == [(1, "artifact-failed")]
         assert (await records.page(ADA, limit=10)).items == ()

@@ -76,6 +76,7 @@ async def at_rest(sandbox: LocalSandbox) -> dict[str, int]:
     return counted
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("level", ["full", "unprivileged"])
 async def test_a_thousand_jobs_leave_everything_as_it_was(level: Level, tmp_path: Path) -> None:
     chance = random.Random(20261121)

@@ -369,3 +369,38 @@ async def test_a_title_that_cannot_be_kept_changes_nothing(session: Session, tit
     with pytest.raises(InvalidName):
         await session.create("markdown", title=title, content="b")
     assert [each.version.number for each in (await session.list()).items] == [1]
+
+
+@pytest.mark.parametrize("value", ["5", "hello", '{"a": 1}', ""])
+async def test_a_text_as_the_whole_of_a_json_document_stays_a_text(session: Session, value: str) -> None:
+    made = await session.create("json", title="Word", content=json.dumps("first"))
+    await session.revise(made.id, patch=[{"op": "replace", "path": "", "value": value}])
+    assert json.loads(await session.read(made.id)) == value
+    merged = await session.create("json", title="Word", content=json.dumps("first"))
+    await session.revise(merged.id, content=json.dumps(value))
+    await session.revise(merged.id, content=json.dumps("first"), base_version=1)
+    assert json.loads(await session.read(merged.id)) == value
+
+
+async def test_a_file_of_this_machine_may_be_the_next_version(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "plan.md").write_text("# Two\n")
+    made = await session.create("markdown", title="Plan", content="# One\n")
+    await session.revise(made.id, content=tmp_path / "plan.md")
+    assert await text(session, made.id) == "# Two\n"
+
+
+async def test_fifty_who_note_facts_at_once_all_note_them(session: Session) -> None:
+    made = await session.create("markdown", title="Plan", content="# One\n")
+    await asyncio.gather(*(session.step(made.id, facts={f"k{i}": i}) for i in range(50)))
+    assert (await session.get(made.id)).facts == {f"k{i}": i for i in range(50)}
+
+
+async def test_an_artifact_of_a_type_that_is_known_no_more_can_be_looked_at(tmp_path: Path) -> None:
+    async with handiwork.open(tmp_path / "store", settings=Settings(), types=[Recipe]) as engine:
+        made = await engine.session("s").create("recipe", title="Soup", content={"title": "Soup"})
+        assert await engine.revising.inline(made) == {"title": "Soup", "cookMinutes": 10}
+    async with handiwork.open(tmp_path / "store", settings=Settings()) as engine:
+        found = await engine.session("s").get(made.id)
+        assert found.title == "Soup"
+        assert await engine.revising.inline(found) is None
+        assert json.loads(await engine.session("s").read(made.id))["title"] == "Soup"

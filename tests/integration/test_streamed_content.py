@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 import handiwork
-from handiwork.errors import ContentRefused, ContentTooLarge, InvalidContent
+from handiwork.errors import (
+    ContentRefused,
+    ContentTooLarge,
+    InvalidContent,
+    InvalidName,
+    ProducingDisabled,
+    ScopeErased,
+)
 from handiwork.events import Delta, Event, Passing
+from handiwork.model import Reach
 from handiwork.session import Session
 from handiwork.settings import Settings
 
@@ -149,3 +157,84 @@ async def test_a_revision_may_come_in_pieces(session: Session) -> None:
     with pytest.raises(ContentRefused):
         await session.revise(made.id, content=at_once("{"))
     assert (await session.get(made.id)).version.number == 2
+
+
+async def test_content_that_comes_while_its_user_is_erased_is_not_stored(session: Session) -> None:
+    pen = Pen(*PIECES)
+    making = asyncio.ensure_future(session.create("markdown", title="Plan", content=pen.text()))
+    async with asyncio.timeout(SOON):
+        pen.write(2)
+        await seen(session, until="an\n\n")
+        await session.engine.erase(Reach(tenant="default", user="local"))
+        pen.write(len(PIECES) - 2)
+        with pytest.raises(ScopeErased):
+            await making
+    assert (await session.list()).items == ()
+    assert (await session.engine.sessions()).items == ()
+
+
+async def test_one_that_breaks_off_after_an_erasure_brings_the_session_not_back(session: Session) -> None:
+    pen = Pen(*PIECES)
+    making = asyncio.ensure_future(session.create("markdown", title="Plan", content=pen.text()))
+    async with asyncio.timeout(SOON):
+        pen.write(2)
+        await seen(session, until="an\n\n")
+        await session.engine.erase(Reach(tenant="default", user="local"))
+        making.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await making
+    assert (await session.engine.sessions()).items == ()
+
+
+async def test_of_two_streams_into_one_artifact_the_first_is_told_and_both_are_stored(session: Session) -> None:
+    made = await session.create("markdown", title="Plan", content="begin\n")
+    pens = Pen("AAAA", "aaaa\n"), Pen("BBBB", "bbbb\n")
+    first = asyncio.ensure_future(session.revise(made.id, content=pens[0].text()))
+    async with asyncio.timeout(SOON):
+        pens[0].write(1)
+        await seen(session, until="AAAA")
+        pens[1].write(2)
+        await session.revise(made.id, content=pens[1].text())
+        late = await seen(session, until="AAAA")
+        pens[0].write(1)
+        await first
+    assert [each.text for each in late if isinstance(each, Delta)] == ["AAAA"]
+    assert await session.read(made.id, version=2) == b"BBBBbbbb\n"
+    assert await session.read(made.id, version=3) == b"AAAAaaaa\n"
+
+
+@pytest.mark.parametrize("described", [{"title": "\ud800"}, {"name": "a/b"}])
+async def test_what_cannot_be_is_refused_before_a_piece_is_taken(session: Session, described: dict[str, str]) -> None:
+    pen = Pen(*PIECES)
+    pen.write(len(PIECES))
+    with pytest.raises(InvalidName):
+        await session.create("markdown", content=pen.text(), **described)  # pyright: ignore[reportArgumentType]  # both are known
+    assert pen.written == 0
+    assert (await session.engine.sessions()).items == ()
+
+
+async def test_where_nothing_may_be_made_no_piece_is_taken(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"artifacts": {"enabled": False}})
+    pen = Pen(*PIECES)
+    pen.write(len(PIECES))
+    async with handiwork.open(tmp_path / "store", settings=settings) as engine:
+        with pytest.raises(ProducingDisabled):
+            await engine.session("s").create("markdown", title="x", content=pen.text())
+        assert (await engine.sessions()).items == ()
+    assert pen.written == 0
+
+
+async def test_what_the_pieces_come_from_is_let_go_when_they_are_too_many(session: Session) -> None:
+    is_let_go = False
+
+    async def endless() -> AsyncIterator[str]:
+        nonlocal is_let_go
+        try:
+            while True:
+                yield "x" * 100_000
+        finally:
+            is_let_go = True
+
+    with pytest.raises(ContentTooLarge):
+        await session.create("markdown", title="x", content=endless())
+    assert is_let_go

@@ -11,9 +11,9 @@ import pytest
 
 import store_process
 from handiwork.errors import CursorTooOld, StorageFailed
-from handiwork.events import Event, Output
+from handiwork.events import Delta, Event, Output
 from handiwork.feed import PASSING, Feed
-from handiwork.ids import ExecutionId
+from handiwork.ids import ArtifactId, ExecutionId
 from handiwork.model import Reach, Scope
 from handiwork.store.event_log import Stretch
 from sample_records import ADA, FOREIGN, filed
@@ -107,6 +107,23 @@ async def test_who_is_too_slow_for_what_programs_write_has_a_gap_and_misses_no_e
         came = [await asyncio.wait_for(anext(told), 5) for _ in range(PASSING + 1)]
     assert [each.offset for each in came if isinstance(each, Output)] == list(range(50, PASSING + 50))
     assert [each.seq for each in came if isinstance(each, Event)] == [2]
+
+
+def delta(offset: int, text: str = "x") -> Delta:
+    return Delta(scope=ADA, artifact_id=ArtifactId("art_1"), artifact_type="markdown", offset=offset, text=text)
+
+
+async def test_who_is_too_slow_for_what_is_written_gets_the_text_so_far_again(feed: Feed, store: Store) -> None:
+    await add(store, "a")
+    async with aclosing(feed.follow_live(ADA, after=0)) as told:
+        assert isinstance(await anext(told), Event)
+        for offset in range(PASSING + 50):
+            feed.tell(delta(offset))
+        feed.tell(output(0))
+        came = [await asyncio.wait_for(anext(told), 5) for _ in range(2)]
+        assert came == [output(0), delta(0, "x" * (PASSING + 50))]
+        feed.tell(delta(PASSING + 50, "y"))
+        assert await asyncio.wait_for(anext(told), 5) == delta(PASSING + 50, "y")
 
 
 async def test_a_session_is_followed_before_it_exists(feed: Feed, store: Store) -> None:

@@ -6,6 +6,7 @@ something that has meanwhile changed itself is refused here, so that nothing is 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from handiwork.events import Happening
@@ -60,8 +61,12 @@ class Revisions(Protocol):
         """
         ...
 
-    async def tell(self, scope: Scope, happening: Happening) -> None:
-        """Record something that has happened and changes nothing else."""
+    async def tell(self, scope: Scope, happening: Happening, *, since: datetime) -> None:
+        """Record something that has begun at `since`, has happened now and changes nothing else.
+
+        Raises:
+            ScopeErased: session, user or tenant was erased meanwhile; nothing was recorded.
+        """
         ...
 
     async def mark(self, artifact: Artifact, marks: Marks) -> Artifact:

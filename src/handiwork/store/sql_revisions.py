@@ -17,7 +17,7 @@ from handiwork.store.revisions import Marks, VersionPage
 from handiwork.store.rows import version_of, version_row
 from handiwork.store.sql_events import record
 from handiwork.store.sql_records import find
-from handiwork.store.sql_terms import demand
+from handiwork.store.sql_terms import demand, demand_nothing_erased
 from handiwork.store.tables import UtcTime, artifacts, versions
 
 _NEW_VERSION = insert(versions)
@@ -69,8 +69,12 @@ class SqlRevisions:
 
         return await self._database.read(look)
 
-    async def tell(self, scope: Scope, happening: Happening) -> None:
-        await self._database.write(lambda connection: record(connection, scope, [happening], at=self._clock()))
+    async def tell(self, scope: Scope, happening: Happening, *, since: datetime) -> None:
+        def write(connection: Connection) -> None:
+            demand_nothing_erased(connection, scope, since)
+            record(connection, scope, [happening], at=self._clock())
+
+        await self._database.write(write)
 
     async def mark(self, artifact: Artifact, marks: Marks) -> Artifact:
         return await self._database.write(lambda connection: _mark(connection, artifact, marks, self._clock()))

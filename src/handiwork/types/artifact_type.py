@@ -120,12 +120,21 @@ class ArtifactType:
                 return bytes_of(content, self.name)
             case bytes() | bytearray():
                 return bytes(content)
-            case _ if self.content == "json":
-                return written(content, type_name=self.name, most_bytes=self.cap_bytes)
             case _:
-                expected = "text" if self.content == "text" else "bytes"
-                got = f"a value of the Python type `{type(content).__name__}`"
-                raise ContentRefused(self.name, expected=expected, got=got)
+                return self.spelled(content)
+
+    def spelled(self, value: object) -> bytes:
+        """Return a value as the JSON that says it, also a text, which `check` takes for JSON itself.
+
+        Raises:
+            ContentTooLarge: it would have more bytes than `cap_bytes`.
+            ContentRefused: JSON cannot hold it, or the content of this type is no JSON.
+        """
+        if self.content != "json":
+            expected = "text" if self.content == "text" else "bytes"
+            got = f"a value of the Python type `{type(value).__name__}`"
+            raise ContentRefused(self.name, expected=expected, got=got)
+        return written(value, type_name=self.name, most_bytes=self.cap_bytes)
 
     def _demand_size(self, size: int) -> None:
         if size > self.cap_bytes:

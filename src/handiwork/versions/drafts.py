@@ -3,11 +3,12 @@
 Nothing is stored here; that is for `creation` and `revising`.
 """
 
+import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast, runtime_checkable
 
 from handiwork.errors import ContentTooLarge, InvalidContent, InvalidName, ProducingDisabled, UnsupportedFormat
 from handiwork.ids import ArtifactId
@@ -20,6 +21,9 @@ from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.content import Bytes, HostFile
 
 AT_HAND_BYTES = 64 * 1024
+# Reading so much takes about as long as asking a thread to.
+EXAMINED_HERE_BYTES = 8 * 1024
+LITTLE = 500
 LONGEST_NAME = 255
 LONGEST_TITLE = 300
 
@@ -83,29 +87,27 @@ class Admission:
 
         Raises what `Creation.file` says of drafts that cannot be taken.
         """
-        if all(is_at_hand(d.content) or (d.type.examine is None and d.format is not None) for d in drafts):
+        if all(map(_is_quickly_examined, drafts)):
             return self._examined(drafts)
-        # Looking into files waits for the disk.
+        # Looking into files waits for the disk, and reading markup or JSON takes a while.
         return await in_thread(self._examined, drafts)
 
     def _examined(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[Format]]:
         done = [_examine(draft) for draft in drafts]
         return done, [self.admit(draft) for draft in done]
 
+    def demand_described(self, draft: Draft) -> None:
+        """Raise what `Creation.file` says of a draft whatever its content is."""
+        self.demand_enabled()
+        if draft.name is not None:
+            _demand_name(draft.name)
+        if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
+            raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
+
     def admit(self, draft: Draft) -> Format:
         """Return the format of a draft that was examined; raise what `Creation.file` says of one that cannot be."""
         name = name_of(draft)
-        if (
-            not 0 < len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
-            or "/" in name
-            or name in (".", "..")
-            or not name.isprintable()
-        ):
-            raise InvalidName(
-                "file name", name, expected=f"printable characters without a slash, 1 to {LONGEST_NAME} bytes"
-            )
-        if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
-            raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
+        self.demand_described(draft)
         if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
             raise ContentTooLarge(name, size=draft.content.size, limit=draft.type.cap_bytes)
         found = draft.format or detect(name, draft.content)
@@ -135,7 +137,15 @@ def content_of(value: object, type_: ArtifactType) -> Content:
         case _ if type_.content != "json" and isinstance(value, Content):
             return value
         case _:
-            return Bytes(type_.check(value).data)
+            return Bytes(type_.spelled(value))
+
+
+async def received(value: object, type_: ArtifactType) -> Content:
+    """Do as `content_of`, in a thread where that takes a while."""
+    is_text = isinstance(value, str) and len(value) <= AT_HAND_BYTES
+    if isinstance(value, bytes) or is_text or (not isinstance(value, Path) and _is_little(value)):
+        return content_of(value, type_)
+    return await in_thread(content_of, value, type_)
 
 
 def all_of(content: Content) -> bytes:
@@ -167,6 +177,39 @@ def _examine(draft: Draft) -> Draft:
     suffix = draft.type.suffix if format_ is None else format_.extensions[0]
     name = draft.name or named_after(draft.title or "untitled", suffix)
     return replace(draft, content=Bytes(checked.data), format=format_, name=name)
+
+
+def _is_quickly_examined(draft: Draft) -> bool:
+    if draft.type.examine is None:
+        return is_at_hand(draft.content) or draft.format is not None
+    return is_at_hand(draft.content) and draft.content.size <= EXAMINED_HERE_BYTES
+
+
+def _is_little(value: object) -> bool:
+    """Tell whether a value of JSON is written in no time; what is no such value is refused in no time."""
+    left, rest = LITTLE, [value]
+    while rest and left > 0:
+        item = rest.pop()
+        if isinstance(item, dict):
+            inner = itertools.chain.from_iterable(cast("Mapping[object, object]", item).items())
+            rest += itertools.islice(inner, left)
+        elif isinstance(item, (list, tuple)):
+            rest += itertools.islice(cast("Sequence[object]", item), left)
+        elif isinstance(item, str):
+            left -= len(item) // LITTLE
+        left -= 1
+    return left > 0
+
+
+def _demand_name(name: str) -> None:
+    if (
+        not 0 < len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
+        or "/" in name
+        or name in (".", "..")
+        or not name.isprintable()
+    ):
+        expected = f"printable characters without a slash, 1 to {LONGEST_NAME} bytes"
+        raise InvalidName("file name", name, expected=expected)
 
 
 def _is_whole(text: str) -> bool:

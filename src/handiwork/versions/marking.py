@@ -3,11 +3,15 @@
 Which steps there are is declared by its type. Steps that reach the outside world are actions and are not made here.
 """
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from handiwork.errors import IllegalTransition, InvalidContent, MarksMoved
+from handiwork.ids import ArtifactId
 from handiwork.model import KIB, Artifact, Reach, Scope
 from handiwork.store.records import Records
 from handiwork.store.revisions import Marks, Revisions
@@ -16,7 +20,8 @@ from handiwork.types.registry import Registry
 MOST_LABELS = 50
 LONGEST_LABEL = 100
 LARGEST_FACTS_BYTES = 16 * KIB
-ATTEMPTS = 8
+ATTEMPTS = 200
+"""How often it begins anew because other processes were faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class Marking:
     records: Records
     revisions: Revisions
     types: Registry
+    _locks: WeakValueDictionary[ArtifactId, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
 
     async def label(self, reach: Scope | Reach, reference: str, labels: Sequence[str]) -> Artifact:
         """Replace the labels; the order is kept, and what is there twice is taken once.
@@ -71,14 +77,15 @@ class Marking:
             raise IllegalTransition(reference, state=artifact.state, asked=state, legal=legal)
 
     async def _marked(self, reach: Scope | Reach, reference: str, marks: Callable[[Artifact], Marks]) -> Artifact:
-        last = MarksMoved(reference)
-        for _attempt in range(ATTEMPTS):
-            artifact = (await self.records.get(reach, reference)).artifact
-            try:
-                return await self.revisions.mark(artifact, marks(artifact))
-            except MarksMoved as moved:
-                last = moved
-        raise last
+        artifact = (await self.records.get(reach, reference)).artifact
+        # One after the other where that can be had; other processes are met by trying again.
+        async with self._locks.setdefault(artifact.id, asyncio.Lock()):
+            for _attempt in range(ATTEMPTS - 1):
+                artifact = (await self.records.get(reach, artifact.id)).artifact
+                with contextlib.suppress(MarksMoved):
+                    return await self.revisions.mark(artifact, marks(artifact))
+            artifact = (await self.records.get(reach, artifact.id)).artifact
+            return await self.revisions.mark(artifact, marks(artifact))
 
 
 def _merged(was: Mapping[str, object], said: Mapping[str, object]) -> Mapping[str, object]:

@@ -17,7 +17,17 @@ from weakref import WeakValueDictionary
 from pydantic import JsonValue
 
 from handiwork.clock import Clock
-from handiwork.errors import BlobExists, HeadMoved, InvalidContent, VersionConflict
+from handiwork.errors import (
+    ArtifactExpired,
+    ArtifactNotFound,
+    BlobExists,
+    ContentDamaged,
+    ContentRefused,
+    HeadMoved,
+    InvalidContent,
+    UnknownType,
+    VersionConflict,
+)
 from handiwork.ids import ArtifactId
 from handiwork.model import KIB, Artifact, Provenance, Reach, Scope, Version
 from handiwork.store.blobs import Blobs
@@ -30,6 +40,7 @@ from handiwork.store.space import Space
 from handiwork.tasks import in_thread, to_the_end
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.registry import Registry
+from handiwork.types.strict_json import parsed
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
@@ -83,10 +94,7 @@ class Revising:
             VersionConflict: the head has moved since `base_version`, and both changed the same places.
             QuotaExceeded, StorageFull: there is no room for it.
         """
-        self.admission.demand_enabled()
-        if (revision.content is None) == (revision.patch is None):
-            got = "none" if revision.content is None else "both"
-            raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
+        self.demand_possible(revision)
         head: Filed | None = await self.records.get(reach, reference)
         id = head.artifact.id
         # One after the other where that can be had; other processes are met by trying again.
@@ -101,6 +109,13 @@ class Revising:
 
         async with lock:
             return await self._again(attempt)
+
+    def demand_possible(self, revision: Revision) -> None:
+        """Raise what `revise` raises of a revision whatever the artifact is."""
+        self.admission.demand_enabled()
+        if (revision.content is None) == (revision.patch is None):
+            got = "none" if revision.content is None else "both"
+            raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
 
     async def restore(
         self, reach: Scope | Reach, reference: str, version: int, *, provenance: Provenance | None = None
@@ -127,12 +142,16 @@ class Revising:
 
     async def inline(self, artifact: Artifact) -> JsonValue:
         """Return content that is short and no file, as text or JSON; None of all other."""
-        type_, version = self.types.named(artifact.type), artifact.version
-        if type_.content == "bytes" or version.size > INLINE_BYTES:
-            return None
-        filed = await self.records.get(artifact.scope, artifact.id, version=version.number)
-        found = text_of(await self._bytes(filed), type_, version)
-        return cast("JsonValue", found.value) if found.kind == "json" else found.text
+        version = artifact.version
+        # What was good when it was stored is shown as it is: its type may have changed since, or be known no more.
+        with contextlib.suppress(UnknownType, ContentRefused, ContentDamaged, ArtifactNotFound, ArtifactExpired):
+            kind = self.types.named(artifact.type).content
+            if kind == "bytes" or version.size > INLINE_BYTES:
+                return None
+            filed = await self.records.get(artifact.scope, artifact.id, version=version.number)
+            text = (await self._bytes(filed)).decode(errors="replace")
+            return cast("JsonValue", parsed(text, type_name=artifact.type)) if kind == "json" else text
+        return None
 
     async def _again(self, work: Callable[[], Awaitable[Artifact]]) -> Artifact:
         """Do work that finds the head anew each time, as often as others are faster."""

@@ -12,6 +12,7 @@ from handiwork.media.formats import format_of_media_type
 from handiwork.model import Version
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.differences import Json, text_difference, value_differences
+from handiwork.versions.drafts import all_of, content_of
 from handiwork.versions.merging import merge_values
 from handiwork.versions.merging_tables import merge_tables
 from handiwork.versions.merging_text import merge_texts
@@ -70,7 +71,7 @@ def text_of(data: bytes, type_: ArtifactType, version: Version) -> Text:
 
 def wanted(content: object, type_: ArtifactType, version: Version) -> bytes:
     """Return the bytes of content that a caller gave, checked by its type."""
-    return type_.check(content, language=version.language).data
+    return type_.check(all_of(content_of(content, type_)), language=version.language).data
 
 
 def patched(before: Text, patch: object, type_: ArtifactType) -> Text:
@@ -83,7 +84,7 @@ def patched(before: Text, patch: object, type_: ArtifactType) -> Text:
     parsed = parse_patch(patch)
     if before.kind == "json" and not isinstance(parsed, Edits):
         value = apply_to_value(cast("Json", before.value), parsed, most_bytes=type_.cap_bytes)
-        checked = type_.check(value)
+        checked = type_.check(type_.spelled(value))
         return Text(kind="json", data=checked.data, text=checked.data.decode(), value=checked.value)
     checked = type_.check(apply_to_text(before.text, parsed))
     return Text(kind=before.kind, data=checked.data, text=checked.data.decode(), value=checked.value)
@@ -95,7 +96,7 @@ def merged(base: Text, ours: Text, theirs: Text, type_: ArtifactType) -> Merge:
         case "json":
             values = merge_values(cast("Json", base.value), cast("Json", ours.value), cast("Json", theirs.value))
             conflicts = values.conflicts
-            result: object = values.content
+            result: object = None if conflicts else type_.spelled(values.content)
         case "table":
             tables = merge_tables(base.text, ours.text, theirs.text)
             conflicts, result = tables.conflicts, tables.content

@@ -1,0 +1,130 @@
+"""The arguments of a tool call while a model writes them: JSON text that is not whole yet.
+
+One text in them, such as the content of a document, can be read as it grows; the rest counts when it has come and was
+read strictly. Which tool is called, and what becomes of it, is not known here.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from typing import cast
+
+import jiter
+
+from handiwork.errors import ContentRefused, ContentTooLarge, InvalidContent
+from handiwork.model import MIB
+from handiwork.types.strict_json import parsed
+
+LARGEST_BYTES = 64 * MIB
+"""What the largest content may take, with every character of it escaped."""
+# All is read again each time, so it is read when a share of it is new: the longer it is, the longer are the pieces.
+LEAST_STEP_BYTES = 32
+STEP_SHARE = 32
+
+
+class Arguments:
+    """What comes in `fragments`, once: first `begin`, then `text` if that says so, at last `whole`."""
+
+    def __init__(self, fragments: AsyncIterable[str], *, field: str = "content") -> None:
+        """`field` names the text that may be read as it grows."""
+        self._fragments, self._field = aiter(fragments), field
+        self._written = bytearray()
+        self._known: dict[str, object] = {}
+        self._read_next = 0
+        self._has_ended = False
+
+    async def begin(self, *needed: str) -> Mapping[str, object]:
+        """Wait until the text grows and one of `needed` is known, or until all has come; return what is whole by then.
+
+        Raises:
+            InvalidContent, ContentTooLarge: they cannot become the arguments of a call.
+        """
+        while await self._grow():
+            if self.is_growing and any(name in self._settled for name in needed):
+                break
+        return self._settled
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether the text has begun and is what is written now."""
+        return not self._has_ended and self._last == self._field and isinstance(self._known[self._field], str)
+
+    async def text(self) -> AsyncGenerator[str]:
+        """Yield the text in the pieces in which it grows, until all has come."""
+        told = 0
+        while True:
+            so_far = self._known.get(self._field)
+            if not isinstance(so_far, str):
+                # Written twice, which the strict reading refuses.
+                await self.whole()
+                return
+            if len(so_far) > told:
+                yield so_far[told:]
+                told = len(so_far)
+            if not await self._grow():
+                return
+
+    async def whole(self) -> Mapping[str, object]:
+        """Return all arguments, strictly read.
+
+        Raises:
+            InvalidContent, ContentTooLarge: they are no JSON object; the place is told.
+        """
+        while await self._grow():
+            pass
+        return self._known
+
+    @property
+    def _last(self) -> str | None:
+        return next(reversed(self._known), None)
+
+    @property
+    def _settled(self) -> Mapping[str, object]:
+        """What is not being written any more."""
+        if self._has_ended:
+            return self._known
+        return {name: value for name, value in self._known.items() if name not in (self._last, self._field)}
+
+    async def _grow(self) -> bool:
+        """Read on until there is more to know; return False when all had come before."""
+        if self._has_ended:
+            return False
+        async for fragment in self._fragments:
+            if not isinstance(fragment, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+                raise _refused("fragments of JSON text", f"a `{type(fragment).__name__}`")
+            self._written += fragment.encode("utf-8", "surrogatepass")
+            size = len(self._written)
+            if size > LARGEST_BYTES:
+                raise ContentTooLarge("arguments", size=size, limit=LARGEST_BYTES)
+            if size >= self._read_next:
+                self._read_next = size + max(LEAST_STEP_BYTES, size // STEP_SHARE)
+                self._known = _object(self._so_far())
+                return True
+        self._has_ended = True
+        self._known = _object(self._all())
+        return True
+
+    def _so_far(self) -> object:
+        if not self._written.strip():
+            return {}
+        try:
+            return jiter.from_json(bytes(self._written), partial_mode="trailing-strings", cache_mode="none")
+        except ValueError as wrong:
+            raise _refused("JSON", str(wrong)) from wrong
+
+    def _all(self) -> object:
+        if not self._written.strip():
+            return {}
+        try:
+            return parsed(self._written.decode("utf-8", "surrogatepass"), type_name="json")
+        except ContentRefused as wrong:
+            place = "" if wrong.where is None else f" at {wrong.where}"
+            raise _refused(wrong.expected, f"{wrong.got}{place}") from wrong
+
+
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise _refused("one JSON object", f"a `{type(value).__name__}`")
+    return cast("dict[str, object]", value)
+
+
+def _refused(expected: str, got: str) -> InvalidContent:
+    return InvalidContent("arguments", expected=expected, got=got)

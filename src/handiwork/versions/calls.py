@@ -1,0 +1,56 @@
+"""What a model may ask for when it writes an artifact: the arguments of the two calls that do so.
+
+How they are read while they arrive is known to `arguments`, and what is made of them to `writing`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.alias_generators import to_camel
+
+from handiwork.errors import InvalidContent
+
+
+class Call(BaseModel):
+    """Arguments with camelCase names, or snake_case ones; another name is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class GenerateArtifact(Call):
+    """A new artifact: text, or a JSON value for a type of structured content."""
+
+    type: str
+    title: str | None = None
+    content: JsonValue
+    language: str | None = None
+    media_type: str | None = Field(
+        default=None, validation_alias=AliasChoices("mediaType", "media_type", "mimeType", "mime_type")
+    )
+
+
+class ReviseArtifact(Call):
+    """A new version of an artifact: exactly one of `content` and `patch`."""
+
+    artifact_id: str
+    content: JsonValue = None
+    patch: JsonValue = None
+    base_version: int | None = Field(default=None, ge=1)
+    reason: str | None = None
+
+
+Parsed = TypeVar("Parsed", bound=Call)
+
+
+def parsed_call(call: type[Parsed], arguments: Mapping[str, Any]) -> Parsed:
+    """Return the call. Raises `InvalidContent`, which names the argument that is wrong."""
+    try:
+        return call.model_validate(arguments)
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "arguments"
+        known = ", ".join(f"`{to_camel(field)}`" for field in call.model_fields)
+        expected = {"extra_forbidden": f"one of {known}", "missing": "it to be there"}.get(first["type"], first["msg"])
+        got = "nothing" if first["type"] == "missing" else f"a `{type(first['input']).__name__}`"
+        raise InvalidContent(name, expected=expected, got=got) from wrong

@@ -1,0 +1,107 @@
+"""Artifacts that a model writes in a tool call, made and told while the arguments of the call arrive.
+
+What a model may ask for is known to `calls`; here it becomes a first version or a further one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from handiwork.errors import InvalidContent, UnsupportedFormat
+from handiwork.ids import ArtifactId
+from handiwork.media.formats import format_of_media_type
+from handiwork.model import Artifact, Provenance, Scope
+from handiwork.store.records import Records
+from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.registry import Registry
+from handiwork.versions.arguments import Arguments
+from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call
+from handiwork.versions.creation import Creation
+from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.revising import Revising, Revision
+from handiwork.versions.streaming import Stream, Streaming
+
+_TYPE, _ARTIFACT = "type", ("artifactId", "artifact_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """Makes of the arguments of one call an artifact or a version, in one store."""
+
+    records: Records
+    creation: Creation
+    revising: Revising
+    streaming: Streaming
+    types: Registry
+
+    async def write(self, scope: Scope, arguments: Arguments, provenance: Provenance) -> Artifact:
+        """Create what `{type, title, content, …}` says, or revise what `{artifactId, content | patch, …}` names.
+
+        A text is told to those who look on as soon as the type or the artifact is known.
+
+        Raises:
+            InvalidContent, ContentTooLarge: the arguments are not those of either call; nothing was stored.
+            What creating and revising raise.
+        """
+        self.creation.admission.demand_enabled()
+        known = await arguments.begin(_TYPE, *_ARTIFACT)
+        named = next((known[name] for name in _ARTIFACT if name in known), None)
+        if isinstance(named, str):
+            return await self._revise(scope, arguments, named, provenance)
+        if isinstance(known.get(_TYPE), str):
+            return await self._create(scope, arguments, str(known[_TYPE]), provenance)
+        expected = "`type` and `content` of a new artifact, or the `artifactId` of one to revise"
+        raise InvalidContent("arguments", expected=expected, got=_listed(known))
+
+    async def _create(self, scope: Scope, arguments: Arguments, type_name: str, provenance: Provenance) -> Artifact:
+        type_, id = self.types.named(type_name), self.creation.new_id()
+        since = self.creation.clock()
+
+        async def file(_text: str = "") -> Artifact:
+            draft = _draft(parsed_call(GenerateArtifact, await arguments.whole()), type_, id, provenance)
+            (made,) = await self.creation.file(scope, [draft], since=since)
+            return made
+
+        if not arguments.is_growing:
+            return await file()
+        stream = Stream(scope=scope, type=type_, artifact_id=id, pieces=arguments.text(), since=since)
+        return await self.streaming.taken(stream, file)
+
+    async def _revise(self, scope: Scope, arguments: Arguments, reference: str, provenance: Provenance) -> Artifact:
+        since = self.creation.clock()
+        head = (await self.records.get(scope, reference)).artifact
+
+        async def revise(_text: str = "") -> Artifact:
+            call = parsed_call(ReviseArtifact, await arguments.whole())
+            revision = Revision(
+                content=call.content,
+                patch=call.patch,
+                base_version=call.base_version,
+                provenance=replace(provenance, reason=call.reason),
+            )
+            return await self.revising.revise(scope, head.id, revision)
+
+        if not arguments.is_growing:
+            return await revise()
+        type_ = self.types.named(head.type)
+        stream = Stream(scope=scope, type=type_, artifact_id=head.id, pieces=arguments.text(), since=since)
+        return await self.streaming.taken(stream, revise)
+
+
+def _draft(call: GenerateArtifact, type_: ArtifactType, id: ArtifactId, provenance: Provenance) -> Draft:
+    format_ = None if call.media_type is None else format_of_media_type(call.media_type)
+    if call.media_type is not None and format_ is None:
+        hint = "Leave `mediaType` out, or name that of a common format, such as `text/html`."
+        raise UnsupportedFormat(call.title or type_.name, media_type=call.media_type, hint=hint)
+    return Draft(
+        id=id,
+        type=type_,
+        content=content_of(call.content, type_),
+        title=call.title,
+        language=call.language,
+        format=format_,
+        provenance=provenance,
+    )
+
+
+def _listed(known: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name[:40]}`" for name in list(known)[:10]) or "no arguments"
