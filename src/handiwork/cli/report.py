@@ -85,6 +85,8 @@ class Store:
     expected: str
     is_writable: bool
     free_bytes: int
+    is_encrypted: bool = False
+    """Whether the configuration has what is new encrypted."""
     problem: str | None = None
 
 
@@ -134,7 +136,7 @@ async def examine(settings: Settings, data: str | None) -> Report:
         libraries=libraries,
         missing_libraries=_missing_libraries(),
         fonts=fonts,
-        store=_store(folder),
+        store=_store(folder, is_encrypted=settings.artifacts.storage.encryption.enabled),
         machine=_machine(),
         error=error,
     )
@@ -209,7 +211,7 @@ async def _fonts(box: Sandbox) -> Fonts:
     )
 
 
-def _store(folder: Path) -> Store:
+def _store(folder: Path, *, is_encrypted: bool) -> Store:
     database = folder / wiring.DATABASE_NAME
     place = folder.absolute()
     while not os.path.lexists(place) and place != place.parent:
@@ -231,6 +233,7 @@ def _store(folder: Path) -> Store:
         expected=expected,
         is_writable=is_writable,
         free_bytes=shutil.disk_usage(place).free,
+        is_encrypted=is_encrypted,
         problem=problem,
     )
 
@@ -282,6 +285,7 @@ def report_shape(report: Report) -> Shape:
             "expected": store.expected,
             "writable": store.is_writable,
             "freeBytes": store.free_bytes,
+            "encryption": store.is_encrypted,
             "problem": store.problem,
         },
         "platform": {

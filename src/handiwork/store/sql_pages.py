@@ -47,7 +47,7 @@ def page(connection: Connection, asked: Asked, now: datetime, sealing: Sealing) 
             query = _containing(query, asked.search.text)
         rows = connection.execute(_newest_first(query, asked.after).limit(asked.limit + 1)).mappings().all()
         shown = [filed_of(row, sealing).artifact for row in rows[: asked.limit]]
-        following = _place(rows[: asked.limit][-1]) if len(rows) > asked.limit else None
+        following = _place(rows[asked.limit - 1]) if len(rows) > asked.limit > 0 else None
     seq = connection.execute(select(sessions.c.last_seq).where(within(asked.scope, sessions))).scalar()
     next_cursor = None if following is None else following.spelled()
     return Page(items=tuple(shown), next_cursor=next_cursor, seq=seq or 0)
