@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
+from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
@@ -35,7 +36,7 @@ class Store:
 
 
 @contextlib.asynccontextmanager
-async def open_store(folder: Path, *, clock: Hands | None = None) -> AsyncGenerator[Store]:
+async def open_store(folder: Path, *, clock: Hands | None = None, sealing: Sealing = PLAIN) -> AsyncGenerator[Store]:
     """Open the store of a folder; a second one on the same folder is as good as another process."""
     path, clock = folder / "handiwork.db", clock or Hands()
     upgrade(path)
@@ -45,9 +46,9 @@ async def open_store(folder: Path, *, clock: Hands | None = None) -> AsyncGenera
             path=path,
             clock=clock,
             database=database,
-            records=SqlRecords(database, clock=clock),
-            revisions=SqlRevisions(database, clock=clock),
-            executions=SqlExecutions(database, clock=clock),
+            records=SqlRecords(database, clock=clock, sealing=sealing),
+            revisions=SqlRevisions(database, clock=clock, sealing=sealing),
+            executions=SqlExecutions(database, clock=clock, sealing=sealing),
             log=SqlEvents(database),
             expiry=SqlExpiry(database, clock=clock),
             keys=SqlKeys(database),

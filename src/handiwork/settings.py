@@ -127,12 +127,28 @@ class Maximum(Part):
     output_size_limit: Bytes = 50 * MIB
 
 
+class Encryption(Part):
+    """Whether what is stored is encrypted, under the key of which file, and under which it was before."""
+
+    enabled: bool = False
+    key_file: Path | None = None
+    previous: tuple[Path, ...] = ()
+
+    @model_validator(mode="after")
+    def _with_a_key(self) -> Self:
+        if self.key_file is None and (self.enabled or self.previous):
+            problem = "it needs `key_file` beside it; `handiwork db new-key FILE` makes one"
+            raise PydanticCustomError("no_key_file", problem, {"key": "enabled" if self.enabled else "previous"})
+        return self
+
+
 class Storage(Part):
     type: Literal["local"] = "local"
     path: Path = Path(".handiwork")
     retention_days: Annotated[int, Field(gt=0, le=LONGEST_RETENTION.days)] | None = None
     cleanup_enabled: bool = True
     reserve: Bytes = 16 * MIB
+    encryption: Encryption = Encryption()
 
 
 class Bounds(Part):

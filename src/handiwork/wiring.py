@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handiwork.access.authentication import Authenticator
 from handiwork.access.keys import Keys
@@ -35,11 +36,14 @@ from handiwork.sandbox.local import LocalSandbox, Policy
 from handiwork.sandbox.sandbox import Places
 from handiwork.server.desk import Desk, Origins
 from handiwork.settings import Bounds, Settings, load
+from handiwork.store.blobs import Blobs
+from handiwork.store.key_file import KeyRing
 from handiwork.store.local_blobs import DRAFTS, LocalBlobs
 from handiwork.store.owners import Owners
 from handiwork.store.projection import Projections
 from handiwork.store.records import Quota
 from handiwork.store.reserve import Reserve
+from handiwork.store.sealing import PLAIN
 from handiwork.store.space import Space
 from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
@@ -47,6 +51,7 @@ from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
 from handiwork.store.sql_records import SqlRecords
 from handiwork.store.sql_revisions import SqlRevisions
+from handiwork.store.sql_vault import open_vault
 from handiwork.store.sqlite import SqliteDatabase
 from handiwork.store.upgrade import upgrade
 from handiwork.tasks import in_thread
@@ -58,6 +63,9 @@ from handiwork.versions.marking import Marking
 from handiwork.versions.revising import Revising
 from handiwork.versions.streaming import Streaming
 from handiwork.versions.writing import Writing
+
+if TYPE_CHECKING:
+    from handiwork.store.vault import Vault
 
 DATABASE_NAME = "handiwork.db"
 BLOB_FOLDER = "artifacts"
@@ -191,6 +199,7 @@ async def _opened(
     stack: contextlib.AsyncExitStack, settings: Settings, location: Location, clock: Clock, types: Iterable[object]
 ) -> "tuple[Engine, _Parts]":
     known = await in_thread(registry, settings, types)
+    ring = await in_thread(_key_ring, settings)
     folder = location.folder
     await in_thread(upgrade, location.database)
     space = Space(Reserve(folder / RESERVE_NAME, settings.artifacts.storage.reserve))
@@ -198,13 +207,24 @@ async def _opened(
     owners = await space.free(lambda: _registered(stack, folder / BLOB_FOLDER / DRAFTS))
     database = SqliteDatabase(location.database)
     stack.push_async_callback(database.close)
+    vault = await space.free(lambda: open_vault(database, ring, clock=clock))
     box = await stack.enter_async_context(sandbox(settings))
     blobs = LocalBlobs(folder / BLOB_FOLDER, drafts=owners.folder)
     stack.callback(blobs.close)
-    notes = Projections(folder / BLOB_FOLDER)
-    stack.push_async_callback(notes.close)
+    notes = None
+    if vault is None or not vault.seals:
+        notes = Projections(folder / BLOB_FOLDER)
+        stack.push_async_callback(notes.close)
     parts = _Parts(
-        folder=folder, database=database, owners=owners, box=box, space=space, blobs=blobs, notes=notes, clock=clock
+        folder=folder,
+        database=database,
+        owners=owners,
+        box=box,
+        space=space,
+        blobs=_encrypted(blobs, vault),
+        vault=vault,
+        notes=notes,
+        clock=clock,
     )
     engine = _engine(settings, parts, known)
     stack.push_async_callback(engine.feed.close)
@@ -216,6 +236,21 @@ async def _opened(
         cleaning = asyncio.create_task(engine.retention.keep_clean(settings.artifacts.cleanup_interval))
         stack.push_async_callback(_end, cleaning)
     return engine, parts
+
+
+def _key_ring(settings: Settings) -> KeyRing | None:
+    chosen = settings.artifacts.storage.encryption
+    if chosen.key_file is None:
+        return None
+    return KeyRing.read(chosen.key_file, chosen.previous, is_enabled=chosen.enabled)
+
+
+def _encrypted(blobs: Blobs, vault: "Vault | None") -> Blobs:
+    if vault is None:
+        return blobs
+    from handiwork.store.encrypted_blobs import EncryptedBlobs
+
+    return EncryptedBlobs(blobs, vault)
 
 
 async def _registered(stack: contextlib.AsyncExitStack, folder: Path) -> Owners:
@@ -234,16 +269,20 @@ class _Parts:
     owners: Owners
     box: LocalSandbox
     space: Space
-    blobs: LocalBlobs
-    notes: Projections
+    blobs: Blobs
+    vault: "Vault | None"
+    notes: Projections | None
     clock: Clock
+
+    @property
+    def hides_names(self) -> bool:
+        return self.vault is not None and self.vault.seals
 
 
 def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
-    own, clock = settings.artifacts, parts.clock
-    blobs = parts.blobs
-    records = SqlRecords(parts.database, clock=clock)
-    executions = SqlExecutions(parts.database, clock=clock)
+    own, clock, blobs, sealing = settings.artifacts, parts.clock, parts.blobs, parts.vault or PLAIN
+    records = SqlRecords(parts.database, clock=clock, sealing=sealing)
+    executions = SqlExecutions(parts.database, clock=clock, sealing=sealing)
     log = SqlEvents(parts.database)
     feed = Feed(log)
     creation = Creation(
@@ -259,6 +298,7 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
             is_enabled=own.enabled,
             formats=None if own.allowed_formats is None else frozenset(own.allowed_formats),
         ),
+        hides_names=parts.hides_names,
     )
     runs = Runs(
         sandbox=parts.box,
@@ -285,7 +325,7 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
         clock=clock,
         events_kept=own.event_retention,
     )
-    revisions = SqlRevisions(parts.database, clock=clock)
+    revisions = SqlRevisions(parts.database, clock=clock, sealing=sealing)
     revising = Revising(
         records=records,
         revisions=revisions,
@@ -297,6 +337,7 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
         quotas=creation.quotas,
         admission=creation.admission,
         space=parts.space,
+        hides_names=parts.hides_names,
     )
     streaming = Streaming(revisions=revisions, tell=feed.tell, ended=feed.forget)
     return Engine(

@@ -6,7 +6,9 @@ from records_suite import RecordsSuite
 
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.records import Records
+from handiwork.store.sealing import PLAIN
 from sample_records import Hands
+from sealed_store import new_vault
 from sqlite_store import Store, open_store
 
 
@@ -15,10 +17,10 @@ def clock() -> Hands:
     return Hands()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "sqlite, encrypted"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Hands) -> AsyncGenerator[Store]:
-    assert request.param == "sqlite"
-    async with open_store(tmp_path, clock=clock) as store:
+    sealing = new_vault() if "encrypted" in request.param else PLAIN
+    async with open_store(tmp_path, clock=clock, sealing=sealing) as store:
         yield store
 
 

@@ -21,6 +21,7 @@ from handiwork.settings import Artifacts, Settings, Storage
 from handiwork.store.local_blobs import LocalBlobs
 from handiwork.versions.content import Bytes
 from handiwork.versions.drafts import Draft
+from sealed_store import encrypted
 
 SMALL_BYTES, LARGE_BYTES = 4_000, 200_000
 SETTINGS = Settings(artifacts=Artifacts(storage=Storage(cleanup_enabled=False, reserve=1 << 20)))
@@ -137,7 +138,8 @@ STEPS: dict[Callable[[Writer], Awaitable[None]], float] = {
 
 async def write(order: Order) -> None:
     data, first, writers = Path(order["data"]), order["first"], order["writers"]
-    async with wiring.open(data, settings=SETTINGS) as engine:
+    keys = [Path(key) for key in order.get("keys", ())]
+    async with wiring.open(data, settings=encrypted(*keys) if keys else SETTINGS) as engine:
         if order["named"]:
             engine = with_named_drafts(engine, data)
         tell(ready=first)

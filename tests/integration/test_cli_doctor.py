@@ -43,6 +43,7 @@ def test_doctor_reports_on_everything_and_changes_nothing(folder: Path, capsys: 
         "expected": "",
         "writable": True,
         "freeBytes": 0,
+        "encryption": False,
         "problem": None,
     }
     assert report["platform"]["kernel"]

@@ -176,6 +176,30 @@ def test_db_upgrade_makes_a_database_once(folder: Path, capsys: pytest.CaptureFi
     assert befores == [None, _json(["db", "check", "--data", "new"], capsys)["expected"]]
 
 
+def test_a_new_key_is_written_once_and_opens_an_encrypted_store(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert start(["db", "new-key", "key"]) == 0
+    key = (folder / "key").read_text(encoding="utf-8").strip()
+    printed = capsys.readouterr()
+    assert "`artifacts.storage.encryption.key_file`" in printed.err
+    assert key not in printed.out + printed.err
+    assert start(["db", "new-key", "key"]) == 1
+    assert "never overwritten" in capsys.readouterr().err
+    assert (folder / "key").read_text(encoding="utf-8").strip() == key
+
+    (folder / "note.md").write_text("secret", encoding="utf-8")
+    monkeypatch.setenv("HANDIWORK_ARTIFACTS__STORAGE__ENCRYPTION", "{enabled: true, key_file: key}")
+    made = _json(["create", "markdown", "note.md", "--title", "Plan", "--data", "sealed"], capsys)
+    assert _json(["ls", "--data", "sealed"], capsys)["items"][0]["title"] == "Plan"
+    monkeypatch.delenv("HANDIWORK_ARTIFACTS__STORAGE__ENCRYPTION")
+    refused = _json(["show", made["id"], "--data", "sealed"], capsys, code=1)["error"]
+    assert refused["code"] == "encryption_key_missing"
+    monkeypatch.setenv("HANDIWORK_ARTIFACTS__STORAGE__ENCRYPTION", "{enabled: true, key_file: missing}")
+    refused = _json(["show", made["id"], "--data", "sealed"], capsys, code=2)["error"]
+    assert "artifacts.storage.encryption.key_file" in refused["message"]
+
+
 def test_types_tells_name_and_cap(capsys: pytest.CaptureFixture[str]) -> None:
     items = {item["name"]: item for item in _json(["types"], capsys)["items"]}
     assert items["file"]["cap"] > 0

@@ -74,6 +74,15 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     (errors.BlobNotFound("a/b"), ("`a/b`",)),
     (errors.ContentDamaged("a/b"), ("`a/b`", "backup")),
     (errors.StoreVersionMismatch(found="9", expected="1"), ("`9`", "`1`", "newer release")),
+    (
+        errors.EncryptionKeyMissing("0123456789abcdef"),
+        ("`0123456789abcdef`", "none is configured", "`artifacts.storage.encryption.key_file`"),
+    ),
+    (
+        errors.EncryptionKeyWrong("0123456789abcdef", given=("fedcba9876543210",)),
+        ("`0123456789abcdef`", "`fedcba9876543210`", "`artifacts.storage.encryption.key_file`", "`previous`"),
+    ),
+    (errors.EncryptionChanged("0123456789abcdef"), ("`0123456789abcdef`", "new here", "Restart")),
     (errors.BlobExists("a/b"), ("`a/b`",)),
     (errors.HandleTaken("chart_k3x9"), ("`chart_k3x9`",)),
     (errors.ArtifactHeld("chart_k3x9"), ("`chart_k3x9`", "held", "`held: false`")),

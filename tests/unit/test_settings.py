@@ -32,7 +32,13 @@ artifacts:
   id_prefix: art_
   isolation: auto
   fonts: []
-  storage: {type: local, path: ./.handiwork, retention_days: 7, cleanup_enabled: true, reserve: 16MB}
+  storage:
+    type: local
+    path: ./.handiwork
+    retention_days: 7
+    cleanup_enabled: true
+    reserve: 16MB
+    encryption: {enabled: true, key_file: ./key, previous: [./old-key]}
 server:
   public_url: https://app.example.com
   content_url: https://content.example.com
@@ -78,6 +84,9 @@ KEYS = [
     ("artifacts.storage.retention_days", "3", 3, "0", "greater than 0"),
     ("artifacts.storage.cleanup_enabled", "false", False, "perhaps", "boolean"),
     ("artifacts.storage.reserve", "1MB", MIB, "0", "greater than 0"),
+    ("artifacts.storage.encryption.enabled", "false", False, "true", "needs `key_file`"),
+    ("artifacts.storage.encryption.key_file", "/srv/key", Path("/srv/key"), "[]", "path"),
+    ("artifacts.storage.encryption.previous", "[]", (), "[/srv/old-key]", "needs `key_file`"),
     ("server.public_url", "https://a.example.com/x/", "https://a.example.com/x", "ftp://a", "is not like"),
     ("server.content_url", "http://c.example.com", "http://c.example.com", "example.com", "is not like"),
     ("server.cors", "[https://A.example.com]", ("https://a.example.com",), "['*']", "is not like"),

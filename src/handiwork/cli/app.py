@@ -328,6 +328,15 @@ def check(data: str | None, as_json: bool) -> int:
     return database.check_revision(data, as_json=as_json)
 
 
+@db.command("new-key")
+@click.argument("file")
+def new_key(file: str) -> int:
+    """Write a new key for encryption into a new file."""
+    from handiwork.cli import database
+
+    return database.write_key(file)
+
+
 @app.command()
 @_DATA
 @_AS_JSON

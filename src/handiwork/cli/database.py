@@ -1,11 +1,12 @@
-"""The commands `db upgrade` and `db check`. How a database is brought up to date is known to the store."""
+"""The commands `db upgrade`, `db check` and `db new-key`. How it is done is known to the store."""
 
 from pathlib import Path
 
 from handiwork import wiring
 from handiwork.cli.failures import DONE, FAILED
-from handiwork.cli.printing import print_json, results, say
+from handiwork.cli.printing import notes, print_json, results, say
 from handiwork.settings import load
+from handiwork.store.key_file import SETTING, make_key
 from handiwork.store.upgrade import Revision, check, upgrade
 
 
@@ -37,6 +38,14 @@ def check_revision(data: str | None, *, as_json: bool) -> int:
     else:
         say(results(), _told(path, revision))
     return DONE if fits else FAILED
+
+
+def write_key(file: str) -> int:
+    """Write a new key into a new file for its owner alone."""
+    make_key(Path(file).expanduser())
+    say(results(), f"Wrote a new key into `{file}`.")
+    say(notes(), f"Name it in `{SETTING}.key_file`, and keep a copy where the store is not: nothing opens without it.")
+    return DONE
 
 
 def _told(path: Path, revision: Revision) -> str:

@@ -112,6 +112,7 @@ def _store(store: Store) -> dict[str, str]:
         "revision": state,
         "writable": "yes" if store.is_writable else "no",
         "free": size(store.free_bytes),
+        "encryption": "on" if store.is_encrypted else "off",
     }
     return lines if store.problem is None else lines | {"problem": store.problem}
 

@@ -85,6 +85,8 @@ class Store:
     expected: str
     is_writable: bool
     free_bytes: int
+    is_encrypted: bool = False
+    """Whether the configuration has what is new encrypted."""
     problem: str | None = None
 
 
@@ -133,7 +135,9 @@ async def examine(settings: Settings, data: str | None) -> Report:
         libraries=libraries,
         missing_libraries=_missing_libraries(),
         fonts=fonts,
-        store=_store(wiring.Location.of(settings, data)),
+        store=_store(
+            wiring.Location.of(settings, data), is_encrypted=settings.artifacts.storage.encryption.enabled
+        ),
         machine=_machine(),
         error=error,
     )
@@ -208,7 +212,7 @@ async def _fonts(box: Sandbox) -> Fonts:
     )
 
 
-def _store(location: wiring.Location) -> Store:
+def _store(location: wiring.Location, *, is_encrypted: bool) -> Store:
     place = location.folder.absolute()
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
@@ -229,6 +233,7 @@ def _store(location: wiring.Location) -> Store:
         expected=expected,
         is_writable=is_writable,
         free_bytes=shutil.disk_usage(place).free,
+        is_encrypted=is_encrypted,
         problem=problem,
     )
 
@@ -280,6 +285,7 @@ def report_shape(report: Report) -> Shape:
             "expected": store.expected,
             "writable": store.is_writable,
             "freeBytes": store.free_bytes,
+            "encryption": store.is_encrypted,
             "problem": store.problem,
         },
         "platform": {

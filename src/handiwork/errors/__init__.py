@@ -36,6 +36,7 @@ from handiwork.errors.callers import (
 )
 from handiwork.errors.changes import HeadMoved, IllegalTransition, MarksMoved, VersionConflict
 from handiwork.errors.contents import ContentRefused, InvalidType
+from handiwork.errors.encryption import EncryptionChanged, EncryptionKeyMissing, EncryptionKeyWrong
 from handiwork.errors.exports import ExportInvalid
 from handiwork.errors.host import (
     BlobExists,
@@ -65,6 +66,9 @@ __all__ = [
     "ContentTooLarge",
     "CursorTooOld",
     "EditMissed",
+    "EncryptionChanged",
+    "EncryptionKeyMissing",
+    "EncryptionKeyWrong",
     "ExecutionNotFound",
     "ExportInvalid",
     "HandiworkError",

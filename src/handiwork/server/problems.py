@@ -68,6 +68,9 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.BlobNotFound: 500,
         errors.ContentDamaged: 500,
         errors.StoreVersionMismatch: 503,
+        errors.EncryptionChanged: 503,
+        errors.EncryptionKeyMissing: 503,
+        errors.EncryptionKeyWrong: 503,
         errors.BlobExists: 500,
         errors.HandleTaken: 409,
         errors.HeadMoved: 409,
@@ -118,6 +121,9 @@ INSIDE: frozenset[type[HandiworkError]] = frozenset(
         errors.BlobNotFound,
         errors.ContentDamaged,
         errors.BlobExists,
+        errors.EncryptionChanged,
+        errors.EncryptionKeyMissing,
+        errors.EncryptionKeyWrong,
     }
 )
 

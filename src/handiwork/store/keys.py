@@ -19,6 +19,8 @@ BlobKey = NewType("BlobKey", str)
 BlobPrefix = NewType("BlobPrefix", str)
 
 PART_BYTES = 200
+HIDDEN_NAME = "content"
+"""What is filed instead of a file name that nobody shall read."""
 SUFFIX_BYTES = 16
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "-_.")

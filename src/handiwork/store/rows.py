@@ -1,4 +1,7 @@
-"""How the nouns of the model become rows, and rows become nouns. No query is made here."""
+"""How the nouns of the model become rows, and rows become nouns. No query is made here.
+
+What of a row is sealed where a store is encrypted is decided here too: all that a user, a model or a program has said.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -14,20 +17,24 @@ from handiwork.store import tables
 from handiwork.store.key_records import KeyRecord
 from handiwork.store.keys import BlobKey
 from handiwork.store.records import Filed, Preview
+from handiwork.store.sealing import PLAIN, Place, Sealing
 
 Row = dict[str, object]
 
+# What the columns hold whose facts are sealed.
+_BLANK_ARTIFACT: Row = {"title": "", "labels": [], "facts": {}}
+_BLANK_VERSION: Row = {"name": "", "summary": "", "language": None, "metadata": {}, "provenance": {}}
+_BLANK_EXECUTION: Row = {"outcome": {}}
 
-def artifact_row(artifact: Artifact, *, ordinal: int) -> Row:
+
+def artifact_row(artifact: Artifact, *, ordinal: int, sealing: Sealing = PLAIN) -> Row:
     return {
         "id": artifact.id,
         **scope_row(artifact.scope),
         "handle": artifact.handle,
         "type": artifact.type,
-        "title": artifact.title,
         "state": artifact.state,
-        "labels": list(artifact.labels),
-        "facts": _plain(artifact.facts),
+        **told_row(artifact, sealing=sealing),
         "head": artifact.version.number,
         "created_at": artifact.created_at,
         "ordinal": ordinal,
@@ -37,9 +44,15 @@ def artifact_row(artifact: Artifact, *, ordinal: int) -> Row:
     }
 
 
-def version_row(filed: Filed) -> Row:
+def told_row(artifact: Artifact, *, sealing: Sealing = PLAIN) -> Row:
+    """Return what is told about an artifact beside its versions: these columns are sealed together."""
+    told: Row = {"title": artifact.title, "labels": list(artifact.labels), "facts": _plain(artifact.facts)}
+    return _sealed(told, _of_artifact(artifact.scope.tenant, artifact.id), _BLANK_ARTIFACT, sealing)
+
+
+def version_row(filed: Filed, *, sealing: Sealing = PLAIN) -> Row:
     version = filed.artifact.version
-    return {
+    row: Row = {
         "artifact_id": version.artifact_id,
         "number": version.number,
         "name": version.name,
@@ -55,10 +68,12 @@ def version_row(filed: Filed) -> Row:
         "execution_id": version.provenance.execution_id,
         "created_at": version.created_at,
     }
+    place = _of_version(filed.artifact.scope.tenant, version.artifact_id, version.number)
+    return _sealed(row, place, _BLANK_VERSION, sealing)
 
 
-def execution_row(execution: Execution, *, finished_at: datetime | None) -> Row:
-    return {
+def execution_row(execution: Execution, *, finished_at: datetime | None, sealing: Sealing = PLAIN) -> Row:
+    row: Row = {
         "id": execution.id,
         **scope_row(execution.scope),
         "status": execution.status,
@@ -66,26 +81,39 @@ def execution_row(execution: Execution, *, finished_at: datetime | None) -> Row:
         "finished_at": finished_at,
         "outcome": _plain(execution.outcome),
     }
+    return _sealed(row, _of_execution(execution.scope.tenant, execution.id), _BLANK_EXECUTION, sealing)
 
 
 def scope_row(scope: Scope) -> Row:
     return {"tenant": scope.tenant, "user": scope.user, "session": scope.session}
 
 
-def filed_of(row: RowMapping) -> Filed:
+def filed_of(row: RowMapping, sealing: Sealing = PLAIN) -> Filed:
     """Read a row that joins an artifact and one of its versions."""
     facts = _facts(row, tables.artifacts)
     version = _facts(row, tables.versions)
+    tenant, id = row[tables.artifacts.c.tenant], row[tables.artifacts.c.id]
+    if facts["sealed"] is not None:
+        facts |= sealing.open(_of_artifact(tenant, id), row[tables.artifacts.c.sealed])
+    if version["sealed"] is not None:
+        version |= sealing.open(_of_version(tenant, id, row[tables.versions.c.number]), row[tables.versions.c.sealed])
     artifact = _artifacts().validate_python({**facts, "scope": facts, "version": version})
     return Filed(artifact=artifact, blob_key=BlobKey(row[tables.versions.c.blob_key]))
 
 
-def version_of(row: RowMapping) -> Version:
-    return _versions().validate_python(_facts(row, tables.versions))
+def version_of(row: RowMapping, *, tenant: str, sealing: Sealing = PLAIN) -> Version:
+    facts = _facts(row, tables.versions)
+    c = tables.versions.c
+    if facts["sealed"] is not None:
+        facts |= sealing.open(_of_version(tenant, row[c.artifact_id], row[c.number]), row[c.sealed])
+    return _versions().validate_python(facts)
 
 
-def execution_of(row: RowMapping, artifacts: tuple[Artifact, ...]) -> Execution:
+def execution_of(row: RowMapping, artifacts: tuple[Artifact, ...], sealing: Sealing = PLAIN) -> Execution:
     facts = _facts(row, tables.executions)
+    c = tables.executions.c
+    if facts["sealed"] is not None:
+        facts |= sealing.open(_of_execution(row[c.tenant], row[c.id]), row[c.sealed])
     return Execution(
         id=row[tables.executions.c.id],
         scope=Scope(
@@ -120,6 +148,25 @@ def preview_of(noted: object) -> Preview | bool | None:
     if noted is None:
         return None
     return _previews().validate_python(noted) if noted else False
+
+
+def _sealed(row: Row, place: Place, blank: Row, sealing: Sealing) -> Row:
+    """Return the row with what `blank` has sealed, or with nothing sealed."""
+    if sealing.is_plain or (sealed := sealing.seal(place, {name: row[name] for name in blank})) is None:
+        return {**row, "sealed": None}
+    return {**row, **blank, "sealed": sealed}
+
+
+def _of_artifact(tenant: str, id: str) -> Place:
+    return Place(table="artifacts", tenant=tenant, id=id)
+
+
+def _of_version(tenant: str, artifact_id: str, number: int) -> Place:
+    return Place(table="versions", tenant=tenant, id=artifact_id, number=number)
+
+
+def _of_execution(tenant: str, id: str) -> Place:
+    return Place(table="executions", tenant=tenant, id=id)
 
 
 def _facts(row: RowMapping, table: Table) -> Row:

@@ -87,7 +87,7 @@ def _bury(connection: Connection, dead: Sequence[Due], now: datetime) -> None:
         if found is None:
             continue
         buried = update(artifacts).where(artifacts.c.id == each.id)
-        connection.execute(buried.values(purged_at=now, title="", labels=[], facts={}, state=None))
+        connection.execute(buried.values(purged_at=now, title="", labels=[], facts={}, sealed=None, state=None))
         size = connection.scalar(
             select(func.coalesce(func.sum(versions.c.size), 0)).where(versions.c.artifact_id == each.id)
         )

@@ -14,11 +14,9 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    func,
     insert,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -34,8 +32,10 @@ from handiwork.store.database import Database
 from handiwork.store.failures import database_failure
 from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
 from handiwork.store.rows import artifact_row, filed_of, preview_of, preview_row, version_row
+from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import record
 from handiwork.store.sql_executions import put
+from handiwork.store.sql_pages import Asked, page, storable
 from handiwork.store.sql_terms import demand, demand_nothing_erased
 from handiwork.store.tables import UtcTime, artifacts, sessions, versions
 
@@ -47,8 +47,8 @@ _NEW_ARTIFACT, _NEW_VERSION = insert(artifacts), insert(versions)
 class SqlRecords:
     """Keeps `Records`' promises on a database that is up to date; the caller closes it."""
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, *, clock: Clock = utc_now, sealing: Sealing = PLAIN) -> None:
+        self._database, self._clock, self._sealing = database, clock, sealing
 
     async def add(
         self,
@@ -59,7 +59,7 @@ class SqlRecords:
         until: Callable[[], object] | None = None,
     ) -> None:
         def write(connection: Connection) -> None:
-            _add(connection, entries, execution, terms or Terms(), self._clock())
+            _add(connection, entries, execution, terms or Terms(), self._clock(), self._sealing)
             if until is not None:
                 until()
 
@@ -74,31 +74,19 @@ class SqlRecords:
             raise database_failure(error) from error
 
     async def get(self, reach: Scope | Reach, reference: str, *, version: int | None = None) -> Filed:
-        return await self._database.read(lambda connection: find(connection, reach, reference, version, self._clock()))
+        return await self._database.read(
+            lambda connection: find(connection, reach, reference, version, self._clock(), self._sealing)
+        )
 
     async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
-        query = _joined().where(within(scope), is_live(self._clock()), versions.c.number == artifacts.c.head)
-        query = _narrowed(query, search or Search())
-        if cursor is not None:
-            after = Cursor.parse(cursor)
-            place = tuple_(artifacts.c.created_at, artifacts.c.ordinal, artifacts.c.id)
-            query = query.where(place < (after.created_at, after.ordinal, after.id))
-        newest_first = (artifacts.c.created_at.desc(), artifacts.c.ordinal.desc(), artifacts.c.id.desc())
-        query = query.order_by(*newest_first).limit(limit + 1)
-
-        def look(connection: Connection) -> Page:
-            rows = connection.execute(query).mappings().all()
-            seq = connection.execute(select(sessions.c.last_seq).where(within(scope, sessions))).scalar()
-            shown = rows[:limit]
-            following = _place(shown[-1]).spelled() if shown and len(rows) > limit else None
-            return Page(items=tuple(filed_of(row).artifact for row in shown), next_cursor=following, seq=seq or 0)
-
-        return await self._database.read(look)
+        after = None if cursor is None else Cursor.parse(cursor)
+        asked = Asked(scope=scope, search=search or Search(), limit=limit, after=after)
+        return await self._database.read(lambda connection: page(connection, asked, self._clock(), self._sealing))
 
     async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
         def write(connection: Connection) -> Artifact:
             now = self._clock()
-            artifact = find(connection, reach, reference, None, now).artifact
+            artifact = find(connection, reach, reference, None, now, self._sealing).artifact
             if artifact.held:
                 raise ArtifactHeld(reference)
             # That both times are the same tells a removal from an expiry.
@@ -113,11 +101,11 @@ class SqlRecords:
     async def hold(self, reach: Scope | Reach, reference: str, *, held: bool) -> Artifact:
         def write(connection: Connection) -> Artifact:
             now = self._clock()
-            artifact = find(connection, reach, reference, None, now).artifact
+            artifact = find(connection, reach, reference, None, now, self._sealing).artifact
             connection.execute(update(artifacts).where(artifacts.c.id == artifact.id).values(held=held))
             if not held and artifact.expires_at is not None and artifact.expires_at <= now:
                 return replace(artifact, held=False)
-            return find(connection, reach, reference, None, now).artifact
+            return find(connection, reach, reference, None, now, self._sealing).artifact
 
         return await self._database.write(write)
 
@@ -152,7 +140,12 @@ class SqlRecords:
 
 
 def _add(
-    connection: Connection, entries: Sequence[Filed], execution: Execution | None, terms: Terms, now: datetime
+    connection: Connection,
+    entries: Sequence[Filed],
+    execution: Execution | None,
+    terms: Terms,
+    now: datetime,
+    sealing: Sealing,
 ) -> None:
     by_scope: dict[Scope, list[Filed]] = {}
     for entry in entries:
@@ -164,13 +157,14 @@ def _add(
         size = sum(entry.artifact.size for entry in added)
         demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
         if added:
-            rows = [artifact_row(entry.artifact, ordinal=ordinals[entry.artifact.id]) for entry in added]
+            heads = [entry.artifact for entry in added]
+            rows = [artifact_row(head, ordinal=ordinals[head.id], sealing=sealing) for head in heads]
             connection.execute(_NEW_ARTIFACT, rows)
-            connection.execute(_NEW_VERSION, [version_row(entry) for entry in added])
+            connection.execute(_NEW_VERSION, [version_row(entry, sealing=sealing) for entry in added])
         told = [_created(entry.artifact) for entry in added]
         if execution is not None and execution.scope == scope:
             demand_nothing_erased(connection, scope, execution.created_at)
-            run = put(connection, execution, at=now)
+            run = put(connection, execution, at=now, sealing=sealing)
             told = [*run[:-1], *told, *run[-1:]]
         record(connection, scope, told, at=now, added=(len(added), size))
 
@@ -200,10 +194,17 @@ def _lookup(*, has_user: bool, has_session: bool, is_head: bool) -> Select[Any]:
     )
 
 
-def find(connection: Connection, reach: Scope | Reach, reference: str, version: int | None, now: datetime) -> Filed:
+def find(
+    connection: Connection,
+    reach: Scope | Reach,
+    reference: str,
+    version: int | None,
+    now: datetime,
+    sealing: Sealing = PLAIN,
+) -> Filed:
     """Return what `Records.get` promises, within a transaction of the caller's."""
     query = _lookup(has_user=reach.user is not None, has_session=reach.session is not None, is_head=version is None)
-    asked: dict[str, object] = {**named(reach), "reference": _storable(reference), "now": now}
+    asked: dict[str, object] = {**named(reach), "reference": storable(reference), "now": now}
     if version is not None:
         # What no column can hold is in no row, and asking for it is no error.
         asked["number"] = max(0, min(version, LARGEST_NUMBER))
@@ -214,23 +215,7 @@ def find(connection: Connection, reach: Scope | Reach, reference: str, version: 
         raise ArtifactExpired(reference, row[artifacts.c.expires_at].isoformat())
     if row[versions.c.number] is None:
         raise VersionNotFound(reference, version or 0, head=row[artifacts.c.head])
-    return filed_of(row)
-
-
-def _narrowed(query: Select[Any], search: Search) -> Select[Any]:
-    if search.type is not None:
-        query = query.where(artifacts.c.type == search.type)
-    if search.state is not None:
-        query = query.where(artifacts.c.state == search.state)
-    if search.text:
-        wanted = _storable(search.text.lower())
-        places = (artifacts.c.title, versions.c.name, artifacts.c.handle)
-        query = query.where(or_(*(func.lower(place).contains(wanted, autoescape=True) for place in places)))
-    return query
-
-
-def _place(row: RowMapping) -> Cursor:
-    return Cursor(created_at=row[artifacts.c.created_at], ordinal=row[artifacts.c.ordinal], id=row[artifacts.c.id])
+    return filed_of(row, sealing)
 
 
 def _summary(row: RowMapping) -> SessionSummary:
@@ -252,14 +237,5 @@ def _refuse_a_handle_twice(entries: Sequence[Filed]) -> None:
         seen.add(place)
 
 
-def _joined() -> Select[Any]:
-    return select(artifacts, versions).join_from(artifacts, versions, versions.c.artifact_id == artifacts.c.id)
-
-
 def _is_version(artifact_id: ArtifactId, number: int) -> ColumnElement[bool]:
     return and_(versions.c.artifact_id == artifact_id, versions.c.number == number)
-
-
-def _storable(text: str) -> str:
-    """Return `text` as it would be stored: half a surrogate pair, which a command line may hold, is a question mark."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -14,7 +14,8 @@ from handiwork.store.clauses import is_live, named, within_named
 from handiwork.store.database import Database
 from handiwork.store.records import Filed, Terms
 from handiwork.store.revisions import Marks, VersionPage
-from handiwork.store.rows import version_of, version_row
+from handiwork.store.rows import told_row, version_of, version_row
+from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import record
 from handiwork.store.sql_records import find
 from handiwork.store.sql_terms import demand, demand_nothing_erased
@@ -31,13 +32,19 @@ _NEW_HEAD = (
     )
     .values(head=bindparam("number"), title=bindparam("its_title"), updated_at=bindparam("now", type_=UtcTime))
 )
+# Where titles are sealed, labels and facts are sealed with them.
+_NEW_SEALED_HEAD = _NEW_HEAD.values(
+    labels=bindparam("its_labels", type_=artifacts.c.labels.type),
+    facts=bindparam("its_facts", type_=artifacts.c.facts.type),
+    sealed=bindparam("its_sealed"),
+)
 
 
 class SqlRevisions:
     """Keeps `Revisions`' promises on a database that is up to date; the caller closes it."""
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, *, clock: Clock = utc_now, sealing: Sealing = PLAIN) -> None:
+        self._database, self._clock, self._sealing = database, clock, sealing
 
     async def add(
         self,
@@ -48,7 +55,7 @@ class SqlRevisions:
         until: Callable[[], object] | None = None,
     ) -> Artifact:
         def write(connection: Connection) -> Artifact:
-            made = _add(connection, revised, expected, terms or Terms(), self._clock())
+            made = _add(connection, revised, expected, terms or Terms(), self._clock(), self._sealing)
             if until is not None:
                 until()
             return made
@@ -59,12 +66,13 @@ class SqlRevisions:
         self, reach: Scope | Reach, reference: str, *, limit: int, before: int | None = None
     ) -> VersionPage:
         def look(connection: Connection) -> VersionPage:
-            head = find(connection, reach, reference, None, self._clock()).artifact
+            head = find(connection, reach, reference, None, self._clock(), self._sealing).artifact
             query = select(versions).where(versions.c.artifact_id == head.id)
             if before is not None:
                 query = query.where(versions.c.number < before)
             rows = connection.execute(query.order_by(versions.c.number.desc()).limit(limit + 1)).mappings().all()
-            shown = tuple(map(version_of, rows[:limit]))
+            tenant = head.scope.tenant
+            shown = tuple(version_of(row, tenant=tenant, sealing=self._sealing) for row in rows[:limit])
             return VersionPage(items=shown, next_before=shown[-1].number if len(rows) > limit else None)
 
         return await self._database.read(look)
@@ -77,13 +85,17 @@ class SqlRevisions:
         await self._database.write(write)
 
     async def mark(self, artifact: Artifact, marks: Marks) -> Artifact:
-        return await self._database.write(lambda connection: _mark(connection, artifact, marks, self._clock()))
+        return await self._database.write(
+            lambda connection: _mark(connection, artifact, marks, self._clock(), self._sealing)
+        )
 
 
-def _add(connection: Connection, revised: Filed, expected: int, terms: Terms, now: datetime) -> Artifact:
+def _add(
+    connection: Connection, revised: Filed, expected: int, terms: Terms, now: datetime, sealing: Sealing
+) -> Artifact:
     artifact, version = revised.artifact, revised.artifact.version
     demand(connection, artifact.scope, terms, artifacts_more=0, size_more=version.size, now=now)
-    moved = {
+    moved: dict[str, object] = {
         **named(artifact.scope),
         "its_id": artifact.id,
         "expected": expected,
@@ -91,10 +103,17 @@ def _add(connection: Connection, revised: Filed, expected: int, terms: Terms, no
         "its_title": artifact.title,
         "now": now,
     }
-    if not connection.execute(_NEW_HEAD, moved).rowcount:
+    new_head = _NEW_HEAD
+    if not sealing.is_plain:
+        # What was noted beside the title since the artifact was found stays noted.
+        as_it_is = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
+        told = told_row(replace(as_it_is, title=artifact.title), sealing=sealing)
+        new_head, moved = _NEW_SEALED_HEAD, moved | {f"its_{name}": value for name, value in told.items()}
+    if not connection.execute(new_head, moved).rowcount:
         # Gone, or somebody was faster: the first is told by the look itself.
-        raise HeadMoved(artifact.id, find(connection, artifact.scope, artifact.id, None, now).artifact.version.number)
-    connection.execute(_NEW_VERSION, version_row(revised))
+        found = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
+        raise HeadMoved(artifact.id, found.version.number)
+    connection.execute(_NEW_VERSION, version_row(revised, sealing=sealing))
     facts = {"version": version.number, "artifactType": artifact.type}
     happening = Happening(
         type="artifact-revised",
@@ -106,8 +125,8 @@ def _add(connection: Connection, revised: Filed, expected: int, terms: Terms, no
     return replace(artifact, updated_at=now)
 
 
-def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetime) -> Artifact:
-    found = find(connection, artifact.scope, artifact.id, None, now).artifact
+def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetime, sealing: Sealing) -> Artifact:
+    found = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
     if (found.state, found.facts) != (artifact.state, artifact.facts):
         raise MarksMoved(artifact.id)
     changed = replace(
@@ -118,7 +137,7 @@ def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetim
     )
     if changed == found:
         return found
-    values = {"state": changed.state, "facts": changed.facts, "labels": list(changed.labels), "updated_at": now}
+    values = {"state": changed.state, "updated_at": now, **told_row(changed, sealing=sealing)}
     connection.execute(update(artifacts).where(artifacts.c.id == artifact.id).values(**values))
     told = {
         name

@@ -95,6 +95,8 @@ artifacts = Table(
     Column("held", Boolean, nullable=False),
     # Its bytes and versions are gone; the row stays for a while to tell its owner that it has expired.
     Column("purged_at", UtcTime),
+    # Title, labels and facts, where they are encrypted; their own columns are empty then.
+    Column("sealed", Text),
     UniqueConstraint("tenant", "user", "session", "handle"),
     CheckConstraint("head >= 1", name="head"),
     Index(None, "tenant", "user", "session", "created_at", "ordinal", "id"),
@@ -123,6 +125,8 @@ versions = Table(
     Column("created_at", UtcTime, nullable=False),
     # Where its picture is, an empty object when none can be made, null when nobody has asked.
     Column("preview", JSON(none_as_null=True)),
+    # Name, summary, language, metadata and provenance, where they are encrypted.
+    Column("sealed", Text),
     CheckConstraint("number >= 1", name="number"),
     CheckConstraint("size >= 0", name="size"),
     _index_where_set("execution_id"),
@@ -138,6 +142,8 @@ executions = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("finished_at", UtcTime),
     Column("outcome", JSON, nullable=False),
+    # The outcome, where it is encrypted.
+    Column("sealed", Text),
     # The process that carries it out, as long as it has not ended.
     Column("owner", String(64)),
     Column("cancel_requested", Boolean, nullable=False),
@@ -205,5 +211,17 @@ keys = Table(
     Column("expires_at", UtcTime),
     Column("revoked_at", UtcTime),
     Index(None, "tenant", "created_at"),
+    **WITHOUT_ROWID,
+)
+
+# The root keys of a store, each wrapped by the key of a file outside it. The newest is the one that is written with.
+encryption_keys = Table(
+    "encryption_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("wrapped", Text, nullable=False),
+    # The fingerprint of the key of the file.
+    Column("wrapped_by", String(32), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
     **WITHOUT_ROWID,
 )

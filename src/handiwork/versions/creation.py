@@ -16,7 +16,7 @@ from handiwork.ids import ArtifactId, new_handle
 from handiwork.media.formats import Format
 from handiwork.model import Artifact, Execution, Scope, Version
 from handiwork.store.blobs import Blobs, Stored
-from handiwork.store.keys import BlobKey, blob_key
+from handiwork.store.keys import HIDDEN_NAME, BlobKey, blob_key
 from handiwork.store.projection import Projections
 from handiwork.store.records import Filed, Quota, Records, Terms
 from handiwork.store.space import Space
@@ -48,6 +48,8 @@ class Creation:
     quotas: Quotas = field(default_factory=Quotas)
     admission: Admission = field(default_factory=Admission)
     space: Space | None = None
+    hides_names: bool = False
+    """Whether keys and handles, which are no secret, tell nothing of file names."""
 
     async def file(
         self,
@@ -117,7 +119,8 @@ class Creation:
             format=format_,
             id=artifact_id,
             scope=scope,
-            key=blob_key(scope, artifact_id, 1, name_of(draft)),
+            key=blob_key(scope, artifact_id, 1, HIDDEN_NAME if self.hides_names else name_of(draft)),
+            stem=draft.type.name if self.hides_names else name_of(draft),
             created_at=now,
             expires_at=None if kept_for is None else now + kept_for,
         )
@@ -130,10 +133,15 @@ class Creation:
             try:
                 await self.records.add(filed, execution=made, terms=terms, until=bytes_.waited_for)
             except HandleTaken as taken:
-                filed = [_renamed(each) if each.artifact.handle == taken.handle else each for each in filed]
+                filed = [self._renamed(each) if each.artifact.handle == taken.handle else each for each in filed]
             else:
                 return filed
         raise HandleTaken(filed[0].artifact.handle)
+
+    def _renamed(self, filed: Filed) -> Filed:
+        artifact = filed.artifact
+        handle = new_handle(artifact.type if self.hides_names else artifact.name)
+        return replace(filed, artifact=replace(artifact, handle=handle))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +153,7 @@ class _Entry:
     id: ArtifactId
     scope: Scope
     key: BlobKey
+    stem: str
     created_at: datetime
     expires_at: datetime | None
 
@@ -166,7 +175,7 @@ class _Entry:
         )
         artifact = Artifact(
             id=self.id,
-            handle=new_handle(name_of(draft)),
+            handle=new_handle(self.stem),
             scope=self.scope,
             type=draft.type.name,
             title=draft.title or name_of(draft),
@@ -181,7 +190,3 @@ class _Entry:
 
 def _measured(data: bytes) -> Stored:
     return Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
-
-
-def _renamed(filed: Filed) -> Filed:
-    return replace(filed, artifact=replace(filed.artifact, handle=new_handle(filed.artifact.version.name)))

@@ -31,7 +31,7 @@ from handiwork.errors import (
 from handiwork.ids import ArtifactId
 from handiwork.model import KIB, Artifact, Provenance, Reach, Scope, Version
 from handiwork.store.blobs import Blobs
-from handiwork.store.keys import BlobKey, blob_key, spare_key
+from handiwork.store.keys import HIDDEN_NAME, BlobKey, blob_key, spare_key
 from handiwork.store.projection import Projections
 from handiwork.store.reading import read_verified, unless_gone
 from handiwork.store.records import Filed, Records, Terms
@@ -83,6 +83,8 @@ class Revising:
     quotas: Quotas = field(default_factory=Quotas)
     admission: Admission = field(default_factory=Admission)
     space: Space | None = None
+    hides_names: bool = False
+    """Whether keys tell nothing of file names."""
     _locks: WeakValueDictionary[ArtifactId, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
 
     async def revise(self, reach: Scope | Reach, reference: str, revision: Revision) -> Artifact:
@@ -232,7 +234,7 @@ class Revising:
         )
 
     async def _stored(self, revised: Artifact, data: bytes, *, expected: int, begun: datetime) -> Artifact:
-        number, name = revised.version.number, revised.version.name
+        number, name = revised.version.number, HIDDEN_NAME if self.hides_names else revised.version.name
         try:
             key = blob_key(revised.scope, revised.id, number, name)
             return await to_the_end(self._stored_as(key, revised, data, expected, begun))

@@ -113,7 +113,8 @@ def test_an_older_database_is_copied_and_then_upgraded(path: Path, tmp_path: Pat
     upgrade(path)
     with contextlib.closing(sqlite3.connect(path)) as writer:
         writer.execute(
-            "INSERT INTO executions VALUES ('exc_1', 't', 'u', 's', 'lost', '2026-11-21', NULL, '{}', NULL, 0)"
+            "INSERT INTO executions (id, tenant, user, session, status, created_at, outcome, cancel_requested) "
+            "VALUES ('exc_1', 't', 'u', 's', 'lost', '2026-11-21', '{}', 0)"
         )
         writer.commit()  # It is open still, so the row is only in the write-ahead log.
 

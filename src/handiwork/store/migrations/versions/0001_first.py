@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("expires_at", UtcTime),
         sa.Column("held", sa.Boolean, nullable=False),
         sa.Column("purged_at", UtcTime),
+        sa.Column("sealed", sa.Text),
         sa.PrimaryKeyConstraint("id", name="pk_artifacts"),
         sa.UniqueConstraint("tenant", "user", "session", "handle", name="uq_artifacts_tenant_user_session_handle"),
         sa.CheckConstraint("head >= 1", name=op.f("ck_artifacts_head")),
@@ -56,6 +57,7 @@ def upgrade() -> None:
         sa.Column("execution_id", sa.String(64)),
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("preview", sa.JSON(none_as_null=True)),
+        sa.Column("sealed", sa.Text),
         sa.PrimaryKeyConstraint("artifact_id", "number", name="pk_versions"),
         sa.ForeignKeyConstraint(
             ["artifact_id"], ["artifacts.id"], name="fk_versions_artifact_id_artifacts", ondelete="CASCADE"
@@ -73,6 +75,7 @@ def upgrade() -> None:
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("finished_at", UtcTime),
         sa.Column("outcome", sa.JSON, nullable=False),
+        sa.Column("sealed", sa.Text),
         sa.Column("owner", sa.String(64)),
         sa.Column("cancel_requested", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_executions"),
@@ -145,10 +148,19 @@ def _keys_and_erasures() -> None:
         **WITHOUT_ROWID,
     )
     op.create_index("ix_keys_tenant_created_at", "keys", ["tenant", "created_at"])
+    op.create_table(
+        "encryption_keys",
+        sa.Column("id", sa.String(32), nullable=False),
+        sa.Column("wrapped", sa.Text, nullable=False),
+        sa.Column("wrapped_by", sa.String(32), nullable=False),
+        sa.Column("created_at", UtcTime, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_encryption_keys"),
+        **WITHOUT_ROWID,
+    )
 
 
 def downgrade() -> None:
-    for table in ("versions", "artifacts", "executions", "events", "sessions", "erasures", "keys"):
+    for table in ("versions", "artifacts", "executions", "events", "sessions", "erasures", "keys", "encryption_keys"):
         op.drop_table(table)
 
 
