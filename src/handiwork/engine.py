@@ -37,6 +37,7 @@ from handiwork.versions.revising import Revising
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 from handiwork.versions.streaming import Streaming
+from handiwork.versions.tool_results import ToolResults
 
 LONGEST_SCOPE_NAME = 200
 
@@ -55,6 +56,7 @@ class Engine:
     revising: Revising
     marking: Marking
     streaming: Streaming
+    tool_results: ToolResults
     runs: Runs
     retention: Retention
     feed: Feed

@@ -19,7 +19,7 @@ from handiwork.export.target import Target
 from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
 from handiwork.retention import Cleaned
 from handiwork.sandbox.sandbox import PROGRAM_NAME
-from handiwork.session import SELECTION_BYTES, Described, Retained, Session
+from handiwork.session import SELECTION_BYTES, Described, Recorded, Retained, Session
 from handiwork.settings import Settings
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
@@ -112,6 +112,12 @@ class SyncSession:
         return self._portal.call(
             lambda: self._session.create(type, content=content, name=name, retention=retention, **described)
         )
+
+    def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact:
+        return self._portal.call(lambda: self._session.record(tool_call_id, tool=tool, result=result, **told))
+
+    def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact:
+        return self._portal.call(lambda: self._session.promote(tool_call_id, type, title=title))
 
     def get(self, reference: str, *, version: int | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.get(reference, version=version))

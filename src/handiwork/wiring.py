@@ -45,6 +45,7 @@ from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
+from handiwork.store.sql_promotions import SqlPromotions
 from handiwork.store.sql_records import SqlRecords
 from handiwork.store.sql_revisions import SqlRevisions
 from handiwork.store.sqlite import SqliteDatabase
@@ -57,6 +58,7 @@ from handiwork.versions.drafts import Admission
 from handiwork.versions.marking import Marking
 from handiwork.versions.revising import Revising
 from handiwork.versions.streaming import Streaming
+from handiwork.versions.tool_results import ToolResults
 
 DATABASE_NAME = "handiwork.db"
 BLOB_FOLDER = "artifacts"
@@ -291,6 +293,14 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
         revising=revising,
         marking=Marking(records=records, revisions=revisions, types=known),
         streaming=Streaming(revisions=revisions, tell=feed.tell, ended=feed.forget),
+        tool_results=ToolResults(
+            creation=creation,
+            promotions=SqlPromotions(parts.database, clock=clock),
+            records=records,
+            blobs=blobs,
+            types=known,
+            clock=clock,
+        ),
         runs=runs,
         retention=retention,
         feed=feed,

@@ -53,6 +53,7 @@ def version_row(filed: Filed) -> Row:
         "metadata": _plain(version.metadata),
         "provenance": _plain(version.provenance),
         "execution_id": version.provenance.execution_id,
+        "tool_call_id": version.provenance.tool_call_id,
         "created_at": version.created_at,
     }
 
