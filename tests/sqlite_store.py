@@ -13,6 +13,7 @@ from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
+from handiwork.store.sql_promotions import SqlPromotions
 from handiwork.store.sql_records import SqlRecords
 from handiwork.store.sql_revisions import SqlRevisions
 from handiwork.store.sqlite import SqliteDatabase
@@ -33,6 +34,7 @@ class Store:
     log: SqlEvents
     expiry: SqlExpiry
     keys: SqlKeys
+    promotions: SqlPromotions
 
 
 @contextlib.asynccontextmanager
@@ -52,6 +54,7 @@ async def open_store(folder: Path, *, clock: Hands | None = None, sealing: Seali
             log=SqlEvents(database),
             expiry=SqlExpiry(database, clock=clock),
             keys=SqlKeys(database),
+            promotions=SqlPromotions(database, clock=clock),
         )
     finally:
         await database.close()

@@ -37,6 +37,7 @@ from handiwork.versions.revising import Revising
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 from handiwork.versions.streaming import Streaming
+from handiwork.versions.tool_results import ToolResults
 from handiwork.versions.writing import Writing
 
 LONGEST_SCOPE_NAME = 200
@@ -57,6 +58,7 @@ class Engine:
     marking: Marking
     streaming: Streaming
     writing: Writing
+    tool_results: ToolResults
     runs: Runs
     retention: Retention
     feed: Feed

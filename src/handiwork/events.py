@@ -18,6 +18,7 @@ EventType = Literal[
     "artifact-failed",
     "artifact-state-changed",
     "artifact-expired",
+    "tool-result-cached",
     "execution-started",
     "execution-finished",
 ]

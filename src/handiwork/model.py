@@ -28,6 +28,8 @@ Status = Literal[
     "cancelled",
     "lost",
 ]
+TOOL_RESULT = "tool_result"
+"""The type of artifact that the recorded result of a tool is."""
 LONGEST_RETENTION = timedelta(days=36_525)
 """A hundred years: longer times are no dates any more."""
 UNFINISHED: frozenset[Status] = frozenset({"queued", "running"})

@@ -19,7 +19,7 @@ from handiwork.export.target import Target
 from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
 from handiwork.retention import Cleaned
 from handiwork.sandbox.sandbox import PROGRAM_NAME
-from handiwork.session import SELECTION_BYTES, Described, Retained, Session
+from handiwork.session import SELECTION_BYTES, Described, Recorded, Retained, Session
 from handiwork.settings import Settings
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
@@ -117,6 +117,12 @@ class SyncSession:
     def write(self, arguments: Iterable[str], *, tool_call_id: str | None = None) -> Artifact:
         """`arguments` are taken in a thread, so that they may block until a model has written more."""
         return self._portal.call(lambda: self._session.write(_taken(arguments), tool_call_id=tool_call_id))
+
+    def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact:
+        return self._portal.call(lambda: self._session.record(tool_call_id, tool=tool, result=result, **told))
+
+    def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact:
+        return self._portal.call(lambda: self._session.promote(tool_call_id, type, title=title))
 
     def get(self, reference: str, *, version: int | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.get(reference, version=version))

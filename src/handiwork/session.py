@@ -26,7 +26,7 @@ from handiwork.model import (
     Scope,
 )
 from handiwork.sandbox.sandbox import PROGRAM_NAME
-from handiwork.store.records import Page, Search
+from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.arguments import Arguments
@@ -36,6 +36,7 @@ from handiwork.versions.revising import Revision
 from handiwork.versions.selection import Selection
 from handiwork.versions.streaming import Stream
 from handiwork.versions.texts import Difference
+from handiwork.versions.tool_results import ToolResult
 
 if TYPE_CHECKING:
     from handiwork.engine import Engine
@@ -53,6 +54,15 @@ class Described(TypedDict, total=False):
     title: str | None
     language: str | None
     metadata: Mapping[str, object] | None
+
+
+class Recorded(TypedDict, total=False):
+    """What may be said of a tool's answer beside itself; `ttl` is how long it is kept, half an hour unless said."""
+
+    failed: bool
+    category: str | None
+    media_type: str | None
+    ttl: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +171,32 @@ class Session:
         """
         provenance = Provenance(principal=self.principal, tool_call_id=tool_call_id)
         return await self.engine.writing.write(self.scope, Arguments(arguments), provenance)
+
+    async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact:
+        """Keep what a tool has answered, bytes, text or any JSON value, as an artifact of the type `tool_result`.
+
+        It can be read in parts by `select` until it expires, and promoted if it has not `failed`.
+
+        Raises:
+            InvalidName, InvalidLimit: the id, the tool or the category cannot be; `ttl` is over 24 hours.
+            ContentRefused, ContentTooLarge, UnsupportedFormat, QuotaExceeded, StorageFull: nothing was stored.
+        """
+        provenance = Provenance(principal=self.principal)
+        answer = ToolResult(tool_call_id=tool_call_id, tool=tool, result=result, provenance=provenance, **told)
+        return await self.engine.tool_results.record(self.scope, answer)
+
+    async def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact:
+        """Make an artifact that stays of what a tool has answered last without failing.
+
+        Whoever asks again, also at the same time, gets the artifact that was made first, as it is now.
+
+        Raises:
+            ToolResultNotFound: nothing was recorded of this call that is kept yet, or only failures.
+            ContentRefused, ContentTooLarge, UnknownType: the answer is no content of this type.
+        """
+        promotion, provenance = Promotion(tool_call_id=tool_call_id, type=type), Provenance(principal=self.principal)
+        promote = self.engine.tool_results.promote
+        return (await promote(self.scope, promotion, title=title, provenance=provenance)).artifact
 
     async def get(self, reference: str, *, version: int | None = None) -> Artifact:
         """Return an artifact at its head or at one version.

@@ -49,6 +49,7 @@ from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
 from handiwork.store.sql_keys import SqlKeys
+from handiwork.store.sql_promotions import SqlPromotions
 from handiwork.store.sql_records import SqlRecords
 from handiwork.store.sql_revisions import SqlRevisions
 from handiwork.store.sql_vault import open_vault
@@ -62,6 +63,7 @@ from handiwork.versions.drafts import Admission
 from handiwork.versions.marking import Marking
 from handiwork.versions.revising import Revising
 from handiwork.versions.streaming import Streaming
+from handiwork.versions.tool_results import ToolResults
 from handiwork.versions.writing import Writing
 
 if TYPE_CHECKING:
@@ -348,6 +350,14 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
         marking=Marking(records=records, revisions=revisions, types=known),
         streaming=streaming,
         writing=Writing(records=records, creation=creation, revising=revising, streaming=streaming, types=known),
+        tool_results=ToolResults(
+            creation=creation,
+            promotions=SqlPromotions(parts.database, clock=clock, sealing=sealing),
+            records=records,
+            blobs=blobs,
+            types=known,
+            clock=clock,
+        ),
         runs=runs,
         retention=retention,
         feed=feed,

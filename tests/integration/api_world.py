@@ -48,10 +48,13 @@ class Names:
     execution: str
     title: str
     etag: str = '"0"'
+    answer: str = "art_" + "9" * 22
+    """What a tool has answered, and below the call in which it did."""
+    call: str = "call_gone"
 
     def masked(self, text: str) -> str:
         """The text with each of these names replaced by what it is the name of, since a client is told what it sent."""
-        for what in ("artifact", "handle", "execution", "title", "session", "user", "tenant"):
+        for what in ("artifact", "answer", "call", "handle", "execution", "title", "session", "user", "tenant"):
             text = re.sub(rf"(?<![A-Za-z-]){re.escape(getattr(self, what))}(?![A-Za-z-])", f"<{what}>", text)
         return text
 
@@ -75,6 +78,7 @@ class Holding:
     artifact: Artifact
     execution: Execution
     word: str
+    answer: Artifact
 
     @property
     def names(self) -> Names:
@@ -87,18 +91,21 @@ class Holding:
             execution=self.execution.id,
             title=self.artifact.title,
             etag=f'"{self.artifact.version.sha256}"',
+            answer=self.answer.id,
+            call=f"call-of-{self.word}",
         )
 
     @property
     def canaries(self) -> set[str]:
         """What nobody outside of the scope may ever read, in no answer."""
         names = self.names
-        return {self.word, names.artifact, names.handle, names.execution, names.session, self.artifact.version.sha256}
+        hashes = {held.version.sha256 for held in (self.artifact, self.answer)}
+        return {self.word, names.artifact, names.handle, names.execution, names.session, names.answer, *hashes}
 
 
 def ghost_of(names: Names) -> Names:
     """Names of the same lengths behind which there is nothing."""
-    return replace(GHOST, handle=f"{names.handle[:-4]}0000")
+    return replace(GHOST, handle=f"{names.handle[:-4]}0000", call=GHOST.call.ljust(len(names.call), "x"))
 
 
 def picture(word: str) -> bytes:
@@ -134,7 +141,10 @@ async def hold(
         provenance=Provenance(principal=Principal(kind="user", id=scope.user), execution_id=execution.id),
     )
     (artifact,) = await desk.engine.creation.file(scope, [draft], execution=execution)
-    return Holding(scope=scope, artifact=artifact, execution=execution, word=word)
+    inside = desk.engine.session(scope.session, user=scope.user, tenant=scope.tenant)
+    ttl = retention if isinstance(retention, timedelta) else None
+    answer = await inside.record(f"call-of-{word}", tool=f"tool {word}", result=f"{word} was answered", ttl=ttl)
+    return Holding(scope=scope, artifact=artifact, execution=execution, word=word, answer=answer)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -386,6 +396,18 @@ RULES: Mapping[str, Rule] = {
         touches="among others",
     ),
     f"GET {API}/sessions/{{session}}/export": Rule(call=_session("GET", "/export"), touches="among others"),
+    f"POST {API}/sessions/{{session}}/tool-results": Rule(
+        call=_session("POST", "/tool-results", body={"toolCallId": "call", "tool": "new", "result": "new"}), status=201
+    ),
+    f"GET {API}/sessions/{{session}}/tool-results/{{cache_id}}": Rule(
+        call=lambda names: _session("GET", f"/tool-results/{names.answer}")(names),
+        others=(lambda names: _session("GET", f"/tool-results/{names.answer}", select="head=1")(names),),
+        touches="itself",
+    ),
+    f"POST {API}/sessions/{{session}}/promotions": Rule(
+        call=lambda names: _session("POST", "/promotions", body={"toolCallId": names.call, "type": "markdown"})(names),
+        status=201,
+    ),
     f"GET {API}/artifacts/{{artifact}}": _artifact("GET"),
     f"DELETE {API}/artifacts/{{artifact}}": _artifact("DELETE", status=204),
     f"GET {API}/artifacts/{{artifact}}/content": _artifact("GET", "/content"),

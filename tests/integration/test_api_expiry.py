@@ -24,12 +24,15 @@ ABOUT_NONE = {
     "GET /readyz",
     f"GET {API}/artifact-types",
     f"POST {API}/sessions/{{session}}/artifacts",
+    f"POST {API}/sessions/{{session}}/tool-results",
     f"POST {API}/tokens",
     f"GET {API}/sessions",
     f"DELETE {API}/sessions/{{session}}",
     f"DELETE {API}/users/{{user}}",
     f"DELETE {API}/tenant",
 }
+# What has expired cannot be promoted, and the call that it came from is no name of it.
+PROMOTIONS = f"POST {API}/sessions/{{session}}/promotions"
 RANGES = ({"range": "bytes=0-3"}, {"range": "bytes=-1"}, {"range": "bytes=999999-"})
 CONTENT = f"GET {API}/artifacts/{{artifact}}/content"
 LINKS = f"POST {API}/artifacts/{{artifact}}/links"
@@ -49,7 +52,8 @@ async def aging(world: World, *, held: bool = False) -> tuple[Holding, dict[str,
     inside = world.desk.engine.session(home.scope.session, user="ada", tenant="acme")
     await inside.create("file", content="stays", name="stays.txt", retention=None)
     if held:
-        await inside.hold(home.artifact.id)
+        for each in (home.artifact, home.answer):
+            await inside.hold(each.id)
     return home, bearer(await key_for(world.desk, tenant="acme", user="ada"))
 
 
@@ -59,7 +63,8 @@ def turn_to(world: World, home: Holding, away: timedelta) -> None:
 
 
 def test_every_operation_has_a_case_or_is_about_no_artifact(world: World) -> None:
-    assert documented(world.document) == {*ITSELF, *AMONG_OTHERS, *ABOUT_NONE} - {f"WS {API}/sessions/{{session}}/ws"}
+    known = {*ITSELF, *AMONG_OTHERS, *ABOUT_NONE, PROMOTIONS}
+    assert documented(world.document) == known - {f"WS {API}/sessions/{{session}}/ws"}
     assert not ABOUT_NONE.intersection(ITSELF, AMONG_OTHERS)
 
 
@@ -98,6 +103,15 @@ async def test_an_expired_artifact_is_not_among_others(operation: str, world: Wo
             # An event tells that something was there once, by its id, and never what.
             told = {home.word, home.artifact.version.sha256} if is_stream else {home.artifact.id, home.artifact.handle}
             assert not any(word in _told(home, reply) for word in told), reply.text
+
+
+async def test_an_expired_answer_is_promoted_to_nothing(world: World) -> None:
+    home, owner = await aging(world)
+    for away in (timedelta(0), MILLISECOND, -MILLISECOND):
+        turn_to(world, home, away)
+        reply = await ask(world, EVERY[PROMOTIONS].call(home.names), owner)
+        expected = (201, None) if away < timedelta(0) else (404, "tool_result_not_found")
+        assert (reply.status, reply.told.get("code")) == expected, reply.text
 
 
 async def test_no_condition_and_no_range_gets_at_expired_content(world: World) -> None:
@@ -169,6 +183,7 @@ async def test_a_deleted_artifact_answers_like_one_whose_time_has_come(world: Wo
     home, owner = await aging(world)
     deleted = await ask(world, EVERY[f"DELETE {API}/artifacts/{{artifact}}"].call(home.names), owner)
     assert deleted.status == 204
+    await world.desk.engine.remove(home.scope, home.answer.id)
     replies = await asyncio.gather(*[ask(world, EVERY[name].call(home.names), owner) for name in ITSELF])
     assert {reply.status for reply in replies} == {410}
     assert home.artifact.id not in (await ask(world, EVERY[LIST].call(home.names), owner)).text

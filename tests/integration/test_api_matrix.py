@@ -39,8 +39,9 @@ EVERY: Mapping[str, Rule] = {**RULES, WEBSOCKET: SOCKET}
 OPEN = {"GET /healthz", "GET /readyz"}
 # What one call may tell that another of the same kind does not.
 VOLATILE = {
-    "artifacts", "at", "bytes", "cpuMs", "createdAt", "durationMs", "executions", "expiresAt", "handle", "id", "links",
-    "peakMemoryBytes", "requestId", "stderr", "stdout", "text", "token", "updatedAt", "url", "provenance",
+    "artifacts", "at", "bytes", "cacheId", "cpuMs", "createdAt", "durationMs", "executions", "expiresAt", "handle",
+    "id", "links", "peakMemoryBytes", "requestId", "stderr", "stdout", "text", "token", "updatedAt", "url",
+    "provenance",
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ NEEDLES = (
     *("quartz-title", "topaz-content", "amber-metadata", "opal-name", "garnet-fact", "jade-label", "onyx-reason"),
     *("beryl-patched", "pearl-retitled", "coral-streamed", "agate-upload", "ruby-uploaded", "zircon-posted"),
     *("sapphire-stdout", "emerald-stderr", "jasper-error", "lapis-output", "flint-written", "basalt-refused"),
-    *("granite-metadata", "marble-language"),
+    *("granite-metadata", "marble-language", "slate-tool", "chalk-category", "shale-result", "gneiss-promoted"),
 )
 PROGRAM = """
 import os, sys
@@ -65,6 +65,8 @@ async def say_everything(session: Session, folder: Path) -> None:
     await session.create("markdown", title="streamed", content=pieces())
     (folder / "agate-upload.txt").write_text("ruby-uploaded", encoding="utf-8")
     await session.create("file", content=folder / "agate-upload.txt")
+    await session.record("call_1", tool="slate-tool", category="chalk-category", result={"is": "shale-result"})
+    await session.promote("call_1", "json", title="gneiss-promoted")
     run = await session.run(PROGRAM, check=False)
     assert (run.status, [each.name for each in run.artifacts]) == ("failed", ["lapis-output.txt"])
 

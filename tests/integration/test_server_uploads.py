@@ -187,7 +187,7 @@ async def test_a_form_with_other_parts_than_it_should_have_says_which(
     assert [fault["where"] for fault in told["errors"]] == [where]
 
 
-BUILT_IN = ("code", "csv", "file", "html-sandboxed", "image", "json", "markdown", "svg")
+BUILT_IN = ("code", "csv", "file", "html-sandboxed", "image", "json", "markdown", "svg", "tool_result")
 
 
 async def test_a_type_that_is_not_known_is_named_with_those_that_are(door: Door) -> None:

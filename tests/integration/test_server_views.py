@@ -152,6 +152,23 @@ async def test_hostile_words_stay_words(house: House) -> None:
     assert "<script" not in answer.text
 
 
+async def test_what_a_tool_has_answered_is_shown_and_does_nothing(house: House) -> None:
+    session = house.door.desk.engine.session("s")
+    shown: dict[str, httpx2.Response] = {}
+    for name, result in {"json": [{"a": 1}], "text": "hello <b>", "html": "<!doctype html><p>Hello</p>"}.items():
+        answer = await session.record("call_1", tool=name, result=result)
+        shown[name] = await house.content.get(await house.address(answer.id))
+    for page in shown.values():
+        assert page.text.count('sandbox=""') == 1
+        assert "<p>Tool result · " in page.text
+    assert '<span class="nt">&quot;a&quot;</span>' in framed(shown["json"])
+    assert "<pre>hello &lt;b&gt;</pre>" in framed(shown["text"])
+    assert "<p>Hello</p>" not in framed(shown["html"])
+    # The same as a file is a page.
+    control = await house.page("file", "<!doctype html><p>Hello</p>", name="a.html")
+    assert "<p>Hello</p>" in framed(control)
+
+
 async def test_its_download_is_the_very_version_and_ends_with_the_page(house: House) -> None:
     artifact = await house.stored("markdown", "# First")
     address = await house.address(artifact)

@@ -12,7 +12,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import handiwork
-from handiwork.errors import ArtifactNotFound, ContentRefused, ContentTooLarge, HandiworkError, InvalidContent
+from handiwork.errors import (
+    ArtifactNotFound,
+    ContentRefused,
+    ContentTooLarge,
+    HandiworkError,
+    InvalidContent,
+    InvalidName,
+)
 from handiwork.events import Delta, Event
 from handiwork.session import Session
 from handiwork.settings import Settings
@@ -132,6 +139,8 @@ async def test_what_is_not_there_and_what_is_too_large_is_told_at_once(session: 
     with pytest.raises(ArtifactNotFound):
         await session.write(call(artifactId="plan_0000", content="x"))
 
+    with pytest.raises(InvalidName):
+        await session.write(call(type="markdown", content="x"), tool_call_id="call\n1")
     written = 0
 
     async def endless() -> AsyncIterator[str]:

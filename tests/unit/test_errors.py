@@ -99,6 +99,11 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     (errors.NotAllowed("artifacts:read", principal="agent"), ("`artifacts:read`", "agent")),
     (errors.LinkInvalid(), ("link", "new link")),
     (errors.QueueFull("depth", limit=1_000, retry_after_seconds=7), ("1,000", "in all", "7 s")),
+    (errors.ToolResultNotFound("call_1", failed=2), ("`call_1`", "2 that failed", "30 minutes", "record")),
+    (
+        errors.AlreadyPromoted("call_1", artifact_type="csv", artifact_id="art_1"),
+        ("`call_1`", "`csv`", "`art_1`", "revise"),
+    ),
     (errors.ShuttingDown(), ("shutting down", "again")),
 ]
 each_error = pytest.mark.parametrize(("error", "words"), EXAMPLES, ids=[e.code for e, _ in EXAMPLES])

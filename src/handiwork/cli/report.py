@@ -135,9 +135,7 @@ async def examine(settings: Settings, data: str | None) -> Report:
         libraries=libraries,
         missing_libraries=_missing_libraries(),
         fonts=fonts,
-        store=_store(
-            wiring.Location.of(settings, data), is_encrypted=settings.artifacts.storage.encryption.enabled
-        ),
+        store=_store(wiring.Location.of(settings, data), is_encrypted=settings.artifacts.storage.encryption.enabled),
         machine=_machine(),
         error=error,
     )

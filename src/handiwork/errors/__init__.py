@@ -54,8 +54,10 @@ from handiwork.errors.host import (
 from handiwork.errors.patches import EditMissed, OperationFailed, PatchRefused
 from handiwork.errors.root import HandiworkError
 from handiwork.errors.selectors import SelectorMisfit, SelectorRefused
+from handiwork.errors.tool_results import AlreadyPromoted, ToolResultNotFound
 
 __all__ = [
+    "AlreadyPromoted",
     "ArtifactExpired",
     "ArtifactHeld",
     "ArtifactNotFound",
@@ -104,6 +106,7 @@ __all__ = [
     "StorageFull",
     "StoreVersionMismatch",
     "TookTooLong",
+    "ToolResultNotFound",
     "UnknownType",
     "UnsupportedFormat",
     "VersionConflict",

@@ -132,6 +132,12 @@ class ArtifactAnswer(Answer):
     links: ArtifactLinks
 
 
+class ToolResultAnswer(ArtifactAnswer):
+    """What a tool has answered, as an artifact; `cacheId` is its id, as models know it."""
+
+    cache_id: str
+
+
 class ArtifactsAnswer(Answer):
     """Artifacts of a session, newest first; who follows the events after `seq` misses nothing that is not here."""
 

@@ -23,6 +23,7 @@ from handiwork.server import (
     sessions,
     streams,
     tokens,
+    tool_results,
 )
 from handiwork.server.bodies import JSON_BYTES_FOR_ONE
 from handiwork.server.desk import API, Desk, Origins
@@ -37,6 +38,7 @@ ROUTERS = (
     revisions.router,
     executions.router,
     exports.router,
+    tool_results.router,
     sessions.router,
     tokens.router,
     streams.router,
@@ -46,6 +48,7 @@ PLAIN_BODY_BYTES = MIB
 
 _UPLOADS = re.compile(rf"{API}/sessions/[^/]+/artifacts/?")
 _REVISIONS = re.compile(rf"{API}/artifacts/[^/]+/(?:versions|content)/?")
+_TOOL_RESULTS = re.compile(rf"{API}/sessions/[^/]+/tool-results/?")
 _RUNS = re.compile(rf"{API}/sessions/[^/]+/executions/?")
 
 
@@ -82,7 +85,7 @@ def guarded(desk: Desk) -> ASGIApp:
 
 
 def _limit_of(path: str, most: int) -> int:
-    if _UPLOADS.fullmatch(path) or _REVISIONS.fullmatch(path):
+    if any(pattern.fullmatch(path) for pattern in (_UPLOADS, _REVISIONS, _TOOL_RESULTS)):
         return most
     return min(most, RUN_BODY_BYTES if _RUNS.fullmatch(path) else PLAIN_BODY_BYTES)
 

@@ -8,7 +8,6 @@ import json
 import re
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -27,22 +26,19 @@ from handiwork.server.answers import (
 from handiwork.server.bodies import ArtifactQuery, ContentQuery, Hold, LinkOrder, NewArtifact, VersionNumber
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.content_origin import LINKS, VIEWS
-from handiwork.server.delivery import delivered
+from handiwork.server.delivery import delivered, excerpt
 from handiwork.server.desk import API, Desk
 from handiwork.server.downloads import conditional, content_headers, etag_of, not_modified
 from handiwork.server.refusals import NoPreview
 from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
 from handiwork.shapes import Shape, artifact_shape, time_shape
-from handiwork.store.records import Filed, Search
-from handiwork.versions.selection import Selection
+from handiwork.store.records import Search
 
 MULTIPART = "multipart/form-data"
 
 OfSession = Annotated[
     str | None, Query(description="The session in which a handle is looked for, and no other.", max_length=200)
 ]
-# What a selector is written with; the rest is percent-encoded, since a header takes no more.
-_IN_HEADERS = "=:$.[]*' \"(),/"
 AtVersion = Annotated[VersionNumber | None, Query(description="Absent is the newest.")]
 
 router = APIRouter(tags=["artifacts"])
@@ -81,11 +77,11 @@ async def _create(session: str, request: Request, desk: TheDesk, caller: TheCall
     if _is_form(request):
         async with form_drafts(request, engine.types, provenance=provenance) as drafts:
             made = await engine.creation.file(scope, drafts, since=since)
-        location = {"location": _path(made[0])} if len(made) == 1 else {}
+        location = {"location": path_of(made[0])} if len(made) == 1 else {}
         return json_answer({"items": [shape_of(artifact) for artifact in made]}, 201, location)
     draft = await json_draft(request, engine.types, provenance=provenance)
     (artifact,) = await engine.creation.file(scope, [draft], since=since)
-    return json_answer(shape_of(artifact), 201, {"location": _path(artifact)})
+    return json_answer(shape_of(artifact), 201, {"location": path_of(artifact)})
 
 
 async def _create_shortly(request: Request, desk: Desk, caller: Caller) -> Response:
@@ -158,16 +154,8 @@ async def _content(
     """
     filed = await desk.engine.find(caller.within(session=wanted.session), artifact, version=wanted.version)
     if wanted.select is not None:
-        return _excerpt(await desk.engine.select(filed, wanted.select), filed)
+        return excerpt(await desk.engine.select(filed, wanted.select), filed)
     return delivered(request, desk, filed, disposition="attachment", keeping="revalidated")
-
-
-def _excerpt(selection: Selection, filed: Filed) -> Response:
-    told = {"x-continuation": selection.continuation, "x-total": selection.total, "x-tokens": selection.tokens}
-    headers = {name: quote(str(value), safe=_IN_HEADERS) for name, value in told.items() if value is not None}
-    headers |= {"content-disposition": "attachment", "x-version": str(filed.artifact.version.number)}
-    headers["content-security-policy"] = "default-src 'none'; sandbox"
-    return Response(selection.text.encode("utf-8", "replace"), 200, headers, "text/plain; charset=utf-8")
 
 
 async def _content_shortly(request: Request, desk: Desk, caller: Caller) -> Response | None:
@@ -307,7 +295,7 @@ async def _linked(desk: Desk, caller: Caller, artifact: Artifact, order: LinkOrd
 
 def shape_of(artifact: Artifact) -> Shape:
     """An artifact on this server's wire: as everywhere, and where to get what belongs to it."""
-    path, version = _path(artifact), artifact.version
+    path, version = path_of(artifact), artifact.version
     picture = f"{path}/thumbnail?version={version.number}" if may_have_picture(version) else None
     at_version = f"?version={version.number}"
     links = {
@@ -326,7 +314,7 @@ async def whole_shape(desk: Desk, artifact: Artifact) -> Shape:
     return shape
 
 
-def _path(artifact: Artifact) -> str:
+def path_of(artifact: Artifact) -> str:
     return f"{API}/artifacts/{artifact.id}"
 
 

@@ -99,6 +99,13 @@ Content = Annotated[
     AfterValidator(_spellable),
     Field(description="Text; base64 where `encoding` says so; or any JSON, for a type of structured content."),
 ]
+Select = Annotated[
+    Text,
+    Field(
+        max_length=2000,
+        description="One of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`.",
+    ),
+]
 VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -169,6 +176,50 @@ class NewArtifact(Body):
     retention: Retention | None = None
 
 
+class NewToolResult(Body):
+    """What a tool has answered: `result` as any JSON, a text being a text, or `bytes` in base64."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"toolCallId": "call_1", "tool": "crm.search", "result": [{"name": "Ada"}], "ttl": "1h"}]
+        }
+    )
+
+    tool_call_id: Annotated[Text, Field(description="The id of the call: 1 to 200 printable characters.")]
+    tool: Annotated[Text, Field(description="The name of the tool: 1 to 200 printable characters.")]
+    result: JsonValue = None
+    data: Annotated[Text, Field(alias="bytes", description="In base64; exactly one of this and `result`.")] = ""
+    media_type: Annotated[
+        Text | None,
+        Field(max_length=255, description="What text or bytes are, where they do not tell themselves."),
+    ] = None
+    category: Text | None = None
+    ttl: Annotated[Retention | None, Field(description="How long it is kept: `30m` by default, `24h` at most.")] = None
+    failed: Annotated[StrictBool, Field(description="Whether the call failed; such a result is never promoted.")] = (
+        False
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> "NewToolResult":
+        if len(self.model_fields_set & {"result", "data"}) != 1:
+            raise ValueError("exactly one of `result` and `bytes`")
+        return self
+
+    @property
+    def is_bytes(self) -> bool:
+        return "data" in self.model_fields_set
+
+
+class PromotionOrder(Body):
+    """The result of which tool call is to become an artifact, and of which type."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"toolCallId": "call_1", "type": "csv"}]})
+
+    tool_call_id: Text
+    type: Text
+    title: Text | None = None
+
+
 class NewVersion(Body):
     """What an artifact is to become: exactly one of `content` and `patch`."""
 
@@ -226,6 +277,14 @@ class ArtifactQuery(BaseModel):
     cursor: Annotated[Text, Field(max_length=1000)] | None = None
 
 
+class ResultQuery(BaseModel):
+    """Which part of what a tool has answered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    select: Select | None = None
+
+
 class ContentQuery(BaseModel):
     """Which version of the content, and which part of it."""
 
@@ -236,13 +295,7 @@ class ContentQuery(BaseModel):
         str | None,
         Field(description="The session in which a handle is looked for, and no other.", max_length=200),
     ] = None
-    select: Annotated[
-        Text | None,
-        Field(
-            max_length=2000,
-            description="One of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`.",
-        ),
-    ] = None
+    select: Select | None = None
 
 
 class Hold(Body):

@@ -1,7 +1,10 @@
 """An artifact's content as an answer, on either origin: found, conditions and ranges looked at, then streamed.
 
+A part of it is text, and the headers say what follows it.
 Which headers make content harmless is known to `downloads`; who may have it was decided before.
 """
+
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +22,10 @@ from handiwork.server.downloads import (
     selected,
 )
 from handiwork.store.records import Filed
+from handiwork.versions.selection import Selection
+
+# What a selector is written with; the rest is percent-encoded, since a header takes no more.
+_IN_HEADERS = "=:$.[]*' \"(),/"
 
 
 def delivered(
@@ -62,3 +69,12 @@ def delivered(
             part = desk.engine.content(filed, start=span.start, stop=span.stop)
             told = {**headers, **span.headers(version.size)}
             return ContentResponse(part, size=span.size, headers=told, status_code=206)
+
+
+def excerpt(selection: Selection, filed: Filed) -> Response:
+    """Return the answer to a GET for a part of a version."""
+    told = {"x-continuation": selection.continuation, "x-total": selection.total, "x-tokens": selection.tokens}
+    headers = {name: quote(str(value), safe=_IN_HEADERS) for name, value in told.items() if value is not None}
+    headers |= {"content-disposition": "attachment", "x-version": str(filed.artifact.version.number)}
+    headers["content-security-policy"] = "default-src 'none'; sandbox"
+    return Response(selection.text.encode("utf-8", "replace"), 200, headers, "text/plain; charset=utf-8")

@@ -57,6 +57,8 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.QuotaExceeded: 429,
         errors.ScopeErased: 409,
         errors.TookTooLong: 503,
+        errors.ToolResultNotFound: 404,
+        errors.AlreadyPromoted: 409,
         errors.CursorTooOld: 410,
         errors.InvalidLimit: 422,
         errors.InvalidSetting: 500,

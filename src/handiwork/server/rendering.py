@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Literal, assert_never
 
 from handiwork.media.formats import format_of_media_type
-from handiwork.model import KIB, MIB, Artifact
+from handiwork.model import KIB, MIB, TOOL_RESULT, Artifact
 from handiwork.server.coloured_code import Patience, coloured, indented, numbered, reader_of
 from handiwork.server.csv_grid import grid
 from handiwork.server.markdown_prose import prose
@@ -103,7 +103,9 @@ def _kind_by_format(artifact: Artifact) -> Kind:
         return "picture"
     if format_ is None or not format_.is_text:
         return "card"
-    if (kind := _KINDS.get(format_.name)) is not None:
+    # A page that a tool has fetched is shown as what was fetched, and does nothing.
+    is_source = artifact.type == TOOL_RESULT and format_.name == "html"
+    if not is_source and (kind := _KINDS.get(format_.name)) is not None:
         return kind
     is_code = artifact.type == "code" or reader_of(_language(artifact)) or reader_of(format_.name)
     return "code" if is_code else "plain"

@@ -1,4 +1,4 @@
-"""What a request brings to be stored: one artifact as JSON, or the files of a multipart form. Nothing is stored here.
+"""What a request brings to be stored: an artifact or an answer as JSON, or the files of a form. Nothing is stored here.
 
 Files are written to disk while they are read, and the cap of each is counted on the way, so that neither a file of
 any length nor a form of many ever lies in memory as a whole.
@@ -17,15 +17,18 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from handiwork.errors import ContentTooLarge, InvalidContent
-from handiwork.model import KIB, Provenance
-from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, NewVersion, UploadFields
+from handiwork.model import KIB, TOOL_RESULT, Provenance
+from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, NewToolResult, NewVersion, UploadFields
 from handiwork.server.json_values import demand_few_values
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
 from handiwork.store.failures import system_failure
 from handiwork.tasks import in_thread
+from handiwork.types.plain_text import text_of
 from handiwork.types.registry import Registry
+from handiwork.types.strict_json import parsed
 from handiwork.versions.content import CHUNK_BYTES, Bytes
 from handiwork.versions.drafts import Content, Draft, content_of
+from handiwork.versions.tool_results import ToolResult
 
 FILE_FIELD = "file"
 MOST_FILES = 100
@@ -105,6 +108,14 @@ async def json_draft(request: Request, types: Registry, *, provenance: Provenanc
     return _drafted(raw, types, provenance)
 
 
+async def json_tool_result(request: Request, types: Registry, *, provenance: Provenance) -> ToolResult:
+    """Receive what a tool has answered as JSON.
+
+    Raises as `json_draft` does, and `ContentRefused` for JSON that RFC 8259 does not know, or a name twice.
+    """
+    return await _parsed(request, types, lambda raw: _answered(NewToolResult.model_validate(_strict(raw)), provenance))
+
+
 async def json_revision(request: Request, types: Registry) -> NewVersion:
     """Receive what an artifact is to become as JSON. Raises as `json_draft` does."""
     return await _parsed(request, types, NewVersion.model_validate_json)
@@ -133,6 +144,24 @@ def _drafted(raw: bytes, types: Registry, provenance: Provenance) -> Draft:
         language=told.language,
         metadata=told.metadata or {},
         retention=told.retention or "default",
+        provenance=provenance,
+    )
+
+
+def _strict(raw: bytes) -> object:
+    # What is kept of an answer is what it says, and not one of two things that it may say.
+    return parsed(text_of(raw, TOOL_RESULT), type_name=TOOL_RESULT)
+
+
+def _answered(told: NewToolResult, provenance: Provenance) -> ToolResult:
+    return ToolResult(
+        tool_call_id=told.tool_call_id,
+        tool=told.tool,
+        result=_from_base64(told.data, "bytes", expected="base64") if told.is_bytes else told.result,
+        failed=told.failed,
+        category=told.category,
+        media_type=told.media_type,
+        ttl=told.ttl,
         provenance=provenance,
     )
 
@@ -230,10 +259,15 @@ def decoded(told: NewArtifact | NewVersion) -> JsonValue | bytes:
     """Return the content that a body brings. Raises `InvalidContent` when it is not encoded as it says."""
     if told.encoding == "text":
         return told.content
+    spelled = told.content if isinstance(told.content, str) else "-"
+    return _from_base64(spelled, "content", expected="base64, as `encoding` says")
+
+
+def _from_base64(spelled: str, field: str, *, expected: str) -> bytes:
     try:
-        return base64.b64decode(told.content if isinstance(told.content, str) else "-", validate=True)
+        return base64.b64decode(spelled, validate=True)
     except ValueError as wrong:
-        raise InvalidContent("content", expected="base64, as `encoding` says", got="something else") from wrong
+        raise InvalidContent(field, expected=expected, got="something else") from wrong
 
 
 def _understood(raw: bytes, types: Registry, parse: Callable[[bytes], Told]) -> Told:

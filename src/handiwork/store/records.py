@@ -59,12 +59,24 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """That the result of a tool call becomes an artifact of a type, which it does once in a session."""
+
+    tool_call_id: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What must hold for an addition: the quotas, and that nothing was erased since its bytes were put there."""
+    """What must hold for an addition: the quotas, and that nothing was erased since its bytes were put there.
+
+    The first artifact that is added is what `promotes` comes to, and the only one that it does come to.
+    """
 
     session: Quota = field(default_factory=Quota)
     user: Quota = field(default_factory=Quota)
     since: datetime | None = None
+    promotes: Promotion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +111,7 @@ class Records(Protocol):
 
         Raises:
             HandleTaken: another artifact of the session has this handle.
+            AlreadyPromoted: `terms.promotes` has come to another artifact, which is there yet.
             QuotaExceeded: the session or the user would have too much.
             ScopeErased: session, user or tenant was erased since `terms.since`.
             TookTooLong: `terms.since` is so long ago that the bytes may be taken for orphans.

@@ -66,6 +66,7 @@ def version_row(filed: Filed, *, sealing: Sealing = PLAIN) -> Row:
         "metadata": _plain(version.metadata),
         "provenance": _plain(version.provenance),
         "execution_id": version.provenance.execution_id,
+        "tool_call_id": version.provenance.tool_call_id,
         "created_at": version.created_at,
     }
     place = _of_version(filed.artifact.scope.tenant, version.artifact_id, version.number)

@@ -25,7 +25,7 @@ from handiwork.clock import Clock, utc_now
 from handiwork.errors import ArtifactExpired, ArtifactHeld, ArtifactNotFound, HandleTaken, VersionNotFound
 from handiwork.events import Happening
 from handiwork.ids import ArtifactId
-from handiwork.model import Artifact, Execution, Reach, Scope, SessionSummary
+from handiwork.model import TOOL_RESULT, Artifact, Execution, Reach, Scope, SessionSummary
 from handiwork.store.clauses import is_live, named, within, within_named
 from handiwork.store.cursors import Cursor
 from handiwork.store.database import Database
@@ -36,7 +36,7 @@ from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import record
 from handiwork.store.sql_executions import put
 from handiwork.store.sql_pages import Asked, page, storable
-from handiwork.store.sql_terms import demand, demand_nothing_erased
+from handiwork.store.sql_terms import claim, demand, demand_nothing_erased
 from handiwork.store.tables import UtcTime, artifacts, sessions, versions
 
 LARGEST_NUMBER = 2**31 - 1
@@ -161,6 +161,8 @@ def _add(
             rows = [artifact_row(head, ordinal=ordinals[head.id], sealing=sealing) for head in heads]
             connection.execute(_NEW_ARTIFACT, rows)
             connection.execute(_NEW_VERSION, [version_row(entry, sealing=sealing) for entry in added])
+            if terms.promotes is not None:
+                claim(connection, added[0].artifact, terms.promotes, now)
         told = [_created(entry.artifact) for entry in added]
         if execution is not None and execution.scope == scope:
             demand_nothing_erased(connection, scope, execution.created_at)
@@ -172,7 +174,7 @@ def _add(
 def _created(artifact: Artifact) -> Happening:
     facts = {"artifactType": artifact.type, "version": artifact.version.number}
     return Happening(
-        type="artifact-created",
+        type="tool-result-cached" if artifact.type == TOOL_RESULT else "artifact-created",
         artifact_id=artifact.id,
         execution_id=artifact.version.provenance.execution_id,
         facts=facts,

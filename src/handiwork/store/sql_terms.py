@@ -1,18 +1,20 @@
-"""What must hold before something is added: quotas, and that nobody has erased the place meanwhile.
+"""What must hold before something is added: quotas, that nobody has erased the place, or promoted the same before.
 
 Where the numbers come from is known to `settings`; who adds, to `sql_records`.
 """
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, select
 
-from handiwork.errors import QuotaExceeded, ScopeErased, TookTooLong
-from handiwork.model import Reach, Scope
-from handiwork.store.clauses import is_over, within
+from handiwork.errors import AlreadyPromoted, QuotaExceeded, ScopeErased, TookTooLong
+from handiwork.ids import ArtifactId
+from handiwork.model import Artifact, Reach, Scope
+from handiwork.store.clauses import is_live, is_over, within
 from handiwork.store.erasures import places
-from handiwork.store.records import Quota, Terms
-from handiwork.store.tables import artifacts, erasures, sessions, versions
+from handiwork.store.records import Promotion, Quota, Terms
+from handiwork.store.rows import scope_row
+from handiwork.store.tables import artifacts, erasures, promotions, sessions, versions
 
 # Bytes that are older and not on record are taken for orphans, after twice this time.
 LONGEST = timedelta(minutes=30)
@@ -44,6 +46,30 @@ def demand_nothing_erased(connection: Connection, scope: Scope, since: datetime)
     """Raise `ScopeErased` when session, user or tenant was erased at `since` or later."""
     if connection.execute(_ERASED, {"places": places(scope), "since": since}).first() is not None:
         raise ScopeErased(scope.session)
+
+
+def promoted_to(connection: Connection, scope: Scope, promotion: Promotion, now: datetime) -> ArtifactId | None:
+    """Return the artifact that a promotion has come to, if it is there yet."""
+    its_artifact = select(promotions.c.artifact_id).join_from(
+        promotions, artifacts, artifacts.c.id == promotions.c.artifact_id
+    )
+    return connection.scalar(its_artifact.where(_is_of(scope, promotion), is_live(now)))
+
+
+def claim(connection: Connection, artifact: Artifact, promotion: Promotion, now: datetime) -> None:
+    """Note an artifact that was added just now as what a promotion has come to. Raises `AlreadyPromoted`."""
+    scope = artifact.scope
+    if (first := promoted_to(connection, scope, promotion, now)) is not None:
+        raise AlreadyPromoted(promotion.tool_call_id, artifact_type=promotion.type, artifact_id=first)
+    # What is not there any more may be made anew.
+    connection.execute(delete(promotions).where(_is_of(scope, promotion)))
+    noted = {"tool_call_id": promotion.tool_call_id, "type": promotion.type, "artifact_id": artifact.id}
+    connection.execute(insert(promotions).values(**scope_row(scope), **noted))
+
+
+def _is_of(scope: Scope, promotion: Promotion) -> ColumnElement[bool]:
+    is_its_type = promotions.c.type == promotion.type
+    return and_(within(scope, promotions), promotions.c.tool_call_id == promotion.tool_call_id, is_its_type)
 
 
 def _demand_room(

@@ -122,6 +122,8 @@ versions = Table(
     Column("provenance", JSON, nullable=False),
     # Out of the provenance, to find what a run has made.
     Column("execution_id", String(64)),
+    # Likewise, to find what a tool has answered.
+    Column("tool_call_id", String(200)),
     Column("created_at", UtcTime, nullable=False),
     # Where its picture is, an empty object when none can be made, null when nobody has asked.
     Column("preview", JSON(none_as_null=True)),
@@ -130,6 +132,19 @@ versions = Table(
     CheckConstraint("number >= 1", name="number"),
     CheckConstraint("size >= 0", name="size"),
     _index_where_set("execution_id"),
+    _index_where_set("tool_call_id"),
+    **WITHOUT_ROWID,
+)
+
+# What the result of a tool was promoted to, so that asking for it twice makes one artifact.
+promotions = Table(
+    "promotions",
+    metadata,
+    *(Column(column.name, Text, primary_key=True) for column in _scope()),
+    Column("tool_call_id", String(200), primary_key=True),
+    Column("type", String(64), primary_key=True),
+    Column("artifact_id", String(64), ForeignKey("artifacts.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "artifact_id"),
     **WITHOUT_ROWID,
 )
 

@@ -6,6 +6,7 @@ The types themselves are declared in modules of their own and gathered in `regis
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Literal
 
 from handiwork.errors import ContentRefused, ContentTooLarge, InvalidType
@@ -66,6 +67,8 @@ class ArtifactType:
     transitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], hash=False)
     """Which states may follow a state."""
     actions: tuple[str, ...] = ()
+    retention: timedelta | None = None
+    """How long one is kept unless somebody says otherwise; None is what the deployment says."""
     examine: "Callable[[ArtifactType, bytes], Checked] | None" = None
     """Raises `ContentRefused`. None takes any bytes, so that they need not be read as a whole."""
 

@@ -16,10 +16,11 @@ from handiwork.types.image import image_type
 from handiwork.types.json_document import json_type
 from handiwork.types.markdown import markdown_type
 from handiwork.types.svg_image import svg_type
+from handiwork.types.tool_result import tool_result_type
 
 
 def built_in(*, file_cap_bytes: int = CAP_BYTES) -> tuple[ArtifactType, ...]:
-    """Return the types that come with Handiwork; tables and images may be as large as files."""
+    """Return the types that come with Handiwork; tables, images and tool results may be as large as files."""
     return (
         markdown_type(),
         code_type(),
@@ -29,6 +30,7 @@ def built_in(*, file_cap_bytes: int = CAP_BYTES) -> tuple[ArtifactType, ...]:
         svg_type(),
         image_type(cap_bytes=file_cap_bytes),
         file_type(cap_bytes=file_cap_bytes),
+        tool_result_type(cap_bytes=file_cap_bytes),
     )
 
 

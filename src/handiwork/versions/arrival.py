@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from handiwork.errors import (
+    AlreadyPromoted,
     ArtifactExpired,
     ArtifactNotFound,
     HandleTaken,
@@ -30,6 +31,7 @@ Result = TypeVar("Result")
 
 # With these it is certain that there is no record.
 _REFUSALS = (
+    AlreadyPromoted,
     ArtifactExpired,
     ArtifactNotFound,
     HandleTaken,

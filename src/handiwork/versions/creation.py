@@ -18,7 +18,7 @@ from handiwork.model import Artifact, Execution, Scope, Version
 from handiwork.store.blobs import Blobs, Stored
 from handiwork.store.keys import HIDDEN_NAME, BlobKey, blob_key
 from handiwork.store.projection import Projections
-from handiwork.store.records import Filed, Quota, Records, Terms
+from handiwork.store.records import Filed, Promotion, Quota, Records, Terms
 from handiwork.store.space import Space
 from handiwork.tasks import to_the_end
 from handiwork.versions.arrival import Arrival
@@ -58,19 +58,22 @@ class Creation:
         *,
         execution: Execution | None = None,
         since: datetime | None = None,
+        promotes: Promotion | None = None,
     ) -> tuple[Artifact, ...]:
         """Store the drafts, all or none, with the execution that made them.
 
-        `since` is when their content began to come in: an erasure after that refuses them.
+        `since` is when their content began to come in: an erasure after that refuses them. With `promotes` it is one
+        draft, which comes to be only where that has come to nothing else.
 
         Raises:
             ContentTooLarge: a draft is over the cap of its type.
             UnsupportedFormat: a draft is of a kind that is not delivered.
             InvalidName: a name or title cannot be used.
-            QuotaExceeded, ScopeErased, TookTooLong: nothing was stored.
+            QuotaExceeded, ScopeErased, TookTooLong, AlreadyPromoted: nothing was stored.
             StorageFull, StorageFailed: nothing was stored.
         """
-        terms = Terms(session=self.quotas.session, user=self.quotas.user, since=since or self.clock())
+        quotas = self.quotas
+        terms = Terms(session=quotas.session, user=quotas.user, since=since or self.clock(), promotes=promotes)
         if drafts:
             self.admission.demand_enabled()
         drafts, formats = await self.admission.examined(drafts)
@@ -112,7 +115,8 @@ class Creation:
 
     def _entry(self, scope: Scope, draft: Draft, format_: Format) -> "_Entry":
         now = self.clock()
-        kept_for = self.retention if draft.retention == "default" else draft.retention
+        usual = draft.type.retention or self.retention
+        kept_for = usual if draft.retention == "default" else draft.retention
         artifact_id = draft.id or self.new_id()
         return _Entry(
             draft=draft,

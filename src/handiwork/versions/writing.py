@@ -19,6 +19,7 @@ from handiwork.versions.creation import Creation
 from handiwork.versions.drafts import Draft, content_of
 from handiwork.versions.revising import Revising, Revision
 from handiwork.versions.streaming import Stream, Streaming
+from handiwork.versions.tool_results import demand_tool_call_id
 
 _TYPE, _ARTIFACT = "type", ("artifactId", "artifact_id")
 
@@ -39,10 +40,13 @@ class Writing:
         A text is told to those who look on as soon as the type or the artifact is known.
 
         Raises:
+            InvalidName: no tool call is called so.
             InvalidContent, ContentTooLarge: the arguments are not those of either call; nothing was stored.
             What creating and revising raise.
         """
         self.creation.admission.demand_enabled()
+        if provenance.tool_call_id is not None:
+            demand_tool_call_id(provenance.tool_call_id)
         known = await arguments.begin(_TYPE, *_ARTIFACT)
         named = next((known[name] for name in _ARTIFACT if name in known), None)
         if isinstance(named, str):

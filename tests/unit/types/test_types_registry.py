@@ -17,7 +17,7 @@ from handiwork.types.json_document import json_type
 from handiwork.types.markdown import markdown_type
 from handiwork.types.registry import Registry, built_in
 
-NAMES = ["markdown", "code", "html-sandboxed", "json", "csv", "svg", "image", "file"]
+NAMES = ["markdown", "code", "html-sandboxed", "json", "csv", "svg", "image", "file", "tool_result"]
 
 PLUGIN = """
 from handiwork.types.declaring import artifact_type
@@ -29,13 +29,13 @@ def check_haiku(text: str) -> None:
 """
 
 
-def test_the_seven_render_types_and_file_are_built_in():
+def test_the_seven_render_types_file_and_tool_result_are_built_in():
     assert [each.name for each in Registry(built_in())] == NAMES
 
 
-def test_tables_images_and_files_have_the_cap_of_files_and_texts_their_own():
+def test_tables_images_files_and_tool_results_have_the_cap_of_files_and_texts_their_own():
     caps = {each.name: each.cap_bytes for each in built_in(file_cap_bytes=5_000_000)}
-    assert {name for name, cap in caps.items() if cap == 5_000_000} == {"csv", "image", "file"}
+    assert {name for name, cap in caps.items() if cap == 5_000_000} == {"csv", "image", "file", "tool_result"}
     assert {caps[name] for name in ("markdown", "code", "html-sandboxed", "json", "svg")} == {256 * KIB}
 
 

@@ -173,7 +173,7 @@ function happened({ type, seq, at, artifactId, executionId, status }) {
   if (type === "execution-started") running.set(executionId, Date.parse(at));
   if (type === "execution-finished") running.delete(executionId);
   if (type === "execution-finished" && isNews && status !== "succeeded") say(`A run ended: ${status.replaceAll("_", " ")}`);
-  if (type === "artifact-created" && isNews) after("gather", GATHERING, gather);
+  if ((type === "artifact-created" || type === "tool-result-cached") && isNews) after("gather", GATHERING, gather);
   if (type === "artifact-revised" && isNews) renew(artifactId);
   if (type === "artifact-expired" && isNews) remove(artifactId);
   draw();

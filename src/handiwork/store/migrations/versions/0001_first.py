@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("metadata", sa.JSON, nullable=False),
         sa.Column("provenance", sa.JSON, nullable=False),
         sa.Column("execution_id", sa.String(64)),
+        sa.Column("tool_call_id", sa.String(200)),
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("preview", sa.JSON(none_as_null=True)),
         sa.Column("sealed", sa.Text),
@@ -67,6 +68,7 @@ def upgrade() -> None:
         **WITHOUT_ROWID,
     )
     _index_where_set("versions", "execution_id")
+    _index_where_set("versions", "tool_call_id")
     op.create_table(
         "executions",
         sa.Column("id", sa.String(64), nullable=False),
@@ -87,8 +89,25 @@ def upgrade() -> None:
         ["tenant", "user", "session", "created_at", "id"],
     )
     op.create_index("ix_executions_owner", "executions", ["owner"])
+    _promotions()
     _sessions_and_events()
     _keys_and_erasures()
+
+
+def _promotions() -> None:
+    op.create_table(
+        "promotions",
+        *_scope(),
+        sa.Column("tool_call_id", sa.String(200), nullable=False),
+        sa.Column("type", sa.String(64), nullable=False),
+        sa.Column("artifact_id", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "user", "session", "tool_call_id", "type", name="pk_promotions"),
+        sa.ForeignKeyConstraint(
+            ["artifact_id"], ["artifacts.id"], name="fk_promotions_artifact_id_artifacts", ondelete="CASCADE"
+        ),
+        **WITHOUT_ROWID,
+    )
+    op.create_index("ix_promotions_artifact_id", "promotions", ["artifact_id"])
 
 
 def _sessions_and_events() -> None:
@@ -160,7 +179,17 @@ def _keys_and_erasures() -> None:
 
 
 def downgrade() -> None:
-    for table in ("versions", "artifacts", "executions", "events", "sessions", "erasures", "keys", "encryption_keys"):
+    for table in (
+        "promotions",
+        "versions",
+        "artifacts",
+        "executions",
+        "events",
+        "sessions",
+        "erasures",
+        "keys",
+        "encryption_keys",
+    ):
         op.drop_table(table)
 
 
