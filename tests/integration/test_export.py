@@ -88,6 +88,28 @@ async def test_a_session_is_exported_with_what_it_holds_now(tmp_path: Path) -> N
     assert verify(tmp_path / "out.zip").is_whole
 
 
+async def test_an_image_by_reference_shows_the_picture_that_is_in_the_export_too(tmp_path: Path) -> None:
+    async with handiwork.open(tmp_path / "data") as engine:
+        session = engine.session("s")
+        drawing = await session.create("svg", content="<svg/>", title="Drawing")
+        source = await session.create("code", content="<svg/>", language="svg", title="Source")
+        document = await session.create("markdown", content="# Hello")
+        images = [
+            (await session.create("image", content=content)).id
+            for content in (drawing.id, source.handle, document.handle, "nothing_k3x9")
+        ]
+        whole, some = io.BytesIO(), io.BytesIO()
+        await session.export(whole)
+        await session.export(some, images)
+    page, partial = (zipfile.ZipFile(each).read("index.html").decode() for each in (whole, some))
+    assert page.count(f'<img src="artifacts/{drawing.handle}/v1/') == 2
+    assert page.count("<img") == 2
+    assert page.count("which is no picture") == 2
+    assert page.count("which is not in this export") == 1
+    assert "&lt;svg/&gt;" in page
+    assert (partial.count("<img"), partial.count("which is not in this export")) == (0, 4)
+
+
 def test_without_an_event_loop_it_is_the_same(store: Path, tmp_path: Path) -> None:
     with handiwork.open_sync(store) as engine:
         made = engine.session("default").export(tmp_path / "out.zip")

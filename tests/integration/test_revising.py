@@ -281,6 +281,9 @@ async def test_formats_that_are_not_allowed_are_refused_and_the_rest_is_kept(tmp
             await session.create("file", content="x", name="x.txt")
         with pytest.raises(UnsupportedFormat):
             await session.create("markdown", title="x", content="x")
+        # A reference is in no format of its own.
+        referring = await session.create("image", content=run.artifacts[0].handle)
+        assert (await session.revise(referring.id, content="chart_k3x9")).version.number == 2
 
 
 @handiwork.artifact_type("recipe", label="Recipe", states=("draft", "cooked"), transitions={"draft": ("cooked",)})

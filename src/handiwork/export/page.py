@@ -123,8 +123,13 @@ def entry(artifact: Artifact) -> str:
     )
 
 
-def section(artifact: Artifact, versions: Sequence[tuple[Version, str]], start: bytes | None) -> str:
-    """Return an artifact: what it is, its newest version with the first bytes of it, and the ones before."""
+def section(
+    artifact: Artifact, versions: Sequence[tuple[Version, str]], start: bytes | None, *, shown: str | None = None
+) -> str:
+    """Return an artifact: what it is, its newest version with the first bytes of it, and the ones before.
+
+    `shown` stands in the place of a view of the first bytes.
+    """
     version, path = versions[0]
     facts = [
         f"<span>{escaped(_kind(artifact))}</span>",
@@ -141,7 +146,7 @@ def section(artifact: Artifact, versions: Sequence[tuple[Version, str]], start: 
     return (
         f'<article id="{escaped(artifact.handle)}">\n<h2>{one_line(artifact.title or version.name)}</h2>\n'
         f'<p class="facts">{"".join(facts)}</p>\n{why}{labels}'
-        f'<div class="view">{view(version, path, start)}</div>\n'
+        f'<div class="view">{view(artifact, path, start) if shown is None else shown}</div>\n'
         f'<div class="file">File: {file_link(version, path)}{warning(version)}</div>\n'
         f"{_earlier(versions[1:])}</article>\n"
     )

@@ -99,6 +99,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         refusals.BodyStalled: 408,
         refusals.MalformedRequest: 400,
         refusals.TooManyConnections: 503,
+        refusals.PagesBusy: 503,
         refusals.RangeNotSatisfiable: 416,
         refusals.PreconditionFailed: 412,
         refusals.NoPreview: 404,
@@ -142,7 +143,7 @@ def headers_of(error: HandiworkError) -> dict[str, str]:
             headers["www-authenticate"] = "Bearer"
         case errors.QueueFull():
             headers["retry-after"] = str(error.retry_after_seconds)
-        case errors.ShuttingDown():
+        case errors.ShuttingDown() | refusals.PagesBusy():
             headers["retry-after"] = "1"
         case refusals.TooManyConnections():
             headers |= {"retry-after": "1", "connection": "close"}

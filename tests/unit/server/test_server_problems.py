@@ -154,6 +154,7 @@ REFUSALS: list[tuple[HandiworkError, int, str]] = [
     (refusals.BodyTooLarge(1_000_000), 413, "1,000,000"),
     (refusals.BodyStalled(30.0), 408, "30 s"),
     (refusals.TooManyConnections(6000), 503, "All 6,000 connections"),
+    (refusals.PagesBusy(20.0), 503, "within 20 s"),
     (refusals.MalformedRequest("body", expected="JSON"), 400, "JSON"),
     (refusals.RangeNotSatisfiable(10), 416, "10 bytes"),
     (refusals.PreconditionFailed("If-Match"), 412, "`If-Match`"),
