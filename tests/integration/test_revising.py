@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 import handiwork
 from handiwork.errors import (
@@ -286,10 +287,16 @@ async def test_formats_that_are_not_allowed_are_refused_and_the_rest_is_kept(tmp
         assert (await session.revise(referring.id, content="chart_k3x9")).version.number == 2
 
 
+class Dish(handiwork.ContentModel):
+    plates_needed: int | None = None
+    serve_with: dict[str, str] = Field(default_factory=dict[str, str])
+
+
 @handiwork.artifact_type("recipe", label="Recipe", states=("draft", "cooked"), transitions={"draft": ("cooked",)})
 class Recipe(handiwork.ContentModel):
     title: str
     cook_minutes: int = 10
+    side_dishes: list[Dish] = Field(default_factory=list[Dish])
 
 
 async def test_a_type_of_ones_own_is_checked_revised_and_stepped(tmp_path: Path) -> None:
@@ -297,7 +304,21 @@ async def test_a_type_of_ones_own_is_checked_revised_and_stepped(tmp_path: Path)
         session = engine.session("s")
         soup = await session.create("recipe", title="Soup", content={"title": "Soup", "cook_minutes": 40})
         assert soup.state == "draft"
-        assert json.loads(await session.read(soup.id)) == {"title": "Soup", "cookMinutes": 40}
+        assert json.loads(await session.read(soup.id)) == {"title": "Soup", "cookMinutes": 40, "sideDishes": []}
+        for patch in (
+            {"cook_minutes": 5, "side_dishes": [{"serve_with": {"soup_spoon": "a"}}]},
+            [{"op": "test", "path": "/side_dishes/0/serve_with/soup_spoon", "value": "a"}],
+            [{"op": "copy", "from": "/cook_minutes", "path": "/side_dishes/0/plates_needed"}],
+            [{"op": "add", "path": "/sideDishes/-", "value": {"plates_needed": 2}}],
+        ):
+            await session.revise(soup.id, patch=patch)
+        assert json.loads(await session.read(soup.id)) == {
+            "title": "Soup",
+            "cookMinutes": 5,
+            "sideDishes": [{"serveWith": {"soup_spoon": "a"}, "platesNeeded": 5}, {"serveWith": {}, "platesNeeded": 2}],
+        }
+        with pytest.raises(ContentRefused):
+            await session.revise(soup.id, patch={"cook_minutes": 6, "cookMinutes": 7})
         with pytest.raises(ContentRefused) as refused:
             await session.revise(soup.id, patch={"cookMinutes": "long"})
         assert "$.cookMinutes" in str(refused.value)

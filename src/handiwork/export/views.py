@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from handiwork.media.formats import BY_EXTENSION, PICTURES, format_of_media_type
 from handiwork.model import KIB, Artifact, Version
-from handiwork.versions.tables import delimiter_of
+from handiwork.types.csv_table import delimiter_of
 
 SHOWN_BYTES = 32 * KIB
 SHOWN_LINES = 400
@@ -120,7 +120,7 @@ def _text(text: str, *, is_cut: bool) -> str:
 
 def _table(text: str, beginning: bytes, version: Version, *, is_cut: bool) -> str | None:
     """Return the first rows as a table; None for what does not read as one."""
-    delimiter = delimiter_of(beginning, version.media_type).decode("ascii")
+    delimiter = delimiter_of(beginning, version.media_type)
     rows: list[list[str]] = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):

@@ -160,8 +160,7 @@ def _body(kind: Kind, artifact: Artifact, data: bytes, card: Card) -> tuple[tupl
 def _table(artifact: Artifact, data: bytes) -> tuple[tuple[str, str], str | None]:
     is_whole = len(data) >= artifact.size
     text = _decoded(data, is_whole=is_whole)
-    is_tabbed = artifact.media_type.startswith("text/tab-separated-values")
-    found = grid(text, delimiter="\t" if is_tabbed else delimiter_of(text))
+    found = grid(text, delimiter=delimiter_of(data, artifact.media_type))
     if found is None:
         shown = _lines(text[: MOST_BYTES["plain"]])
         note = None if len(shown) == len(text) else f"Only the first {size_text(MOST_BYTES['plain'])} are shown."

@@ -33,6 +33,7 @@ from handiwork.types.registry import Registry
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
+from handiwork.versions.descriptions import Description, brought_together
 from handiwork.versions.drafts import Admission, Draft
 from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
 
@@ -52,6 +53,8 @@ class Revision:
     patch: object = None
     base_version: int | None = None
     """The version that it was decided on; None is the newest."""
+    expected: int | None = None
+    """The version that must be the newest when this is stored; otherwise `HeadMoved`, and nothing is merged."""
     title: str | None = None
     language: str | None = None
     metadata: Mapping[str, object] | None = None
@@ -81,6 +84,7 @@ class Revising:
             ArtifactNotFound, ArtifactExpired, VersionNotFound: there is none to be had.
             ContentRefused, PatchRefused, EditMissed, InvalidContent, ContentTooLarge: nothing was changed.
             VersionConflict: the head has moved since `base_version`, and both changed the same places.
+            HeadMoved: the newest version is not `expected`.
             QuotaExceeded, StorageFull: there is no room for it.
         """
         self.admission.demand_enabled()
@@ -100,7 +104,7 @@ class Revising:
             return await self._next(found, revision)
 
         async with lock:
-            return await self._again(attempt)
+            return await (self._again(attempt) if revision.expected is None else attempt())
 
     async def restore(
         self, reach: Scope | Reach, reference: str, version: int, *, provenance: Provenance | None = None
@@ -147,6 +151,7 @@ class Revising:
         if _is_same(head.artifact.version, earlier.artifact.version):
             return head.artifact
         now, number = self.clock(), head.artifact.version.number + 1
+        provenance = replace(provenance, title=head.artifact.title)
         again = replace(earlier.artifact.version, number=number, created_at=now, provenance=provenance)
         revised = Filed(artifact=replace(head.artifact, version=again), blob_key=earlier.blob_key)
         adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now))
@@ -156,6 +161,8 @@ class Revising:
         begun = self.clock()
         artifact = head.artifact
         number = artifact.version.number
+        if revision.expected not in (None, number):
+            raise HeadMoved(artifact.id, number)
         base = head
         if revision.base_version not in (None, number):
             base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
@@ -164,7 +171,7 @@ class Revising:
         size = sum(map(len, contents)) + (0 if revision.patch is not None else DECIDED_HERE_BYTES)
         decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
         data, version = decide() if size < DECIDED_HERE_BYTES else await in_thread(decide)
-        title = artifact.title if revision.title is None else revision.title
+        title = version.provenance.title or artifact.title
         if _is_same(artifact.version, version) and title == artifact.title:
             return artifact
         if self.space is not None:
@@ -177,6 +184,9 @@ class Revising:
     ) -> tuple[bytes, Version]:
         """Return what the next version is to have, from the contents of its base and of the head where they count."""
         type_, head = self.types.named(artifact.type), artifact.version
+        said = Description(title=revision.title, language=revision.language, metadata=revision.metadata)
+        said, conflicts = brought_together(base, artifact, said)
+        revision = replace(revision, title=said.title, language=said.language, metadata=said.metadata)
         if not contents:
             data = wanted(revision.content, type_, head)
             return data, self._version(artifact, revision, type_, data)
@@ -188,8 +198,9 @@ class Revising:
         if len(contents) == 1:
             return mine.data, self._version(artifact, revision, type_, mine.data)
         outcome = merged(before, mine, text_of(contents[1], type_, head), type_)
-        if outcome.data is None:
-            raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=outcome.conflicts)
+        if outcome.data is None or conflicts:
+            told = [*(each.as_facts() for each in conflicts), *outcome.conflicts]
+            raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=told)
         return outcome.data, self._version(artifact, revision, type_, outcome.data)
 
     def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, data: bytes) -> Version:
@@ -209,7 +220,7 @@ class Revising:
             summary=type_.summarize(was.name, format_, len(data)),
             language=language,
             metadata=was.metadata if revision.metadata is None else revision.metadata,
-            provenance=revision.provenance,
+            provenance=replace(revision.provenance, title=revision.title or artifact.title),
         )
 
     async def _stored(self, revised: Artifact, data: bytes, *, expected: int, begun: datetime) -> Artifact:
