@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -52,7 +53,21 @@ async def test_an_artifact_comes_with_its_content_where_that_is_short(door: Door
     notes = await made(door, "markdown", "# Hello\n")
     file = await made(door, "file", "text", name="a.txt")
     shown = [(await door.client.get(f"{API}/artifacts/{each['id']}")).json() for each in (facts, notes, file)]
-    assert [each["version"]["content"] for each in shown] == [{"a": [1, None]}, "# Hello\n", None]
+    assert [each["version"]["content"] for each in shown[:2]] == [{"a": [1, None]}, "# Hello\n"]
+    assert [each["version"]["content"] for each in (facts, notes)] == [{"a": [1, None]}, "# Hello\n"]
+    assert "content" not in shown[2]["version"]
+
+
+@pytest.mark.parametrize("content", ["null", "{}", '{"b": 1.50}'])
+async def test_null_is_content_and_content_that_is_not_told_has_no_name(door: Door, content: str) -> None:
+    one = await made(door, "json", content)
+    shown = (await door.client.get(f"{API}/artifacts/{one['id']}")).json()
+    assert one["version"]["content"] == shown["version"]["content"] == json.loads(content)
+    large = await made(door, "json", ["x" * 100_000])
+    listed = (await door.client.get(f"{API}/sessions/s/artifacts")).json()["items"]
+    history = (await door.client.get(f"{API}/artifacts/{one['id']}/versions")).json()["items"]
+    for version in (large["version"], *history, *(each["version"] for each in listed)):
+        assert "content" not in version
 
 
 async def test_a_refused_content_says_where_and_what_was_expected(door: Door) -> None:

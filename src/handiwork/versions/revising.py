@@ -138,6 +138,15 @@ class Revising:
         found = text_of(await self._bytes(filed), type_, version)
         return cast("JsonValue", found.value) if found.kind == "json" else found.text
 
+    def is_inline(self, artifact: Artifact) -> bool:
+        """Tell whether the content is told with the artifact: as what `inline` returns, of which None may be JSON's."""
+        return self.types.named(artifact.type).content != "bytes" and artifact.size <= INLINE_BYTES
+
+    def inline_of(self, artifact: Artifact, data: bytes) -> JsonValue:
+        """Return what `inline` does, from bytes that are at hand."""
+        found = text_of(data, self.types.named(artifact.type), artifact.version)
+        return cast("JsonValue", found.value) if found.kind == "json" else found.text
+
     async def _again(self, work: Callable[[], Awaitable[Artifact]]) -> Artifact:
         """Do work that finds the head anew each time, as often as others are faster."""
         for _attempt in range(ATTEMPTS - 1):
