@@ -114,6 +114,18 @@ async def test_all_conflicts_are_told_with_both_sides(door: Door) -> None:
     assert [each["theirs"] for each in problem["conflicts"]] == ["b" * 1500] * 80
 
 
+async def test_the_place_of_a_conflict_can_be_selected(door: Door) -> None:
+    def rows(value: str, *more: Any) -> Any:
+        return {"a 'b'\\\n": [{"id": "x\\'\n]", "v": value}, {"id": "y", "v": "same"}, *more]}
+
+    one = await made(door, "json", rows("was"))
+    await revised(door, one["id"], content=rows("theirs", {"id": "z", "v": ""}))
+    problem = await revised(door, one["id"], 409, content=rows("ours"), baseVersion=1)
+    (conflict,) = problem["conflicts"]
+    answer = await selected(door, one["id"], f"path={conflict['where']}")
+    assert (answer.status_code, answer.json()) == (200, "theirs")
+
+
 async def test_a_conflict_shows_both_sides(door: Door) -> None:
     one = await made(door, "json", {"a": 1})
     await revised(door, one["id"], patch={"a": 2})

@@ -252,7 +252,7 @@ async def test_who_waits_for_a_turn_in_vain_is_told_so(house: House) -> None:
 
 async def test_large_content_is_cut_and_a_large_table_counted(house: House) -> None:
     log = await house.page("file", "a line of a log\n" * 65_536, name="large.log")
-    assert '<p class="note">Only the first 256 KB of 1.0 MB are shown.</p>' in log.text
+    assert '<p class="note">Only the first 256.0 KB of 1.0 MB are shown.</p>' in log.text
     assert len(log.content) < MIB
     table = await house.page("csv", "a,b\n" + "1,2\n" * 50_000)
     assert '<p class="note">The first 1,000 of 50,000 rows are shown.</p>' in table.text

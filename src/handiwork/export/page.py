@@ -11,6 +11,7 @@ from datetime import datetime
 from handiwork.export.views import escaped, file_link, one_line, view, warning
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Artifact, Version
+from handiwork.quantities import size_text
 
 STYLE = """
 :root {
@@ -93,7 +94,6 @@ was written.</p></footer>
 AFTER_LIST = "</ol></nav>\n<main>\n"
 AFTER_ARTIFACTS = "</main>\n"
 ANY_FILE = "file"
-_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
 def beginning(session: str, *, artifacts: int, as_of: datetime | None) -> str:
@@ -119,7 +119,7 @@ def entry(artifact: Artifact) -> str:
     version = artifact.version
     return (
         f'<li><a href="#{escaped(artifact.handle)}"><b>{one_line(artifact.title or version.name)}</b>'
-        f"<span>{escaped(_kind(artifact))}, {_size(version.size)}</span></a></li>\n"
+        f"<span>{escaped(_kind(artifact))}, {size_text(version.size)}</span></a></li>\n"
     )
 
 
@@ -137,7 +137,7 @@ def section(
         f"<span>{escaped(artifact.handle)}</span>",
         f"<span>version {version.number:,}</span>",
         f"<span>{_moment(version.created_at)}</span>",
-        f"<span>{_size(version.size)}</span>",
+        f"<span>{size_text(version.size)}</span>",
     ]
     reason = version.provenance.reason
     why = f'<p class="remark">{one_line(reason)}</p>\n' if reason else ""
@@ -163,7 +163,7 @@ def _earlier(versions: Sequence[tuple[Version, str]]) -> str:
 def _row(version: Version, path: str) -> str:
     reason = version.provenance.reason
     why = f"<br>{one_line(reason)}" if reason else ""
-    facts = f"version {version.number:,}, {_moment(version.created_at)}, {_size(version.size)}"
+    facts = f"version {version.number:,}, {_moment(version.created_at)}, {size_text(version.size)}"
     return f'{file_link(version, path)} <span class="remark">{facts}{why}</span>'
 
 
@@ -174,10 +174,3 @@ def _kind(artifact: Artifact) -> str:
 
 def _moment(moment: datetime) -> str:
     return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{moment:%Y-%m-%d %H:%M} UTC</time>'
-
-
-def _size(count: int) -> str:
-    number, unit = float(count), 0
-    while round(number, 1) >= 1024 and unit < len(_UNITS) - 1:
-        number, unit = number / 1024, unit + 1
-    return f"{count:,} {_UNITS[0]}" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"

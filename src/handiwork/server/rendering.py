@@ -16,6 +16,7 @@ from typing import Literal, assert_never
 
 from handiwork.media.formats import PICTURES, format_of_media_type
 from handiwork.model import KIB, MIB, Artifact
+from handiwork.quantities import size_text
 from handiwork.server.coloured_code import Patience, coloured, indented, numbered, reader_of
 from handiwork.server.csv_grid import grid
 from handiwork.server.markdown_prose import prose
@@ -94,13 +95,6 @@ def rendered(artifact: Artifact, data: bytes, *, style: str, card: Card | None =
         return Rendered(markup=_OWN_LINKS + _decoded(data, is_whole=True), runs_script=True)
     body, note = _body(kind, artifact, data, card or Card())
     return Rendered(markup=_document(body[0], body[1], style=style), note=note)
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes as people say it."""
-    step = next((step for step in range(3) if size < KIB ** (step + 1)), 3)
-    amount = size / KIB**step
-    return f"{amount:.{1 if step and amount < 10 else 0}f} {('bytes', 'KB', 'MB', 'GB')[step]}"
 
 
 def _kind_by_format(artifact: Artifact) -> Kind:

@@ -22,10 +22,11 @@ from starlette.responses import Response
 from handiwork.errors import ArtifactExpired, HandiworkError, UnknownType
 from handiwork.executions.pictures import may_have_picture
 from handiwork.model import MIB, Artifact
+from handiwork.quantities import size_text
 from handiwork.server.desk import Desk
 from handiwork.server.guards import origins_of, spellings
 from handiwork.server.refusals import PagesBusy
-from handiwork.server.rendering import MOST_BYTES, Card, Rendered, data_url, kind_of, rendered, size_text
+from handiwork.server.rendering import MOST_BYTES, Card, Rendered, data_url, kind_of, rendered
 from handiwork.store.records import Filed
 from handiwork.tasks import in_thread
 from handiwork.types.image import SCHEME, is_reference, reference_in

