@@ -3,7 +3,6 @@
 The verbs of one conversation are in `session`; how each is done lies in the rooms below.
 """
 
-import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from handiwork.model import (
 from handiwork.retention import Cleaned, Retention
 from handiwork.sandbox.sandbox import Sandbox
 from handiwork.session import LARGEST_SELECTION_BYTES, SELECTION_BYTES, Session, page_size
-from handiwork.shapes import Shape, artifact_shape
 from handiwork.store.blobs import Blobs
 from handiwork.store.expiry import Due, Erased
 from handiwork.store.reading import read_verified, unless_gone
@@ -118,20 +116,6 @@ class Engine:
             async for _chunk in chunks:
                 pass
         return found
-
-    async def shape(self, artifact: Artifact, *, given: bytes | None = None) -> Shape:
-        """Return an artifact as JSON has it, with its content where that is short and no file.
-
-        `given` are bytes that may be its content, so that it need not be read again.
-        """
-        shape = artifact_shape(artifact)
-        if not self.revising.is_inline(artifact):
-            return shape
-        if given is not None and hashlib.sha256(given).hexdigest() == artifact.sha256:
-            content = self.revising.inline_of(artifact, given)
-        else:
-            content = await self.revising.inline(artifact)
-        return shape | {"version": {**shape["version"], "content": content}}
 
     async def remove(self, reach: Scope | Reach, reference: str) -> None:
         """Let an artifact expire now and delete its bytes, even when the disk is full.

@@ -50,6 +50,7 @@ from handiwork.store.sql_revisions import SqlRevisions
 from handiwork.store.sqlite import SqliteDatabase
 from handiwork.store.upgrade import upgrade
 from handiwork.tasks import in_thread
+from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.entry_points import from_entry_points
 from handiwork.types.registry import Registry, built_in
 from handiwork.versions.creation import Creation, Quotas
@@ -239,73 +240,22 @@ class _Parts:
 
 
 def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
-    own, clock = settings.artifacts, parts.clock
-    blobs = parts.blobs
+    clock, blobs = parts.clock, parts.blobs
     records = SqlRecords(parts.database, clock=clock)
     executions = SqlExecutions(parts.database, clock=clock)
+    revisions = SqlRevisions(parts.database, clock=clock)
     log = SqlEvents(parts.database)
     feed = Feed(log)
-    creation = Creation(
-        records=records,
-        blobs=blobs,
-        clock=clock,
-        new_id=functools.partial(new_artifact_id, prefix=own.id_prefix),
-        retention=own.retention,
-        notes=parts.notes,
-        quotas=Quotas(session=_quota(own.quotas.session), user=_quota(own.quotas.user)),
-        space=parts.space,
-        admission=Admission(
-            is_enabled=own.enabled,
-            formats=None if own.allowed_formats is None else frozenset(own.allowed_formats),
-        ),
-    )
-    runs = Runs(
-        sandbox=parts.box,
-        executions=executions,
-        records=records,
-        inputs=Inputs(records=records, blobs=blobs),
-        creation=creation,
-        limits=LimitPolicy(default=settings.limits(), maximum=settings.most()),
-        type=known.named("file"),
-        clock=clock,
-        new_id=new_execution_id,
-        turns=Turns(slots=_concurrency(settings), depth=own.queue.depth, per_tenant=own.queue.per_tenant),
-        owner=parts.owners.id,
-        tell=feed.tell,
-    )
-    retention = Retention(
-        expiry=SqlExpiry(parts.database, clock=clock),
-        executions=executions,
-        blobs=blobs,
-        log=log,
-        database=parts.database,
-        owners=parts.owners,
-        space=parts.space,
-        clock=clock,
-        events_kept=own.event_retention,
-    )
-    revisions = SqlRevisions(parts.database, clock=clock)
-    revising = Revising(
-        records=records,
-        revisions=revisions,
-        blobs=blobs,
-        types=known,
-        clock=clock,
-        new_token=functools.partial(nanoid, alphabet=BASE36),
-        notes=parts.notes,
-        quotas=creation.quotas,
-        admission=creation.admission,
-        space=parts.space,
-    )
+    creation = _creation(settings, parts, records)
     return Engine(
         records=records,
         blobs=blobs,
         creation=creation,
-        revising=revising,
+        revising=_revising(parts, known, creation, revisions),
         marking=Marking(records=records, revisions=revisions, types=known),
         streaming=Streaming(revisions=revisions, tell=feed.tell, ended=feed.forget),
-        runs=runs,
-        retention=retention,
+        runs=_runs(settings, parts, creation, executions, feed=feed, type_=known.named("file")),
+        retention=_retention(settings, parts, executions, log),
         feed=feed,
         types=known,
         sandbox=parts.box,
@@ -316,6 +266,79 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
             drawing=Previews(parts.box, patience_seconds=2 * PATIENCE_SECONDS),
             space=parts.space,
         ),
+    )
+
+
+def _creation(settings: Settings, parts: _Parts, records: SqlRecords) -> Creation:
+    own = settings.artifacts
+    return Creation(
+        records=records,
+        blobs=parts.blobs,
+        clock=parts.clock,
+        new_id=functools.partial(new_artifact_id, prefix=own.id_prefix),
+        retention=own.retention,
+        notes=parts.notes,
+        quotas=Quotas(session=_quota(own.quotas.session), user=_quota(own.quotas.user)),
+        space=parts.space,
+        admission=Admission(
+            is_enabled=own.enabled,
+            formats=None if own.allowed_formats is None else frozenset(own.allowed_formats),
+        ),
+    )
+
+
+def _revising(parts: _Parts, known: Registry, creation: Creation, revisions: SqlRevisions) -> Revising:
+    return Revising(
+        records=creation.records,
+        revisions=revisions,
+        blobs=parts.blobs,
+        types=known,
+        clock=parts.clock,
+        new_token=functools.partial(nanoid, alphabet=BASE36),
+        notes=parts.notes,
+        quotas=creation.quotas,
+        admission=creation.admission,
+        space=parts.space,
+    )
+
+
+def _runs(
+    settings: Settings,
+    parts: _Parts,
+    creation: Creation,
+    executions: SqlExecutions,
+    *,
+    feed: Feed,
+    type_: ArtifactType,
+) -> Runs:
+    queue = settings.artifacts.queue
+    return Runs(
+        sandbox=parts.box,
+        executions=executions,
+        records=creation.records,
+        inputs=Inputs(records=creation.records, blobs=parts.blobs),
+        creation=creation,
+        limits=LimitPolicy(default=settings.limits(), maximum=settings.most()),
+        type=type_,
+        clock=parts.clock,
+        new_id=new_execution_id,
+        turns=Turns(slots=_concurrency(settings), depth=queue.depth, per_tenant=queue.per_tenant),
+        owner=parts.owners.id,
+        tell=feed.tell,
+    )
+
+
+def _retention(settings: Settings, parts: _Parts, executions: SqlExecutions, log: SqlEvents) -> Retention:
+    return Retention(
+        expiry=SqlExpiry(parts.database, clock=parts.clock),
+        executions=executions,
+        blobs=parts.blobs,
+        log=log,
+        database=parts.database,
+        owners=parts.owners,
+        space=parts.space,
+        clock=parts.clock,
+        events_kept=settings.artifacts.event_retention,
     )
 
 

@@ -126,7 +126,7 @@ async def _show(place: Place, reference: str, number: int | None) -> int:
     async with opened(place) as session:
         artifact = await session.get(reference, version=number)
         preview = None if place.as_json else await _preview(session, artifact)
-        shape = await session.engine.shape(artifact) if place.as_json else None
+        shape = await session.engine.revising.shape(artifact) if place.as_json else None
     if shape is not None:
         print_json(shape)
         return DONE

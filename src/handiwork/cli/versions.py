@@ -104,7 +104,7 @@ async def _create(place: Place, making: Making) -> int:
             metadata=metadata,
             retention=retention,
         )
-        shape = await engine.shape(made) if place.as_json else None
+        shape = await engine.revising.shape(made) if place.as_json else None
     _tell(made, shape)
     return DONE
 
@@ -112,7 +112,7 @@ async def _create(place: Place, making: Making) -> int:
 async def _in(place: Place, work: Callable[[Session], Awaitable[Artifact]]) -> int:
     async with opened(place) as session:
         made = await work(session)
-        shape = await session.engine.shape(made) if place.as_json else None
+        shape = await session.engine.revising.shape(made) if place.as_json else None
     _tell(made, shape)
     return DONE
 

@@ -323,7 +323,7 @@ def shape_of(artifact: Artifact) -> Shape:
 
 async def whole_shape(desk: Desk, artifact: Artifact, *, given: bytes | None = None) -> Shape:
     """An artifact with its content where that is short and no file."""
-    return shape_of(artifact) | await desk.engine.shape(artifact, given=given)
+    return shape_of(artifact) | await desk.engine.revising.shape(artifact, given=given)
 
 
 def _path(artifact: Artifact) -> str:

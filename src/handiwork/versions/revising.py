@@ -20,6 +20,7 @@ from handiwork.clock import Clock
 from handiwork.errors import BlobExists, HeadMoved, InvalidContent, VersionConflict
 from handiwork.ids import ArtifactId
 from handiwork.model import KIB, Artifact, Provenance, Reach, Scope, Version
+from handiwork.shapes import Shape, artifact_shape
 from handiwork.store.blobs import Blobs
 from handiwork.store.keys import BlobKey, blob_key, spare_key
 from handiwork.store.projection import Projections
@@ -138,14 +139,20 @@ class Revising:
         found = text_of(await self._bytes(filed), type_, version)
         return cast("JsonValue", found.value) if found.kind == "json" else found.text
 
-    def is_inline(self, artifact: Artifact) -> bool:
-        """Tell whether the content is told with the artifact: as what `inline` returns, of which None may be JSON's."""
-        return self.types.named(artifact.type).content != "bytes" and artifact.size <= INLINE_BYTES
+    async def shape(self, artifact: Artifact, *, given: bytes | None = None) -> Shape:
+        """Return an artifact as JSON has it, with its content where `inline` tells it: `null` is content, too.
 
-    def inline_of(self, artifact: Artifact, data: bytes) -> JsonValue:
-        """Return what `inline` does, from bytes that are at hand."""
-        found = text_of(data, self.types.named(artifact.type), artifact.version)
-        return cast("JsonValue", found.value) if found.kind == "json" else found.text
+        `given` are bytes that may be its content, so that it need not be read again.
+        """
+        shape, type_ = artifact_shape(artifact), self.types.named(artifact.type)
+        if type_.content == "bytes" or artifact.size > INLINE_BYTES:
+            return shape
+        if given is not None and hashlib.sha256(given).hexdigest() == artifact.sha256:
+            found = text_of(given, type_, artifact.version)
+            content = found.value if found.kind == "json" else found.text
+        else:
+            content = await self.inline(artifact)
+        return shape | {"version": {**shape["version"], "content": content}}
 
     async def _again(self, work: Callable[[], Awaitable[Artifact]]) -> Artifact:
         """Do work that finds the head anew each time, as often as others are faster."""
