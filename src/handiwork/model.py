@@ -84,6 +84,8 @@ class Provenance:
     inputs: tuple[str, ...] = ()
     reason: str | None = None
     """Why it was made, in the words of who made it."""
+    title: str | None = None
+    """What the artifact was called then, so that a change of its title can be told from one meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The engine without `await`: every call is handed to an event loop in a thread of its own.
 
-A thin wrapper, never a twin: what the verbs do is said and done in `engine`.
+A thin wrapper, never a twin: what the verbs do is said in `engine` and `session`, and done in the rooms below.
 """
 
 import contextlib

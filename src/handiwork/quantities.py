@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: `30s`, `7d`, `512MB`. An MB is 1024 squared bytes here."""
+"""Durations and sizes as people write and read them: `30s`, `7d`, `512MB`. An MB is 1024 squared bytes here."""
 
 import math
 import re
@@ -7,6 +7,7 @@ from handiwork.errors import InvalidLimit
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _BYTES = {"b": 1, "kb": 1024, "kib": 1024, "mb": 1024**2, "mib": 1024**2, "gb": 1024**3, "gib": 1024**3}
+_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -18,6 +19,14 @@ def seconds(value: str | float, *, name: str = "duration") -> float:
 def size(value: str | float, *, name: str = "size") -> int:
     """Parse `1048576`, `512MB` or `2GB` into bytes. Raises `InvalidLimit`."""
     return int(_parsed(value, _BYTES, "b", name=name, expected="a size such as `1048576`, `512MB` or `2GB`"))
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    number, unit = float(count), 0
+    while round(number, 1) >= 1024 and unit < len(_UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{count:,} {_UNITS[0]}" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"
 
 
 def _parsed(

@@ -7,6 +7,7 @@ passes. What the settings lead to is built in `wiring`.
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
@@ -22,6 +23,7 @@ from handiwork.quantities import seconds, size
 
 FILE_NAME = "handiwork.yaml"
 FORMATION_NAME = "formation.afs"
+DATABASE_NAME = "handiwork.db"
 PREFIX = "HANDIWORK_"
 
 
@@ -228,6 +230,14 @@ class Artifacts(Part):
         return self.artifact_retention if days is None else timedelta(days=days)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where a store is: the folder of its bytes, and the file of its database, usually in that folder."""
+
+    folder: Path
+    database: Path
+
+
 class Settings(Part):
     """Everything that a deployment can decide."""
 
@@ -235,6 +245,13 @@ class Settings(Part):
     database: DatabaseFile | None = None
     server: Server = Server()
     cache: Path = Field(default_factory=lambda: _cache_folder(os.environ))
+
+    def location(self, data: str | os.PathLike[str] | None = None) -> Location:
+        """Return where the store is: as said here, or the folder `data`, which has a database of its own."""
+        if data is not None:
+            return Location(folder=Path(data), database=Path(data) / DATABASE_NAME)
+        folder = self.artifacts.storage.path
+        return Location(folder=folder, database=self.database or folder / DATABASE_NAME)
 
     def limits(self) -> Limits:
         """The limits of a run for which the caller asks nothing."""

@@ -137,7 +137,7 @@ def isolation_shape(isolation: Isolation) -> Shape:
 
 
 def version_shape(version: Version) -> Shape:
-    """A version on the wire; whoever has its content at hand puts it in."""
+    """A version on the wire; whoever has its content at hand puts it in as `content`, which may be `null`."""
     provenance = version.provenance
     return {
         "number": version.number,
@@ -146,7 +146,6 @@ def version_shape(version: Version) -> Shape:
         "category": version.category,
         "size": version.size,
         "sha256": version.sha256,
-        "content": None,
         "summary": version.summary,
         "summaryData": {},
         "language": version.language,

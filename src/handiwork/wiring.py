@@ -35,7 +35,7 @@ from handiwork.sandbox.libraries import allowed_imports
 from handiwork.sandbox.local import LocalSandbox, Policy
 from handiwork.sandbox.sandbox import Places
 from handiwork.server.desk import Desk, Origins
-from handiwork.settings import Bounds, Settings, load
+from handiwork.settings import Bounds, Location, Settings, load
 from handiwork.store.blobs import Blobs
 from handiwork.store.key_file import KeyRing
 from handiwork.store.local_blobs import DRAFTS, LocalBlobs
@@ -43,7 +43,7 @@ from handiwork.store.owners import Owners
 from handiwork.store.projection import Projections
 from handiwork.store.records import Quota
 from handiwork.store.reserve import Reserve
-from handiwork.store.sealing import PLAIN
+from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.space import Space
 from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
@@ -56,6 +56,7 @@ from handiwork.store.sql_vault import open_vault
 from handiwork.store.sqlite import SqliteDatabase
 from handiwork.store.upgrade import upgrade
 from handiwork.tasks import in_thread
+from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.entry_points import from_entry_points
 from handiwork.types.registry import Registry, built_in
 from handiwork.versions.creation import Creation, Quotas
@@ -69,25 +70,8 @@ from handiwork.versions.writing import Writing
 if TYPE_CHECKING:
     from handiwork.store.vault import Vault
 
-DATABASE_NAME = "handiwork.db"
 BLOB_FOLDER = "artifacts"
 RESERVE_NAME = "reserve"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
-    """Where a store is: the folder of its bytes, and the file of its database, usually in that folder."""
-
-    folder: Path
-    database: Path
-
-    @classmethod
-    def of(cls, settings: Settings, data: str | os.PathLike[str] | None = None) -> "Location":
-        """Return where the settings say, or the folder `data`, which has a database of its own."""
-        if data is not None:
-            return cls(folder=Path(data), database=Path(data) / DATABASE_NAME)
-        folder = settings.artifacts.storage.path
-        return cls(folder=folder, database=settings.database or folder / DATABASE_NAME)
 
 
 @contextlib.asynccontextmanager
@@ -106,7 +90,7 @@ async def open(  # `handiwork.open` is the name that users know
     """
     chosen = settings or await asyncio.to_thread(load)
     async with contextlib.AsyncExitStack() as stack:
-        engine, _parts = await _opened(stack, chosen, Location.of(chosen, data), clock, types)
+        engine, _parts = await _opened(stack, chosen, chosen.location(data), clock, types)
         yield engine
 
 
@@ -121,7 +105,7 @@ async def open_desk(
     clock: Clock = utc_now,
 ) -> AsyncGenerator[Desk]:
     """Open a store as `open` does, with all that a server needs beside it."""
-    location = Location.of(settings, data)
+    location = settings.location(data)
     async with contextlib.AsyncExitStack() as stack:
         engine, parts = await _opened(stack, settings, location, clock, types)
         keys = _keys(parts.database, clock)
@@ -146,7 +130,7 @@ async def open_keys(
     data: str | os.PathLike[str] | None = None, *, settings: Settings, clock: Clock = utc_now
 ) -> AsyncGenerator[Keys]:
     """Open the API keys of a store, and nothing else of it."""
-    location = Location.of(settings, data)
+    location = settings.location(data)
     await in_thread(upgrade, location.database)
     database = SqliteDatabase(location.database)
     try:
@@ -280,67 +264,20 @@ class _Parts:
     def hides_names(self) -> bool:
         return self.vault is not None and self.vault.seals
 
+    @property
+    def sealing(self) -> Sealing:
+        return self.vault or PLAIN
+
 
 def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
-    own, clock, blobs, sealing = settings.artifacts, parts.clock, parts.blobs, parts.vault or PLAIN
+    clock, blobs, sealing = parts.clock, parts.blobs, parts.sealing
     records = SqlRecords(parts.database, clock=clock, sealing=sealing)
     executions = SqlExecutions(parts.database, clock=clock, sealing=sealing)
+    revisions = SqlRevisions(parts.database, clock=clock, sealing=sealing)
     log = SqlEvents(parts.database)
     feed = Feed(log)
-    creation = Creation(
-        records=records,
-        blobs=blobs,
-        clock=clock,
-        new_id=functools.partial(new_artifact_id, prefix=own.id_prefix),
-        retention=own.retention,
-        notes=parts.notes,
-        quotas=Quotas(session=_quota(own.quotas.session), user=_quota(own.quotas.user)),
-        space=parts.space,
-        admission=Admission(
-            is_enabled=own.enabled,
-            formats=None if own.allowed_formats is None else frozenset(own.allowed_formats),
-        ),
-        hides_names=parts.hides_names,
-    )
-    runs = Runs(
-        sandbox=parts.box,
-        executions=executions,
-        records=records,
-        inputs=Inputs(records=records, blobs=blobs),
-        creation=creation,
-        limits=LimitPolicy(default=settings.limits(), maximum=settings.most()),
-        type=known.named("file"),
-        clock=clock,
-        new_id=new_execution_id,
-        turns=Turns(slots=_concurrency(settings), depth=own.queue.depth, per_tenant=own.queue.per_tenant),
-        owner=parts.owners.id,
-        tell=feed.tell,
-    )
-    retention = Retention(
-        expiry=SqlExpiry(parts.database, clock=clock),
-        executions=executions,
-        blobs=blobs,
-        log=log,
-        database=parts.database,
-        owners=parts.owners,
-        space=parts.space,
-        clock=clock,
-        events_kept=own.event_retention,
-    )
-    revisions = SqlRevisions(parts.database, clock=clock, sealing=sealing)
-    revising = Revising(
-        records=records,
-        revisions=revisions,
-        blobs=blobs,
-        types=known,
-        clock=clock,
-        new_token=functools.partial(nanoid, alphabet=BASE36),
-        notes=parts.notes,
-        quotas=creation.quotas,
-        admission=creation.admission,
-        space=parts.space,
-        hides_names=parts.hides_names,
-    )
+    creation = _creation(settings, parts, records)
+    revising = _revising(parts, known, creation, revisions)
     streaming = Streaming(revisions=revisions, tell=feed.tell, ended=feed.forget)
     return Engine(
         records=records,
@@ -358,8 +295,8 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
             types=known,
             clock=clock,
         ),
-        runs=runs,
-        retention=retention,
+        runs=_runs(settings, parts, creation, executions, feed=feed, type_=known.named("file")),
+        retention=_retention(settings, parts, executions, log),
         feed=feed,
         types=known,
         sandbox=parts.box,
@@ -370,6 +307,81 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
             drawing=Previews(parts.box, patience_seconds=2 * PATIENCE_SECONDS),
             space=parts.space,
         ),
+    )
+
+
+def _creation(settings: Settings, parts: _Parts, records: SqlRecords) -> Creation:
+    own = settings.artifacts
+    return Creation(
+        records=records,
+        blobs=parts.blobs,
+        clock=parts.clock,
+        new_id=functools.partial(new_artifact_id, prefix=own.id_prefix),
+        retention=own.retention,
+        notes=parts.notes,
+        quotas=Quotas(session=_quota(own.quotas.session), user=_quota(own.quotas.user)),
+        space=parts.space,
+        admission=Admission(
+            is_enabled=own.enabled,
+            formats=None if own.allowed_formats is None else frozenset(own.allowed_formats),
+        ),
+        hides_names=parts.hides_names,
+    )
+
+
+def _revising(parts: _Parts, known: Registry, creation: Creation, revisions: SqlRevisions) -> Revising:
+    return Revising(
+        records=creation.records,
+        revisions=revisions,
+        blobs=parts.blobs,
+        types=known,
+        clock=parts.clock,
+        new_token=functools.partial(nanoid, alphabet=BASE36),
+        notes=parts.notes,
+        quotas=creation.quotas,
+        admission=creation.admission,
+        space=parts.space,
+        hides_names=parts.hides_names,
+    )
+
+
+def _runs(
+    settings: Settings,
+    parts: _Parts,
+    creation: Creation,
+    executions: SqlExecutions,
+    *,
+    feed: Feed,
+    type_: ArtifactType,
+) -> Runs:
+    queue = settings.artifacts.queue
+    return Runs(
+        sandbox=parts.box,
+        executions=executions,
+        records=creation.records,
+        inputs=Inputs(records=creation.records, blobs=parts.blobs),
+        creation=creation,
+        limits=LimitPolicy(default=settings.limits(), maximum=settings.most()),
+        type=type_,
+        clock=parts.clock,
+        new_id=new_execution_id,
+        turns=Turns(slots=_concurrency(settings), depth=queue.depth, per_tenant=queue.per_tenant),
+        owner=parts.owners.id,
+        tell=feed.tell,
+    )
+
+
+def _retention(settings: Settings, parts: _Parts, executions: SqlExecutions, log: SqlEvents) -> Retention:
+    return Retention(
+        expiry=SqlExpiry(parts.database, clock=parts.clock),
+        executions=executions,
+        blobs=parts.blobs,
+        log=log,
+        database=parts.database,
+        owners=parts.owners,
+        space=parts.space,
+        clock=parts.clock,
+        events_kept=settings.artifacts.event_retention,
     )
 
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from handiwork.settings import DATABASE_NAME
 from handiwork.store.local_blobs import DRAFTS
 from handiwork.store.projection import FILE_NAME
-from handiwork.wiring import BLOB_FOLDER, DATABASE_NAME
+from handiwork.wiring import BLOB_FOLDER
 
 LIVE = "a.purged_at IS NULL AND (a.held OR a.expires_at IS NULL OR a.expires_at > :now)"
 

@@ -13,6 +13,7 @@ from kill_writer import SETTINGS
 from handiwork import wiring
 from handiwork.engine import Engine
 from handiwork.errors import ContentDamaged
+from handiwork.settings import DATABASE_NAME
 from handiwork.store.blobs import CHUNK_BYTES
 from handiwork.store.reading import HASHED_HERE_BYTES
 from handiwork.store.records import Filed
@@ -174,7 +175,7 @@ async def test_a_record_that_has_changed_keeps_its_content_from_being_served(she
 
 
 def set_column(data: Path, column: str, value: object, artifact_id: str) -> None:
-    with closing(connect(data / wiring.DATABASE_NAME)) as connection, connection:
+    with closing(connect(data / DATABASE_NAME)) as connection, connection:
         changed = connection.execute(
             f"UPDATE versions SET {column} = ? WHERE artifact_id = ?",  # one of two names
             (value, artifact_id),

@@ -49,6 +49,25 @@ def test_an_artifact_is_made_revised_compared_and_taken_back(plan: str, capsys: 
     ]
 
 
+def test_what_is_said_beside_the_content_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "x.py").write_text("print(1)\n", encoding="utf-8")
+    made = told(["create", "code", "x.py", "--metadata", "by=ada", "--metadata", '{"n": [1]}'], capsys)
+    version = made["version"]
+    assert (version["mediaType"], version["language"]) == ("text/x-python", "python")
+    assert (version["metadata"], version["content"]) == ({"by": "ada", "n": [1]}, "print(1)\n")
+    other = told(["create", "code", "x.py", "--language", "rust", "--retention", "forever"], capsys)
+    assert (other["version"]["language"], other["expiresAt"]) == ("rust", None)
+    revised = told(["revise", made["handle"], "--content", "x.py", "--language", "ruby", "--metadata", "a=1=2"], capsys)
+    assert (revised["version"]["language"], revised["version"]["metadata"]) == ("ruby", {"a": "1=2"})
+
+
+def test_facts_are_noted_and_taken_away(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
+    stepped = told(["step", plan, "--fact", "to=bo", "--fact", '{"at": 3}'], capsys)
+    assert stepped["facts"] == {"to": "bo", "at": 3}
+    assert told(["step", plan, "--fact", '{"to": null}'], capsys)["facts"] == {"at": 3}
+    assert told(["show", plan], capsys)["version"]["content"] == "# Plan\nQ3\n"
+
+
 def test_content_and_patches_come_by_standard_input(
     plan: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,13 +94,21 @@ def test_content_and_patches_come_by_standard_input(
         (["revise", "{plan}", "--content", "plan.md", "--patch", "patch.json"], 2, "exactly one"),
         (["revise", "{plan}"], 2, "exactly one"),
         (["revise", "gone_0000", "--content", "plan.md"], 4, "No artifact"),
+        (["create", "markdown", "plan.md", "--metadata", "word"], 1, "a value"),
+        (["create", "markdown", "plan.md", "--metadata", "[1]"], 1, "a JSON object"),
+        (["create", "markdown", "plan.md", "--metadata", '{"a": NaN}'], 1, "NaN"),
+        (["create", "markdown", "plan.md", "--retention", "soon"], 2, "a duration"),
+        (["create", "markdown", "plan.md", "--retention", "99999999999d"], 2, "100 years"),
+        (["step", "{plan}"], 2, "--state"),
+        (["step", "{plan}", "--state", "sent"], 1, "cannot go from"),
+        (["step", "{plan}", "--fact", '{"a": 1'], 1, "a comma"),
         (["restore", "{plan}", "99999999999999999999"], 4, "its versions are 1 to 1"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(
     plan: str, words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert start([word.format(plan=plan) for word in words]) == code
+    assert start([word.replace("{plan}", plan) for word in words]) == code
     assert said in capsys.readouterr().err
     assert [each["number"] for each in told(["versions", plan], capsys)["items"]] == [1]
     assert len(told(["ls"], capsys)["items"]) == 1

@@ -88,6 +88,28 @@ async def test_a_session_is_exported_with_what_it_holds_now(tmp_path: Path) -> N
     assert verify(tmp_path / "out.zip").is_whole
 
 
+async def test_an_image_by_reference_shows_the_picture_that_is_in_the_export_too(tmp_path: Path) -> None:
+    async with handiwork.open(tmp_path / "data") as engine:
+        session = engine.session("s")
+        drawing = await session.create("svg", content="<svg/>", title="Drawing")
+        source = await session.create("code", content="<svg/>", language="svg", title="Source")
+        document = await session.create("markdown", content="# Hello")
+        images = [
+            (await session.create("image", content=content)).id
+            for content in (drawing.id, source.handle, document.handle, "nothing_k3x9")
+        ]
+        whole, some = io.BytesIO(), io.BytesIO()
+        await session.export(whole)
+        await session.export(some, images)
+    page, partial = (zipfile.ZipFile(each).read("index.html").decode() for each in (whole, some))
+    assert page.count(f'<img src="artifacts/{drawing.handle}/v1/') == 2
+    assert page.count("<img") == 2
+    assert page.count("which is no picture") == 2
+    assert page.count("which is not in this export") == 1
+    assert "&lt;svg/&gt;" in page
+    assert (partial.count("<img"), partial.count("which is not in this export")) == (0, 4)
+
+
 def test_without_an_event_loop_it_is_the_same(store: Path, tmp_path: Path) -> None:
     with handiwork.open_sync(store) as engine:
         made = engine.session("default").export(tmp_path / "out.zip")
@@ -218,7 +240,7 @@ async def test_who_has_gone_is_sent_nothing_more(tmp_path: Path) -> None:
 
 
 def test_export_writes_a_zip_that_verify_finds_whole(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = _json(["export", "out.zip"], capsys)
+    told = _json(["export", "--out", "out.zip"], capsys)
     assert told == {"path": "out.zip", "artifacts": 3, "versions": 4, "size": Path("out.zip").stat().st_size}
     found = _json(["verify", "out.zip"], capsys)
     assert found == {"ok": True, **told, "session": "default", "faults": []}
@@ -231,8 +253,8 @@ def test_export_writes_a_zip_that_verify_finds_whole(store: Path, capsys: pytest
 @pytest.mark.usefixtures("store")
 def test_export_takes_some_artifacts_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     items = _json(["ls"], capsys)["items"]
-    assert _json(["export", "some.zip", items[0]["handle"], items[1]["id"]], capsys)["artifacts"] == 2
-    assert start(["export", "none.zip", "nobody_0000"]) == 4
+    assert _json(["export", "--out", "some.zip", items[0]["handle"], items[1]["id"]], capsys)["artifacts"] == 2
+    assert start(["export", "--out", "none.zip", "nobody_0000"]) == 4
     assert not Path("none.zip").exists()
 
 
@@ -242,26 +264,26 @@ def test_export_replaces_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Path("link.zip").symlink_to("mine.zip")
     Path("dangling.zip").symlink_to("nowhere")
     for name in ("mine.zip", "link.zip", "dangling.zip", ".", "no/folder/out.zip"):
-        assert _json(["export", name], capsys, code=1)["error"]["code"] == "target_refused"
+        assert _json(["export", "--out", name], capsys, code=1)["error"]["code"] == "target_refused"
     assert Path("mine.zip").read_text() == "mine"
 
 
 def test_export_looks_into_a_store_that_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out.zip")
-    assert start(["export", out, "--data", str(tmp_path / "none")]) == 4
+    assert start(["export", "--out", out, "--data", str(tmp_path / "none")]) == 4
     assert "There is no store" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_that_fails_leaves_no_file(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blob_of(store, "dot.png").write_bytes(PNG[:-1] + b"x")
-    assert _json(["export", "out.zip"], capsys, code=1)["error"]["code"] == "integrity_error"
+    assert _json(["export", "--out", "out.zip"], capsys, code=1)["error"]["code"] == "integrity_error"
     assert [each.name for each in Path().iterdir()] == [".handiwork"]
 
 
 @pytest.mark.usefixtures("store")
 def test_verify_names_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    assert start(["export", "out.zip"]) == 0
+    assert start(["export", "--out", "out.zip"]) == 0
     with zipfile.ZipFile("out.zip") as whole, zipfile.ZipFile("bad.zip", "w") as bad:
         for name in whole.namelist():
             content = whole.read(name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handiwork import wiring
-from handiwork.settings import Settings
+from handiwork.settings import DATABASE_NAME, Settings
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.local_blobs import DRAFTS
 from handiwork.store.owners import Owners
@@ -52,11 +52,11 @@ async def test_a_database_may_lie_elsewhere_and_another_folder_has_its_own(tmp_p
     async with wiring.open(settings=settings) as engine:
         made = await engine.session("one").create("markdown", title="Notes", content="# Notes\n")
     assert elsewhere.is_file()
-    assert not (folder / wiring.DATABASE_NAME).exists()
+    assert not (folder / DATABASE_NAME).exists()
     async with wiring.open(settings=settings) as engine:
         assert await engine.session("one").read(made.id) == b"# Notes\n"
         # The bytes of this folder are no orphans of that database.
         assert (await engine.clean()).orphans == 0
     async with wiring.open(tmp_path / "other", settings=settings) as engine:
         assert (await engine.sessions()).items == ()
-    assert (tmp_path / "other" / wiring.DATABASE_NAME).is_file()
+    assert (tmp_path / "other" / DATABASE_NAME).is_file()

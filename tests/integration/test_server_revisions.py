@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -52,7 +53,21 @@ async def test_an_artifact_comes_with_its_content_where_that_is_short(door: Door
     notes = await made(door, "markdown", "# Hello\n")
     file = await made(door, "file", "text", name="a.txt")
     shown = [(await door.client.get(f"{API}/artifacts/{each['id']}")).json() for each in (facts, notes, file)]
-    assert [each["version"]["content"] for each in shown] == [{"a": [1, None]}, "# Hello\n", None]
+    assert [each["version"]["content"] for each in shown[:2]] == [{"a": [1, None]}, "# Hello\n"]
+    assert [each["version"]["content"] for each in (facts, notes)] == [{"a": [1, None]}, "# Hello\n"]
+    assert "content" not in shown[2]["version"]
+
+
+@pytest.mark.parametrize("content", ["null", "{}", '{"b": 1.50}'])
+async def test_null_is_content_and_content_that_is_not_told_has_no_name(door: Door, content: str) -> None:
+    one = await made(door, "json", content)
+    shown = (await door.client.get(f"{API}/artifacts/{one['id']}")).json()
+    assert one["version"]["content"] == shown["version"]["content"] == json.loads(content)
+    large = await made(door, "json", ["x" * 100_000])
+    listed = (await door.client.get(f"{API}/sessions/s/artifacts")).json()["items"]
+    history = (await door.client.get(f"{API}/artifacts/{one['id']}/versions")).json()["items"]
+    for version in (large["version"], *history, *(each["version"] for each in listed)):
+        assert "content" not in version
 
 
 async def test_a_refused_content_says_where_and_what_was_expected(door: Door) -> None:
@@ -81,6 +96,36 @@ async def test_a_missed_edit_shows_the_nearest_text(door: Door) -> None:
     assert "width * height" in str(problem["nearest"])
 
 
+async def test_what_is_nearest_can_be_copied_into_the_next_try(door: Door) -> None:
+    line = "The quick brown fox jumps over the lazy dog. " * 40
+    one = await made(door, "markdown", f"# Title\n\n{line}\n")
+    missed = await revised(door, one["id"], 422, patch=[{"find": line.upper(), "replace": "short"}])
+    near = "\n".join(missed["nearest"]["lines"])
+    assert len(near) > 1000
+    assert (await revised(door, one["id"], patch=[{"find": near, "replace": "short"}]))["version"]["number"] == 2
+
+
+async def test_all_conflicts_are_told_with_both_sides(door: Door) -> None:
+    base = {f"k{n}": "a" for n in range(80)}
+    one = await made(door, "json", base)
+    await revised(door, one["id"], content=dict.fromkeys(base, "b" * 1500))
+    problem = await revised(door, one["id"], 409, content=dict.fromkeys(base, "c" * 1500), baseVersion=1)
+    assert problem["conflictsLeftOut"] == 0
+    assert [each["theirs"] for each in problem["conflicts"]] == ["b" * 1500] * 80
+
+
+async def test_the_place_of_a_conflict_can_be_selected(door: Door) -> None:
+    def rows(value: str, *more: Any) -> Any:
+        return {"a 'b'\\\n": [{"id": "x\\'\n]", "v": value}, {"id": "y", "v": "same"}, *more]}
+
+    one = await made(door, "json", rows("was"))
+    await revised(door, one["id"], content=rows("theirs", {"id": "z", "v": ""}))
+    problem = await revised(door, one["id"], 409, content=rows("ours"), baseVersion=1)
+    (conflict,) = problem["conflicts"]
+    answer = await selected(door, one["id"], f"path={conflict['where']}")
+    assert (answer.status_code, answer.json()) == (200, "theirs")
+
+
 async def test_a_conflict_shows_both_sides(door: Door) -> None:
     one = await made(door, "json", {"a": 1})
     await revised(door, one["id"], patch={"a": 2})
@@ -95,6 +140,39 @@ async def test_if_match_names_the_content_that_was_seen(door: Door) -> None:
     await revised(door, one["id"], headers={"if-match": seen}, content="b\n")
     problem = await revised(door, one["id"], 412, headers={"if-match": seen}, content="c\n")
     assert problem["code"] == "precondition_failed"
+
+
+async def test_of_all_who_name_the_same_content_one_makes_the_next_version(door: Door) -> None:
+    one = await made(door, "json", {"a": 1})
+    etag = (await door.client.get(f"{API}/artifacts/{one['id']}/content")).headers["etag"]
+    address, headers = f"{API}/artifacts/{one['id']}", {"if-match": etag}
+    revising = [
+        door.client.post(f"{address}/versions", json={"patch": {f"k{n}": n}}, headers=headers) for n in range(10)
+    ]
+    editing = [door.client.patch(f"{address}/content", json={f"e{n}": n}, headers=headers) for n in range(10)]
+    answers = await asyncio.gather(*revising, *editing)
+    assert sorted(answer.status_code for answer in answers)[1:] == [412] * 19
+    assert (await door.client.get(address)).json()["version"]["number"] == 2
+
+
+async def test_a_title_that_both_changed_is_a_conflict(door: Door) -> None:
+    one = await made(door, "json", {"a": 1}, metadata={"by": "ada", "of": "x"}, title="T1")
+    await revised(door, one["id"], content={"a": 2}, title="T2", metadata={"by": "bo", "of": "x"})
+    meanwhile: dict[str, Any] = {
+        "content": {"a": 1},
+        "baseVersion": 1,
+        "title": "T3",
+        "metadata": {"by": "cy", "of": "x", "new": 1},
+    }
+    problem = await revised(door, one["id"], 409, **meanwhile)
+    assert problem["conflicts"] == [
+        {"where": "title", "base": "T1", "ours": "T3", "theirs": "T2"},
+        {"where": "metadata.by", "base": "ada", "ours": "cy", "theirs": "bo"},
+    ]
+    meanwhile |= {"title": "T1", "metadata": {"by": "ada", "new": 1}}
+    merged = await revised(door, one["id"], **meanwhile)
+    assert (merged["title"], merged["version"]["content"]) == ("T2", {"a": 2})
+    assert merged["version"]["metadata"] == {"by": "bo", "new": 1}
 
 
 async def test_structured_content_is_edited_in_place(door: Door) -> None:

@@ -1,7 +1,11 @@
 """View pages over HTTP: how one gets to them, under which headers they come, and when they end."""
 
+import asyncio
+import base64
 import html
 import re
+import struct
+import zlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +16,25 @@ import pytest_asyncio
 from doors import API, CONTENT, Door, bearer, key_for, open_server
 
 from handiwork.access.links import LinkPurpose
-from handiwork.model import MIB, Scope
+from handiwork.model import KIB, MIB, Scope
 from handiwork.server.content_origin import content_application
-from handiwork.server.views import FEATURES
+from handiwork.server.refusals import PagesBusy
+from handiwork.server.views import FEATURES, Views
 from handiwork.wiring import BLOB_FOLDER
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+DOT = b"".join(
+    [
+        b"\x89PNG\r\n\x1a\n",
+        chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
+        chunk(b"IDAT", zlib.compress(b"\0\0\0\0")),
+        chunk(b"IEND", b""),
+    ]
+)
 HOSTILE = '"></iframe></title><script>alert(1)</script>\u202e&amp;'
 CLOSED = (
     "connect-src 'none'; frame-src 'none'; worker-src 'none'; object-src 'none'; form-action 'none'; webrtc 'block'"
@@ -132,6 +149,7 @@ async def test_every_type_has_a_page_and_only_a_page_runs_script(house: House) -
         "code": "print('hello')",
         "json": '{"a": 1}',
         "csv": "a,b\n1,2\n",
+        "image": DOT,
         "svg": '<svg xmlns="http://www.w3.org/2000/svg"/>',
         "html-sandboxed": "<p>Hello</p>",
         "file": b"PK\3\4",
@@ -210,9 +228,48 @@ async def test_an_artifact_tells_where_its_page_is(house: House) -> None:
     assert (await house.door.client.get(told["links"]["view"])).status_code == 307
 
 
+async def test_an_image_by_reference_shows_the_picture_it_stands_for(house: House) -> None:
+    session = house.door.desk.engine.session("s")
+    picture = await session.create("image", content=DOT, name="dot.png")
+    for reference in (picture.id, picture.handle):
+        answer = await house.page("image", reference, title="A dot")
+        shown = f'<img src="data:image/png;base64,{base64.b64encode(DOT).decode()}" alt="A dot">'
+        assert shown in framed(answer)
+
+
+async def test_an_image_whose_picture_is_not_to_be_had_says_so(house: House) -> None:
+    session = house.door.desk.engine.session("s")
+    gone = await session.create("image", content=DOT)
+    document = await session.create("markdown", content="# Hello")
+    itself = await session.create("image", content=document.id)
+    foreign = await house.door.desk.engine.session("s", user="bob").create("image", content=DOT)
+    other = await house.door.desk.engine.session("other").create("image", content=DOT)
+    await session.remove(gone.id)
+    for reference, why in (
+        (gone.id, "which has expired"),
+        (foreign.id, "which is not in this session"),
+        (other.id, "which is not in this session"),
+        ("nothing_k3x9", "which is not in this session"),
+        (document.id, "which is no picture"),
+        (itself.id, "which is no picture"),
+    ):
+        page = framed(await house.page("image", reference))
+        assert f"It stands for artifact://{reference}, {why}" in page
+        assert "<img" not in page
+
+
+async def test_who_waits_for_a_turn_in_vain_is_told_so(house: House) -> None:
+    found = await house.door.desk.engine.find(Scope(session="s"), await house.stored("markdown", "[" * (128 * KIB)))
+    views = Views(house.door.desk, patience_seconds=0.05)
+    answers = await asyncio.gather(*[views.page(found, download="") for _ in range(3)], return_exceptions=True)
+    (refusal,) = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert isinstance(refusal, PagesBusy)
+    assert (await views.page(found, download="", is_head=True)).status_code == 200
+
+
 async def test_large_content_is_cut_and_a_large_table_counted(house: House) -> None:
     log = await house.page("file", "a line of a log\n" * 65_536, name="large.log")
-    assert '<p class="note">Only the first 256 KB of 1.0 MB are shown.</p>' in log.text
+    assert '<p class="note">Only the first 256.0 KB of 1.0 MB are shown.</p>' in log.text
     assert len(log.content) < MIB
     table = await house.page("csv", "a,b\n" + "1,2\n" * 50_000)
     assert '<p class="note">The first 1,000 of 50,000 rows are shown.</p>' in table.text

@@ -90,11 +90,14 @@ async def test_who_comes_later_gets_the_text_so_far_first(session: Session) -> N
     async with asyncio.timeout(SOON):
         pen.write(3)
         early = await seen(session, until="Ship ")
-        late = asyncio.ensure_future(seen(session, until="artifact-created"))
-        await asyncio.sleep(0)
-        pen.write(2)
-        await making
-        pieces = [each for each in await late if isinstance(each, Delta)]
+        async with aclosing(session.engine.feed.follow_live(session.scope, after=0)) as late:
+            pieces = [first] if isinstance(first := await anext(late), Delta) else []
+            pen.write(2)
+            await making
+            async for each in late:
+                if not isinstance(each, Delta):
+                    break
+                pieces.append(each)
     assert [each.text for each in early if isinstance(each, Delta)][-1].endswith("Ship ")
     assert pieces[0].offset == 0
     assert "".join(piece.text for piece in pieces) == "".join(PIECES)

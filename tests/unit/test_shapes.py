@@ -93,7 +93,6 @@ def test_an_artifact_on_the_wire() -> None:
             "category": "image",
             "size": 10,
             "sha256": "ab",
-            "content": None,
             "summary": "a chart",
             "summaryData": {},
             "language": None,

@@ -6,33 +6,26 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
+from handiwork.cli.flags import (
+    AS_JSON,
+    DATA,
+    LANGUAGE,
+    LEVELS,
+    METADATA,
+    PORT,
+    REFERENCE,
+    VERSION,
+    in_store,
+)
+from handiwork.cli.groups import db, keys
 from handiwork.cli.help import Commands
 
-LEVELS = ("auto", "full", "unprivileged", "none")
-KINDS = ("user", "agent", "admin")
 _INTERRUPTED = 130
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_DATA = click.option("--data", metavar="DIR", help="Folder of the store.  [default: ./.handiwork]")
-_SESSION = click.option("--session", metavar="NAME", default="default", show_default=True, help="Session to look in.")
-_TENANT = click.option("--tenant", metavar="NAME", default="default", show_default=True, help="Tenant of the key.")
-_PORT = click.IntRange(0, 65535)
-_VERSION = click.option("--version", "number", metavar="N", type=click.IntRange(min=1), help="Version, else the head.")
-_REFERENCE = click.argument("reference", metavar="REF")
-
-
-def _in_store(command: _Command) -> _Command:
-    return _SESSION(_DATA(_AS_JSON(command)))
-
-
-def _of_tenant(command: _Command) -> _Command:
-    return _TENANT(_DATA(_AS_JSON(command)))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -44,8 +37,8 @@ def app() -> None:
 @app.command()
 @click.option("--once", is_flag=True, help="Stop after the work instead of serving the gallery.")
 @click.option("--data", metavar="DIR", help="Folder of the store and the files.  [default: ./handiwork-demo]")
-@click.option("--port", metavar="N", type=_PORT, help="Port of the gallery.  [default: 8765, or a free one]")
-@_AS_JSON
+@click.option("--port", metavar="N", type=PORT, help="Port of the gallery.  [default: 8765, or a free one]")
+@AS_JSON
 def demo(once: bool, **flags: Any) -> int:
     """Play an agent conversation on real data and show what it makes."""
     from handiwork.cli import demo as conversation
@@ -55,9 +48,9 @@ def demo(once: bool, **flags: Any) -> int:
 
 @app.command()
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", metavar="N", type=_PORT, default=8765, show_default=True, help="Port; 0 is any free one.")
-@click.option("--content-port", metavar="N", type=_PORT, default=8766, show_default=True, help="Port of user content.")
-@_DATA
+@click.option("--port", metavar="N", type=PORT, default=8765, show_default=True, help="Port; 0 is any free one.")
+@click.option("--content-port", metavar="N", type=PORT, default=8766, show_default=True, help="Port of user content.")
+@DATA
 @click.option("--config", metavar="FILE", help="Configuration.  [default: ./handiwork.yaml, if it is there]")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when requests are answered.")
 def serve(**flags: Any) -> int:
@@ -78,7 +71,7 @@ def serve(**flags: Any) -> int:
 @click.option("--output-limit", metavar="10MB", help="Size of all its files together.")
 @click.option("--no-check", is_flag=True, help="Skip the check of the code, not the sandbox.")
 @click.option("--isolation", type=click.Choice(LEVELS), help="Walls around the program.  [default: auto]")
-@_AS_JSON
+@AS_JSON
 def run(script: str, no_check: bool, **flags: Any) -> int:
     """Run a Python program in the sandbox and keep the files it makes."""
     from handiwork.cli import run as running
@@ -90,7 +83,7 @@ def run(script: str, no_check: bool, **flags: Any) -> int:
 @click.option("--type", "type_", metavar="TYPE", help="Only artifacts of this type.")
 @click.option("--state", metavar="STATE", help="Only artifacts in this state.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most this many, else all.")
-@_in_store
+@in_store
 def list_artifacts(type_: str | None, state: str | None, limit: int | None, **flags: Any) -> int:
     """List the artifacts of a session, newest first."""
     from handiwork.cli import store
@@ -99,15 +92,15 @@ def list_artifacts(type_: str | None, state: str | None, limit: int | None, **fl
 
 
 @app.command()
-@_REFERENCE
-@_VERSION
+@REFERENCE
+@VERSION
 @click.option(
     "--select",
     "selector",
     metavar="SELECTOR",
     help="Only this part: rows=0:10, lines=1:50, head=20, tail=20, path=$.a[3], grep=TEXT or search=WORDS.",
 )
-@_in_store
+@in_store
 def show(reference: str, number: int | None, selector: str | None, **flags: Any) -> int:
     """Show what is known of an artifact, and the beginning of a text."""
     from handiwork.cli import store
@@ -118,14 +111,14 @@ def show(reference: str, number: int | None, selector: str | None, **flags: Any)
 
 
 @app.command()
-@_REFERENCE
-@_VERSION
+@REFERENCE
+@VERSION
 @click.option(
     "--out",
     metavar="PATH",
     help="File to write or replace, a folder, or - for standard output.",
 )
-@_in_store
+@in_store
 def get(reference: str, number: int | None, out: str | None, **flags: Any) -> int:
     """Write the content of an artifact to a file."""
     from handiwork.cli import store
@@ -140,23 +133,28 @@ def get(reference: str, number: int | None, out: str | None, **flags: Any) -> in
 @click.argument("source", metavar="FILE|-")
 @click.option("--title", metavar="TEXT", help="What people see.  [default: the name]")
 @click.option("--name", metavar="NAME", help="Name of the file.  [default: that of FILE, or made of the title]")
-@_in_store
-def create_artifact(type_: str, source: str, title: str | None, name: str | None, **flags: Any) -> int:
+@LANGUAGE
+@METADATA
+@click.option("--retention", metavar="7d", help="How long it is kept, or forever.  [default: as configured]")
+@in_store
+def create_artifact(type_: str, as_json: bool, data: str | None, session: str, **told: Any) -> int:
     """Store a file as an artifact of a type."""
     from handiwork.cli import versions as making
 
-    wanted = making.Making(type=type_, source=source, title=title, name=name)
-    return making.create(making.Place(**flags), wanted)
+    place = making.Place(session=session, data=data, as_json=as_json)
+    return making.create(place, making.Making(type=type_, **told))
 
 
 @app.command()
-@_REFERENCE
+@REFERENCE
 @click.option("--content", metavar="FILE|-", help="The whole new content.")
 @click.option("--patch", metavar="FILE|-", help="JSON: edits [{find, replace}], a JSON Patch, or a merge patch.")
 @click.option("--base", metavar="N", type=click.IntRange(min=1), help="Version that it was decided on, else the head.")
 @click.option("--title", metavar="TEXT", help="Another title.")
+@click.option("--language", metavar="WORD", help="Another language.")
+@METADATA
 @click.option("--reason", metavar="TEXT", help="Why, for the history.")
-@_in_store
+@in_store
 def revise(reference: str, as_json: bool, data: str | None, session: str, **change: Any) -> int:
     """Make the next version of an artifact."""
     from handiwork.cli import versions as making
@@ -168,8 +166,8 @@ def revise(reference: str, as_json: bool, data: str | None, session: str, **chan
 
 
 @app.command()
-@_REFERENCE
-@_in_store
+@REFERENCE
+@in_store
 def versions(reference: str, **flags: Any) -> int:
     """List the versions of an artifact, newest first."""
     from handiwork.cli import versions as making
@@ -178,10 +176,10 @@ def versions(reference: str, **flags: Any) -> int:
 
 
 @app.command()
-@_REFERENCE
+@REFERENCE
 @click.argument("start", metavar="FROM", type=click.IntRange(min=1))
 @click.argument("end", metavar="[TO]", type=click.IntRange(min=1), required=False)
-@_in_store
+@in_store
 def diff(reference: str, start: int, end: int | None, **flags: Any) -> int:
     """Show what differs between two versions, or one and the head."""
     from handiwork.cli import versions as making
@@ -190,9 +188,9 @@ def diff(reference: str, start: int, end: int | None, **flags: Any) -> int:
 
 
 @app.command()
-@_REFERENCE
+@REFERENCE
 @click.argument("number", metavar="VERSION", type=click.IntRange(min=1))
-@_in_store
+@in_store
 def restore(reference: str, number: int, **flags: Any) -> int:
     """Make an earlier version the newest again."""
     from handiwork.cli import versions as making
@@ -201,9 +199,9 @@ def restore(reference: str, number: int, **flags: Any) -> int:
 
 
 @app.command()
-@_REFERENCE
+@REFERENCE
 @click.argument("labels", metavar="[LABEL]...", nargs=-1)
-@_in_store
+@in_store
 def label(reference: str, labels: tuple[str, ...], **flags: Any) -> int:
     """Replace the labels of an artifact."""
     from handiwork.cli import versions as making
@@ -211,9 +209,23 @@ def label(reference: str, labels: tuple[str, ...], **flags: Any) -> int:
     return making.label(making.Place(**flags), reference, labels)
 
 
+@app.command()
+@REFERENCE
+@click.option("--state", metavar="STATE", help="State to go on to.")
+@click.option("--fact", "facts", metavar="KEY=VALUE", multiple=True, help="To note; or a JSON object; repeatable.")
+@in_store
+def step(reference: str, state: str | None, facts: tuple[str, ...], **flags: Any) -> int:
+    """Go on to another state, and note facts."""
+    from handiwork.cli import versions as making
+
+    if state is None and not facts:
+        raise click.UsageError("Give `--state`, `--fact`, or both.")
+    return making.step(making.Place(**flags), reference, state, facts)
+
+
 @app.command("rm")
-@_REFERENCE
-@_in_store
+@REFERENCE
+@in_store
 def remove(reference: str, **flags: Any) -> int:
     """Remove an artifact with all its versions."""
     from handiwork.cli import store
@@ -222,9 +234,9 @@ def remove(reference: str, **flags: Any) -> int:
 
 
 @app.command("export")
-@click.argument("out", metavar="OUT.zip")
 @click.argument("references", metavar="[REF]...", nargs=-1)
-@_in_store
+@click.option("--out", metavar="FILE.zip", required=True, help="New file to write.")
+@in_store
 def export_session(out: str, references: tuple[str, ...], **flags: Any) -> int:
     """Write a session as a ZIP with a page that needs no server."""
     from handiwork.cli import export, store
@@ -234,7 +246,7 @@ def export_session(out: str, references: tuple[str, ...], **flags: Any) -> int:
 
 @app.command()
 @click.argument("file", metavar="FILE.zip")
-@_AS_JSON
+@AS_JSON
 def verify(file: str, as_json: bool) -> int:
     """Tell whether an export is as it was written; no store is needed."""
     from handiwork.cli import export
@@ -243,7 +255,7 @@ def verify(file: str, as_json: bool) -> int:
 
 
 @app.command()
-@_AS_JSON
+@AS_JSON
 def types(as_json: bool) -> int:
     """List the artifact types."""
     from handiwork.cli import types as listing
@@ -253,8 +265,8 @@ def types(as_json: bool) -> int:
 
 @app.command()
 @click.option("--dry-run", is_flag=True, help="Count what would be deleted, and delete nothing.")
-@_DATA
-@_AS_JSON
+@DATA
+@AS_JSON
 def gc(dry_run: bool, data: str | None, as_json: bool) -> int:
     """Delete what has expired and what nobody names any more."""
     from handiwork.cli import gc as cleaning
@@ -262,89 +274,18 @@ def gc(dry_run: bool, data: str | None, as_json: bool) -> int:
     return cleaning.run(data=data, is_dry=dry_run, as_json=as_json)
 
 
-@app.group(cls=Commands)
-def keys() -> None:
-    """Make, list and revoke the API keys of a store."""
-
-
-@keys.command()
-@click.option("--kind", type=click.Choice(KINDS), required=True, help="Who is to hold it.")
-@click.option("--user", metavar="NAME", help="User whom it is for; not for an admin.  [default: local]")
-@click.option("--session", metavar="NAME", help="Only session that it opens; an agent's key needs one.")
-@click.option("--name", metavar="TEXT", default="", help="What to call it in lists.")
-@click.option("--expires-in", metavar="30d", help="When it ends by itself, else never.")
-@click.option(
-    "--permission", "permissions", metavar="NAME", multiple=True, help="Only this right of its kind; repeatable."
-)
-@_of_tenant
-def create(data: str | None, tenant: str, as_json: bool, **wanted: Any) -> int:
-    """Make a key and print it, this once."""
-    from handiwork.cli import keys as keeping
-
-    return keeping.create(keeping.Place(data=data, tenant=tenant, as_json=as_json), keeping.Wanted(**wanted))
-
-
-@keys.command("list")
-@_of_tenant
-def list_keys(**place: Any) -> int:
-    """List the keys of a tenant, the newest first."""
-    from handiwork.cli import keys as keeping
-
-    return keeping.list_keys(keeping.Place(**place))
-
-
-@keys.command()
-@click.argument("key_id", metavar="ID")
-@_of_tenant
-def revoke(key_id: str, **place: Any) -> int:
-    """End a key for good."""
-    from handiwork.cli import keys as keeping
-
-    return keeping.revoke(keeping.Place(**place), key_id)
-
-
-@app.group(cls=Commands)
-def db() -> None:
-    """Look after the database of a store."""
-
-
-@db.command()
-@_DATA
-@_AS_JSON
-def upgrade(data: str | None, as_json: bool) -> int:
-    """Bring the database to this release, after a copy."""
-    from handiwork.cli import database
-
-    return database.bring_up_to_date(data, as_json=as_json)
-
-
-@db.command()
-@_DATA
-@_AS_JSON
-def check(data: str | None, as_json: bool) -> int:
-    """Tell whether the database fits this release, and change nothing."""
-    from handiwork.cli import database
-
-    return database.check_revision(data, as_json=as_json)
-
-
-@db.command("new-key")
-@click.argument("file")
-def new_key(file: str) -> int:
-    """Write a new key for encryption into a new file."""
-    from handiwork.cli import database
-
-    return database.write_key(file)
-
-
 @app.command()
-@_DATA
-@_AS_JSON
+@DATA
+@AS_JSON
 def doctor(data: str | None, as_json: bool) -> int:
     """Check walls, libraries, fonts and store, and say what to do."""
     from handiwork.cli import doctor as examination
 
     return examination.run(data=data, as_json=as_json)
+
+
+app.add_command(keys)
+app.add_command(db)
 
 
 def start(arguments: Sequence[str]) -> int:

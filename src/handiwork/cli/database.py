@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from handiwork import wiring
 from handiwork.cli.failures import DONE, FAILED
 from handiwork.cli.printing import notes, print_json, results, say
 from handiwork.settings import load
@@ -76,4 +75,4 @@ def _shape(path: Path, revision: Revision) -> dict[str, object]:
 
 
 def _database(data: str | None) -> Path:
-    return wiring.Location.of(load(), data).database
+    return load().location(data).database

@@ -4,13 +4,12 @@ What is in it is for whoever opens it.
 """
 
 from handiwork.cli.failures import StoreNotFound
-from handiwork.settings import Settings
-from handiwork.wiring import Location
+from handiwork.settings import Location, Settings
 
 
 def located(data: str | None, settings: Settings) -> Location:
     """Return where the store is. Raises `StoreNotFound` where there is none."""
-    location = Location.of(settings, data)
+    location = settings.location(data)
     try:
         location.database.stat()
     except (FileNotFoundError, NotADirectoryError) as missing:

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Artifact
+from handiwork.quantities import size_text
 
 _PIPED_WIDTH = 10_000
 _KEPT = frozenset("\n\t")
@@ -27,7 +28,6 @@ _KEPT = frozenset("\n\t")
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _HARMFUL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LINE_ENDS = re.compile("\r\n?")
-_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
 def harmless(text: str) -> str:
@@ -42,10 +42,7 @@ def one_line(text: str) -> str:
 
 def size(count: int) -> str:
     """Return bytes as people read them; a KB is 1024 bytes, as everywhere in Handiwork."""
-    number, unit = float(count), 0
-    while round(number, 1) >= 1024 and unit < len(_UNITS) - 1:
-        number, unit = number / 1024, unit + 1
-    return f"{count:,} {_UNITS[0]}" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"
+    return size_text(count)
 
 
 def format_word(artifact: Artifact) -> str:

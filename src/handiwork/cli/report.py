@@ -15,7 +15,7 @@ from handiwork.errors import HandiworkError, IsolationUnavailable
 from handiwork.model import Isolation
 from handiwork.sandbox import cgroups, kernel, walls
 from handiwork.sandbox.sandbox import Job, Sandbox
-from handiwork.settings import Settings
+from handiwork.settings import Location, Settings
 from handiwork.shapes import Shape
 from handiwork.store.upgrade import check
 
@@ -135,7 +135,7 @@ async def examine(settings: Settings, data: str | None) -> Report:
         libraries=libraries,
         missing_libraries=_missing_libraries(),
         fonts=fonts,
-        store=_store(wiring.Location.of(settings, data), is_encrypted=settings.artifacts.storage.encryption.enabled),
+        store=_store(settings.location(data), is_encrypted=settings.artifacts.storage.encryption.enabled),
         machine=_machine(),
         error=error,
     )
@@ -210,7 +210,7 @@ async def _fonts(box: Sandbox) -> Fonts:
     )
 
 
-def _store(location: wiring.Location, *, is_encrypted: bool) -> Store:
+def _store(location: Location, *, is_encrypted: bool) -> Store:
     place = location.folder.absolute()
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent

@@ -126,8 +126,9 @@ async def _show(place: Place, reference: str, number: int | None) -> int:
     async with opened(place) as session:
         artifact = await session.get(reference, version=number)
         preview = None if place.as_json else await _preview(session, artifact)
-    if place.as_json:
-        print_json(artifact_shape(artifact))
+        shape = await session.engine.revising.shape(artifact) if place.as_json else None
+    if shape is not None:
+        print_json(shape)
         return DONE
     console = results()
     print_facts(console, _facts(artifact))

@@ -1,4 +1,4 @@
-"""The commands that make and change: `create`, `revise`, `versions`, `diff`, `restore`, `label`.
+"""The commands that make and change: `create`, `revise`, `versions`, `diff`, `restore`, `label`, `step`.
 
 What a change means is the engine's; looking at what is there is in `store`.
 """
@@ -6,24 +6,31 @@ What a change means is the engine's; looking at what is there is in `store`.
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Literal, cast
 
 from handiwork import wiring
 from handiwork.cli.failures import DONE
 from handiwork.cli.printing import notes, print_json, print_table, print_text, results, say, size
 from handiwork.cli.store import Place, opened
 from handiwork.errors import ContentTooLarge, InputNotFound, InvalidContent
+from handiwork.media.formats import format_named
 from handiwork.model import MIB, Artifact, Version
+from handiwork.quantities import seconds
 from handiwork.session import Session
 from handiwork.settings import load
-from handiwork.shapes import artifact_shape, version_shape
+from handiwork.shapes import Shape, version_shape
+from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.strict_json import parsed
 
 STANDARD_INPUT = "-"
 LARGEST_BYTES = 256 * MIB
 """More than any type takes; the type says its own cap."""
 _PAGE = 100
+_LONGEST_TOLD = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,9 @@ class Making:
     source: str
     title: str | None = None
     name: str | None = None
+    language: str | None = None
+    metadata: tuple[str, ...] = ()
+    retention: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +54,8 @@ class Change:
     patch: str | None = None
     base: int | None = None
     title: str | None = None
+    language: str | None = None
+    metadata: tuple[str, ...] = ()
     reason: str | None = None
 
 
@@ -63,6 +75,11 @@ def label(place: Place, reference: str, labels: tuple[str, ...]) -> int:
     return asyncio.run(_in(place, lambda session: session.label(reference, *labels)))
 
 
+def step(place: Place, reference: str, state: str | None, facts: tuple[str, ...]) -> int:
+    noted = _named(facts, "fact") if facts else None
+    return asyncio.run(_in(place, lambda session: session.step(reference, state=state, facts=noted)))
+
+
 def versions(place: Place, reference: str) -> int:
     return asyncio.run(_versions(place, reference))
 
@@ -72,20 +89,31 @@ def diff(place: Place, reference: str, start: int, end: int | None) -> int:
 
 
 async def _create(place: Place, making: Making) -> int:
+    metadata, retention = _named(making.metadata, "metadata"), _retention(making.retention)
     data = await asyncio.to_thread(_content, making.source)
     settings = load()
     folder = Path(place.data) if place.data is not None else settings.artifacts.storage.path
     name = making.name or (None if making.source == STANDARD_INPUT else Path(making.source).name)
     async with wiring.open(folder, settings=settings) as engine:
-        made = await engine.session(place.session).create(making.type, content=data, name=name, title=making.title)
-    _tell(place, made)
+        made = await engine.session(place.session).create(
+            making.type,
+            content=data,
+            name=name,
+            title=making.title,
+            language=making.language or _language_of(name, engine.types.named(making.type)),
+            metadata=metadata,
+            retention=retention,
+        )
+        shape = await engine.revising.shape(made) if place.as_json else None
+    _tell(made, shape)
     return DONE
 
 
 async def _in(place: Place, work: Callable[[Session], Awaitable[Artifact]]) -> int:
     async with opened(place) as session:
         made = await work(session)
-    _tell(place, made)
+        shape = await session.engine.revising.shape(made) if place.as_json else None
+    _tell(made, shape)
     return DONE
 
 
@@ -98,6 +126,8 @@ async def _revised(session: Session, reference: str, change: Change) -> Artifact
         patch=patch,
         base_version=change.base,
         title=change.title,
+        language=change.language,
+        metadata=_named(change.metadata, "metadata") if change.metadata else None,
         reason=change.reason,
     )
 
@@ -145,11 +175,44 @@ async def _diff(place: Place, reference: str, start: int, end: int | None) -> in
     return DONE
 
 
-def _tell(place: Place, made: Artifact) -> None:
-    if place.as_json:
-        print_json(artifact_shape(made))
+def _tell(made: Artifact, shape: Shape | None) -> None:
+    if shape is not None:
+        print_json(shape)
     else:
         say(results(), f"{made.handle}  version {made.version.number}  {made.name}  {size(made.size)}")
+
+
+def _language_of(name: str | None, type_: ArtifactType) -> str | None:
+    """Return the language that the ending of a file names, for a type to which one belongs."""
+    ending = "" if name is None else Path(name).suffix
+    found = format_named(ending) if type_.has_language and ending else None
+    return None if found is None or not found.is_text else found.language or found.name
+
+
+def _named(words: Sequence[str], what: str) -> dict[str, object]:
+    """Return what `KEY=VALUE` and JSON objects say together; values after `=` are texts."""
+    said: dict[str, object] = {}
+    for word in words:
+        name, mark, value = word.partition("=")
+        if mark and not word.lstrip().startswith("{"):
+            said[name] = value
+            continue
+        parsed_word = parsed(word, type_name=what)
+        if not isinstance(parsed_word, dict):
+            raise InvalidContent(what, expected="`KEY=VALUE` or a JSON object", got=repr(word[:_LONGEST_TOLD]))
+        said |= cast("dict[str, object]", parsed_word)
+    return said
+
+
+def _retention(word: str | None) -> timedelta | Literal["default"] | None:
+    if word is None:
+        return "default"
+    if word == "forever":
+        return None
+    try:
+        return timedelta(seconds=seconds(word, name="retention"))
+    except OverflowError:
+        return timedelta.max
 
 
 def _content(source: str) -> bytes:

@@ -45,7 +45,7 @@ class UnsupportedFormat(HandiworkError):
     code = "unsupported_format"
 
     def __init__(self, name: str, *, media_type: str, hint: str) -> None:
-        super().__init__(f"`{name}` is {media_type}, which is not delivered.")
+        super().__init__(f"`{name}` is {media_type}, which is not delivered here.")
         self.name, self.media_type, self.hint = name, media_type, hint
 
 

@@ -9,8 +9,8 @@ import hashlib
 import json
 import zipfile
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -18,12 +18,13 @@ from handiwork.errors import ArtifactExpired, ArtifactNotFound, ContentDamaged, 
 from handiwork.export import page
 from handiwork.export.archive import Outlet, Waiting, entry_info, level_for
 from handiwork.export.manifest import FORMAT, FORMAT_VERSION, LARGEST_BYTES, MANIFEST, PAGE, artifact_entry, path_of
-from handiwork.export.views import SHOWN_BYTES, shows_text
+from handiwork.export.views import SHOWN_BYTES, reference, shows_text
 from handiwork.model import KIB, MIB, Artifact, Scope, Version
 from handiwork.shapes import time_shape
 from handiwork.store.records import Page
 from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread
+from handiwork.types.image import SCHEME, is_reference, reference_in
 
 MOST_SHOWN_BYTES = 8 * MIB
 """As much text as one page shows: with more, browsers become slow."""
@@ -58,6 +59,7 @@ class Bundle:
         self.artifacts = self.versions = self.size = 0
         self._session, self._references = session, references
         self._list, self._sections, self._manifest = Waiting(), Waiting(), Waiting()
+        self._named: frozenset[str] | None = None
         self._shown_bytes = 0
         self._as_of: datetime | None = None
 
@@ -99,7 +101,9 @@ class Bundle:
         if self._references is not None:
             # All are looked for before the first is written.
             found = [await self._session.get(reference) for reference in self._references]
-            for artifact in {each.id: each for each in found}.values():
+            named = {each.id: each for each in found}
+            self._named = frozenset(named)
+            for artifact in named.values():
                 yield artifact
             return
         cursor = None
@@ -122,7 +126,9 @@ class Bundle:
                 async for version in versions:
                     async with aclosing(self._session.stream(artifact.id, version=version.number)) as chunks:
                         first = await self._beginning(chunks, artifact)
-                        start = start if placed else self._shown_of(version, first)
+                        if not placed:
+                            artifact = replace(artifact, version=version)
+                            start = self._shown_of(artifact, first)
                         placed.append((version, path_of(artifact.handle, version.number, version.name)))
                         async with aclosing(_put(archive, placed[-1], first, chunks)) as steps:
                             async for step in steps:
@@ -132,7 +138,19 @@ class Bundle:
             if placed or self._references is not None:
                 raise
             return
-        await in_thread(self._note, artifact, placed, start)
+        shown = await self._referred(start or b"") if is_reference(artifact) else None
+        await in_thread(self._note, artifact, placed, start, shown)
+
+    async def _referred(self, content: bytes) -> str:
+        """Return the view of an image that refers to another."""
+        named = reference_in(content) or ""
+        found: Artifact | None = None
+        with suppress(ArtifactNotFound, ArtifactExpired):
+            found = await self._session.get(named)
+        path: str | None = None
+        if found is not None and (self._named is None or found.id in self._named):
+            path = path_of(found.handle, found.version.number, found.version.name)
+        return reference(f"{SCHEME}{named}", found, path)
 
     async def _versions(self, artifact: Artifact) -> AsyncGenerator[Version]:
         before: int | None = artifact.version.number + 1
@@ -156,20 +174,22 @@ class Bundle:
             raise
         return first
 
-    def _shown_of(self, version: Version, first: bytes) -> bytes | None:
-        if not shows_text(version) or self._shown_bytes >= MOST_SHOWN_BYTES:
+    def _shown_of(self, artifact: Artifact, first: bytes) -> bytes | None:
+        if not shows_text(artifact) or self._shown_bytes >= MOST_SHOWN_BYTES:
             return None
         shown = first[:SHOWN_BYTES]
         self._shown_bytes += len(shown)
         return shown
 
-    def _note(self, artifact: Artifact, placed: Sequence[tuple[Version, str]], start: bytes | None) -> None:
+    def _note(
+        self, artifact: Artifact, placed: Sequence[tuple[Version, str]], start: bytes | None, shown: str | None
+    ) -> None:
         entry = json.dumps(artifact_entry(artifact, placed), separators=(",", ":"), allow_nan=False)
         self._manifest.add(f"{',' if self.artifacts else ''}\n{entry}")
         if self._manifest.size > LARGEST_BYTES - KIB:
             raise ContentTooLarge(MANIFEST, size=self._manifest.size, limit=LARGEST_BYTES)
         self._list.add(page.entry(artifact))
-        self._sections.add(page.section(artifact, placed, start))
+        self._sections.add(page.section(artifact, placed, start, shown=shown))
         self.artifacts += 1
         self.versions += len(placed)
         self._as_of = max(artifact.updated_at, self._as_of or artifact.updated_at)

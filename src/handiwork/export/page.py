@@ -11,6 +11,7 @@ from datetime import datetime
 from handiwork.export.views import escaped, file_link, one_line, view, warning
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Artifact, Version
+from handiwork.quantities import size_text
 
 STYLE = """
 :root {
@@ -93,7 +94,6 @@ was written.</p></footer>
 AFTER_LIST = "</ol></nav>\n<main>\n"
 AFTER_ARTIFACTS = "</main>\n"
 ANY_FILE = "file"
-_UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
 def beginning(session: str, *, artifacts: int, as_of: datetime | None) -> str:
@@ -119,12 +119,17 @@ def entry(artifact: Artifact) -> str:
     version = artifact.version
     return (
         f'<li><a href="#{escaped(artifact.handle)}"><b>{one_line(artifact.title or version.name)}</b>'
-        f"<span>{escaped(_kind(artifact))}, {_size(version.size)}</span></a></li>\n"
+        f"<span>{escaped(_kind(artifact))}, {size_text(version.size)}</span></a></li>\n"
     )
 
 
-def section(artifact: Artifact, versions: Sequence[tuple[Version, str]], start: bytes | None) -> str:
-    """Return an artifact: what it is, its newest version with the first bytes of it, and the ones before."""
+def section(
+    artifact: Artifact, versions: Sequence[tuple[Version, str]], start: bytes | None, *, shown: str | None = None
+) -> str:
+    """Return an artifact: what it is, its newest version with the first bytes of it, and the ones before.
+
+    `shown` stands in the place of a view of the first bytes.
+    """
     version, path = versions[0]
     facts = [
         f"<span>{escaped(_kind(artifact))}</span>",
@@ -132,7 +137,7 @@ def section(artifact: Artifact, versions: Sequence[tuple[Version, str]], start: 
         f"<span>{escaped(artifact.handle)}</span>",
         f"<span>version {version.number:,}</span>",
         f"<span>{_moment(version.created_at)}</span>",
-        f"<span>{_size(version.size)}</span>",
+        f"<span>{size_text(version.size)}</span>",
     ]
     reason = version.provenance.reason
     why = f'<p class="remark">{one_line(reason)}</p>\n' if reason else ""
@@ -141,7 +146,7 @@ def section(artifact: Artifact, versions: Sequence[tuple[Version, str]], start: 
     return (
         f'<article id="{escaped(artifact.handle)}">\n<h2>{one_line(artifact.title or version.name)}</h2>\n'
         f'<p class="facts">{"".join(facts)}</p>\n{why}{labels}'
-        f'<div class="view">{view(version, path, start)}</div>\n'
+        f'<div class="view">{view(artifact, path, start) if shown is None else shown}</div>\n'
         f'<div class="file">File: {file_link(version, path)}{warning(version)}</div>\n'
         f"{_earlier(versions[1:])}</article>\n"
     )
@@ -158,7 +163,7 @@ def _earlier(versions: Sequence[tuple[Version, str]]) -> str:
 def _row(version: Version, path: str) -> str:
     reason = version.provenance.reason
     why = f"<br>{one_line(reason)}" if reason else ""
-    facts = f"version {version.number:,}, {_moment(version.created_at)}, {_size(version.size)}"
+    facts = f"version {version.number:,}, {_moment(version.created_at)}, {size_text(version.size)}"
     return f'{file_link(version, path)} <span class="remark">{facts}{why}</span>'
 
 
@@ -169,10 +174,3 @@ def _kind(artifact: Artifact) -> str:
 
 def _moment(moment: datetime) -> str:
     return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{moment:%Y-%m-%d %H:%M} UTC</time>'
-
-
-def _size(count: int) -> str:
-    number, unit = float(count), 0
-    while round(number, 1) >= 1024 and unit < len(_UNITS) - 1:
-        number, unit = number / 1024, unit + 1
-    return f"{count:,} {_UNITS[0]}" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"

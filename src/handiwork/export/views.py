@@ -10,9 +10,9 @@ import re
 from html import escape
 from urllib.parse import quote
 
-from handiwork.media.formats import BY_EXTENSION, format_of_media_type
-from handiwork.model import KIB, Version
-from handiwork.versions.tables import delimiter_of
+from handiwork.media.formats import BY_EXTENSION, PICTURES, format_of_media_type
+from handiwork.model import KIB, Artifact, Version
+from handiwork.types.csv_table import delimiter_of
 
 SHOWN_BYTES = 32 * KIB
 SHOWN_LINES = 400
@@ -20,10 +20,6 @@ SHOWN_ROWS = 50
 SHOWN_COLUMNS = 30
 LONGEST_CELL = 200
 
-# What browsers decode; a drawing in XML is only an image where an image is asked for, and nothing in it runs.
-_PICTURES = frozenset(
-    f"image/{name}" for name in ("png", "jpeg", "gif", "webp", "avif", "bmp", "vnd.microsoft.icon", "svg+xml")
-)
 _TABLES = frozenset({"text/csv", "text/tab-separated-values"})
 # A browser that opens one of these from a folder runs what is in it, and lets it reach the network.
 _ACTING = frozenset({"text/html", "image/svg+xml", "application/xml", "message/rfc822"})
@@ -34,24 +30,49 @@ _UNSHOWN = re.compile("[\0-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uf
 _STEERING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]|\\s+")
 
 
-def shows_text(version: Version) -> bool:
+def is_picture(artifact: Artifact) -> bool:
+    """Tell whether a browser draws the newest version; code is there to be read, also that of a drawing."""
+    return artifact.media_type in PICTURES and artifact.type != "code"
+
+
+def shows_text(artifact: Artifact) -> bool:
     """Tell whether the beginning of the content is wanted for its view."""
-    found = format_of_media_type(version.media_type)
-    return found is not None and found.is_text and version.media_type != "image/svg+xml"
+    found = format_of_media_type(artifact.media_type)
+    return found is not None and found.is_text and not is_picture(artifact)
 
 
-def view(version: Version, path: str, beginning: bytes | None) -> str:
-    """Return the view of a version as HTML; `beginning` is its first bytes where they are wanted and at hand."""
-    if version.media_type in _PICTURES:
-        image = f'<img src="{_place(path)}" alt="{escaped(version.name)}" loading="lazy">'
-        return f'<div class="picture">{image}</div>'
+def view(artifact: Artifact, path: str, beginning: bytes | None) -> str:
+    """Return the view of the newest version as HTML; `beginning` is its first bytes where they are wanted and at hand.
+
+    `path` is where the picture lies, if it is one.
+    """
+    version = artifact.version
+    if is_picture(artifact):
+        return picture(path, version.name)
     if beginning is None or not version.size:
         words = "It is empty." if not version.size else "Open the file to see it."
         return f'<p class="remark">{words}</p>'
     text, is_cut = _decoded(beginning, version.size)
-    if version.media_type in _TABLES and (table := _table(text, beginning, version, is_cut=is_cut)):
+    if (
+        version.media_type in _TABLES
+        and artifact.type != "code"
+        and (table := _table(text, beginning, version, is_cut=is_cut))
+    ):
         return table
     return _text(text, is_cut=is_cut)
+
+
+def picture(path: str, name: str) -> str:
+    return f'<div class="picture"><img src="{_place(path)}" alt="{escaped(name)}" loading="lazy"></div>'
+
+
+def reference(text: str, referred: Artifact | None, path: str | None) -> str:
+    """Return the view of an image that refers to another; `path` is where that one lies, if it is in the export."""
+    if referred is None or path is None:
+        return f'<p class="remark">It stands for {one_line(text)}, which is not in this export.</p>'
+    if not is_picture(referred):
+        return f'<p class="remark">It stands for {one_line(text)}, which is no picture that a page can show.</p>'
+    return picture(path, referred.version.name)
 
 
 def file_link(version: Version, path: str) -> str:
@@ -99,7 +120,7 @@ def _text(text: str, *, is_cut: bool) -> str:
 
 def _table(text: str, beginning: bytes, version: Version, *, is_cut: bool) -> str | None:
     """Return the first rows as a table; None for what does not read as one."""
-    delimiter = delimiter_of(beginning, version.media_type).decode("ascii")
+    delimiter = delimiter_of(beginning, version.media_type)
     rows: list[list[str]] = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):

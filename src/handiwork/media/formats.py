@@ -40,6 +40,15 @@ class Format:
     hint: str | None = None
 
 
+PICTURES = frozenset(
+    {
+        *("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "image/svg+xml"),
+        "image/vnd.microsoft.icon",
+    }
+)
+"""What browsers draw where an image is asked for, and nothing in it runs there; a drawing in XML too."""
+
+
 def format_named(name: str) -> Format | None:
     """Return the format of this name or extension, such as `jpeg` for `jpg` and `markdown` for `md`."""
     word = name.strip().lower().removeprefix(".")

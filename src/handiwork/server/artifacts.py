@@ -33,6 +33,7 @@ from handiwork.server.refusals import NoPreview
 from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
 from handiwork.shapes import Shape, artifact_shape, time_shape
 from handiwork.store.records import Search
+from handiwork.versions.drafts import all_of, is_at_hand
 
 MULTIPART = "multipart/form-data"
 
@@ -81,7 +82,8 @@ async def _create(session: str, request: Request, desk: TheDesk, caller: TheCall
         return json_answer({"items": [shape_of(artifact) for artifact in made]}, 201, location)
     draft = await json_draft(request, engine.types, provenance=provenance)
     (artifact,) = await engine.creation.file(scope, [draft], since=since)
-    return json_answer(shape_of(artifact), 201, {"location": path_of(artifact)})
+    given = all_of(draft.content) if draft.content.size == artifact.size and is_at_hand(draft.content) else None
+    return json_answer(await whole_shape(desk, artifact, given=given), 201, {"location": path_of(artifact)})
 
 
 async def _create_shortly(request: Request, desk: Desk, caller: Caller) -> Response:
@@ -307,11 +309,9 @@ def shape_of(artifact: Artifact) -> Shape:
     return artifact_shape(artifact) | {"links": links}
 
 
-async def whole_shape(desk: Desk, artifact: Artifact) -> Shape:
+async def whole_shape(desk: Desk, artifact: Artifact, *, given: bytes | None = None) -> Shape:
     """An artifact with its content where that is short and no file."""
-    shape = shape_of(artifact)
-    shape["version"]["content"] = await desk.engine.revising.inline(artifact)
-    return shape
+    return shape_of(artifact) | await desk.engine.revising.shape(artifact, given=given)
 
 
 def path_of(artifact: Artifact) -> str:

@@ -17,6 +17,8 @@ from handiwork.server.coloured_code import Patience, coloured
 
 # As deep as people read; a reader that goes deeper takes longer with every level.
 DEEPEST = 20
+MOST_PIECES = 120_000
+"""Of how many elements and runs of text a page is made at most: each takes time to be written and to be cleaned."""
 TAGS = {
     *("a", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li", "ol"),
     *("p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
@@ -38,19 +40,37 @@ _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+"
 _TASK = re.compile(r"\[([ xX])\] ")
 
 
-def prose(text: str, *, patience: Patience) -> str:
-    """Return the markup of the document."""
+def prose(text: str, *, patience: Patience, reading: Patience) -> str | None:
+    """Return the markup of the document; None for one that `reading` is too short for, or that has too many pieces.
+
+    Brackets that nothing closes, and much else, are looked at again and again, so that the time may grow with the
+    square of the text. `patience` is for colours.
+    """
 
     def highlight(code: str, language: str, _: str) -> str:
         return coloured(code, language, patience=patience)
 
+    def keep_pace(*_state: Any) -> bool:
+        if reading.is_over:
+            raise _OutOfTime
+        return False
+
     reader = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     reader.options["highlight"] = highlight
+    # Asked at every place that a block or an element of text may begin at; also between the parts of a paragraph.
+    reader.block.ruler.before("table", "pace", keep_pace, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    reader.inline.ruler.before("text", "pace", keep_pace)
     reader.core.ruler.push("told", _tell)
     reader.add_render_rule("table_open", _opening_wide)
     reader.add_render_rule("table_close", _closing_wide)
+    try:
+        tokens = reader.parse(text)
+    except _OutOfTime:
+        return None
+    if sum(1 + len(token.children or ()) for token in tokens) > MOST_PIECES:
+        return None
     return nh3.clean(
-        reader.render(text),
+        reader.renderer.render(tokens, reader.options, {}),
         tags=TAGS,
         attributes=ATTRIBUTES,
         attribute_filter=_allowed,
@@ -59,6 +79,10 @@ def prose(text: str, *, patience: Patience) -> str:
         # A window is refused by the frame, and what is shown stays; a link in place would put an error there.
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
+
+
+class _OutOfTime(Exception):
+    """The document takes longer to be read than it may."""
 
 
 def _allowed(tag: str, attribute: str, value: str) -> str | None:

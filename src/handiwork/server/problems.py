@@ -6,12 +6,10 @@ keeps its things: of errors about its inside it is told the kind and the next st
 
 import json
 import logging
-import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
@@ -26,12 +24,11 @@ from starlette.websockets import WebSocket, WebSocketState
 from handiwork import errors
 from handiwork.errors import HandiworkError
 from handiwork.server import refusals
+from handiwork.server.facts import facts_of, short
 from handiwork.server.headers import has_body
 from handiwork.server.validation import faults_of
 
 MEDIA_TYPE = "application/problem+json"
-LONGEST_TEXT = 1000
-MOST_ENTRIES = 50
 # WebSocket close codes for a reason of our own are 4000 to 4999; the rest is the status that HTTP would have.
 CLOSE_CODE_BASE = 4000
 
@@ -104,6 +101,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         refusals.BodyStalled: 408,
         refusals.MalformedRequest: 400,
         refusals.TooManyConnections: 503,
+        refusals.PagesBusy: 503,
         refusals.RangeNotSatisfiable: 416,
         refusals.PreconditionFailed: 412,
         refusals.NoPreview: 404,
@@ -134,7 +132,7 @@ def problem_of(error: HandiworkError, *, instance: str | None = None) -> tuple[i
     """Return the status and the problem that a client is told."""
     kind = _kind(error)
     title = _title(type(error))
-    told: Problem = {} if kind in INSIDE else _facts(error)
+    told: Problem = {} if kind in INSIDE else facts_of(error)
     problem = _problem(error.code, title, STATUS[kind], f"{title}." if kind in INSIDE else str(error), error.hint)
     if instance is not None:
         problem["instance"] = instance
@@ -150,7 +148,7 @@ def headers_of(error: HandiworkError) -> dict[str, str]:
             headers["www-authenticate"] = "Bearer"
         case errors.QueueFull():
             headers["retry-after"] = str(error.retry_after_seconds)
-        case errors.ShuttingDown():
+        case errors.ShuttingDown() | refusals.PagesBusy():
             headers["retry-after"] = "1"
         case refusals.TooManyConnections():
             headers |= {"retry-after": "1", "connection": "close"}
@@ -345,9 +343,9 @@ def _problem(code: str, title: str, status: int, detail: str, hint: str | None) 
         "type": f"urn:handiwork:problem:{code}",
         "title": title,
         "status": status,
-        "detail": _short(detail),
+        "detail": short(detail),
         "code": code,
-        "hint": None if hint is None else _short(hint),
+        "hint": None if hint is None else short(hint),
     }
 
 
@@ -355,40 +353,3 @@ def _response(status: int, problem: Problem, headers: Mapping[str, str]) -> Resp
     # Characters beyond ASCII are escaped, since a lone surrogate of a request has no bytes of its own.
     body = json.dumps(problem, allow_nan=False).encode("ascii")
     return Response(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
-
-
-def _facts(error: HandiworkError) -> Problem:
-    facts = {name: _plain(fact) for name, fact in vars(error).items() if not name.startswith("_") and name != "hint"}
-    return {_camel(name): fact for name, fact in facts.items() if fact is not _UNTELLABLE}
-
-
-_UNTELLABLE = object()
-
-
-def _plain(fact: object) -> object:
-    """Return the fact as JSON can hold it, within bounds, or `_UNTELLABLE`."""
-    match fact:
-        case None | bool() | int():
-            return fact
-        case float():
-            return fact if math.isfinite(fact) else _UNTELLABLE
-        case str():
-            return _short(fact)
-        case Mapping():
-            entries = list(cast("Mapping[object, object]", fact).items())[:MOST_ENTRIES]
-            plain = {_short(str(key)): _plain(value) for key, value in entries}
-            return {key: value for key, value in plain.items() if value is not _UNTELLABLE}
-        case list() | tuple():
-            some = [_plain(value) for value in cast("Sequence[Any]", fact)[:MOST_ENTRIES]]
-            return [value for value in some if value is not _UNTELLABLE]
-        case _:
-            return _UNTELLABLE
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

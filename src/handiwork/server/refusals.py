@@ -100,6 +100,17 @@ class TooManyConnections(HandiworkError):
         self.limit = limit
 
 
+class PagesBusy(HandiworkError):
+    """So many pages are being made that this one did not get its turn."""
+
+    code = "pages_busy"
+    hint = "Try again in a moment."
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Other pages are being made, and this one did not get its turn within {seconds:g} s.")
+        self.seconds = seconds
+
+
 class RangeNotSatisfiable(HandiworkError):
     """The range lies outside of the content."""
 

@@ -7,18 +7,21 @@ look are known to `views`.
 import base64
 import codecs
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from types import MappingProxyType
 from typing import Literal, assert_never
 
-from handiwork.media.formats import format_of_media_type
+from handiwork.media.formats import PICTURES, format_of_media_type
 from handiwork.model import KIB, MIB, TOOL_RESULT, Artifact
+from handiwork.quantities import size_text
 from handiwork.server.coloured_code import Patience, coloured, indented, numbered, reader_of
 from handiwork.server.csv_grid import grid
 from handiwork.server.markdown_prose import prose
 from handiwork.types.csv_table import delimiter_of
+from handiwork.types.image import is_reference
 
 Kind = Literal["page", "prose", "table", "data", "code", "plain", "picture", "card"]
 
@@ -36,13 +39,10 @@ MOST_BYTES: Mapping[Kind, int] = MappingProxyType(
         "card": 0,
     }
 )
+# Of a processor, and of this thread alone, so that other work does not count. Ordinary prose takes a tenth of it.
+READING_SECONDS = 1.5
+TOO_INTRICATE = "To be read as Markdown it is too intricate, so it is shown as it was written."
 WHOLE: frozenset[Kind] = frozenset({"page", "picture"})
-PICTURES = frozenset(
-    {
-        *("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "image/svg+xml"),
-        "image/vnd.microsoft.icon",
-    }
-)
 _KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "html": "page",
@@ -70,6 +70,14 @@ class Rendered:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What is on a card beside name and size: a PNG, and why it is one where the content does not say so."""
+
+    picture: bytes | None = None
+    why: str | None = None
+
+
 def kind_of(artifact: Artifact) -> Kind:
     """Return how a version is shown; a card is for what is empty, too large or in no format that a page can show."""
     kind = _kind_by_format(artifact)
@@ -77,38 +85,35 @@ def kind_of(artifact: Artifact) -> Kind:
     return "card" if is_too_large or artifact.size == 0 else kind
 
 
-def rendered(artifact: Artifact, data: bytes, *, style: str, picture: bytes | None = None) -> Rendered:
+def rendered(artifact: Artifact, data: bytes, *, style: str, card: Card | None = None) -> Rendered:
     """Return the frame's document for content of which `data` is the beginning, as far as `MOST_BYTES` go.
 
-    `style` is the stylesheet of all documents but those that are pages of their own; `picture` a PNG for a card.
+    `style` is the stylesheet of all documents but those that are pages of their own; `card` what is on one.
     """
     kind = kind_of(artifact)
     if kind == "page":
         return Rendered(markup=_OWN_LINKS + _decoded(data, is_whole=True), runs_script=True)
-    body, note = _body(kind, artifact, data, picture)
+    body, note = _body(kind, artifact, data, card or Card())
     return Rendered(markup=_document(body[0], body[1], style=style), note=note)
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes as people say it."""
-    step = next((step for step in range(3) if size < KIB ** (step + 1)), 3)
-    amount = size / KIB**step
-    return f"{amount:.{1 if step and amount < 10 else 0}f} {('bytes', 'KB', 'MB', 'GB')[step]}"
 
 
 def _kind_by_format(artifact: Artifact) -> Kind:
     essence = artifact.media_type.partition(";")[0].strip().lower()
     format_ = format_of_media_type(essence)
+    if artifact.type == "code":
+        # It is there to be read: whatever its language, it neither runs nor is drawn.
+        return "code"
     if essence in PICTURES:
         return "picture"
+    if is_reference(artifact):
+        return "card"
     if format_ is None or not format_.is_text:
         return "card"
     # A page that a tool has fetched is shown as what was fetched, and does nothing.
     is_source = artifact.type == TOOL_RESULT and format_.name == "html"
     if not is_source and (kind := _KINDS.get(format_.name)) is not None:
         return kind
-    is_code = artifact.type == "code" or reader_of(_language(artifact)) or reader_of(format_.name)
-    return "code" if is_code else "plain"
+    return "code" if reader_of(_language(artifact)) or reader_of(format_.name) else "plain"
 
 
 def _language(artifact: Artifact) -> str | None:
@@ -118,13 +123,13 @@ def _language(artifact: Artifact) -> str | None:
     return None if format_ is None else format_.language or format_.name
 
 
-def _body(kind: Kind, artifact: Artifact, data: bytes, picture: bytes | None) -> tuple[tuple[str, str], str | None]:
+def _body(kind: Kind, artifact: Artifact, data: bytes, card: Card) -> tuple[tuple[str, str], str | None]:
     """Return class and markup of the body, and what is to be said of it."""
     match kind:
         case "picture":
             return ("picture", _picture(artifact, data)), None
         case "card" | "page":
-            return ("card", _card(artifact, picture)), None
+            return ("card", _card(artifact, card)), None
         case "table":
             return _table(artifact, data)
         case "prose" | "data" | "code" | "plain":
@@ -135,7 +140,10 @@ def _body(kind: Kind, artifact: Artifact, data: bytes, picture: bytes | None) ->
     text = _lines(_decoded(data, is_whole=is_whole))
     note = None if is_whole else f"Only the first {size_text(len(data))} of {size_text(artifact.size)} are shown."
     if kind == "prose":
-        return ("prose", prose(text, patience=Patience())), note
+        markup = prose(text, patience=Patience(), reading=Patience(clock=time.thread_time, seconds=READING_SECONDS))
+        if markup is not None:
+            return ("prose", markup), note
+        kind, note = "plain", f"{note or ''} {TOO_INTRICATE}".lstrip()
     if kind == "plain":
         return ("plain", f"<pre>{escape(text)}</pre>"), note
     if kind == "data":
@@ -148,8 +156,7 @@ def _body(kind: Kind, artifact: Artifact, data: bytes, picture: bytes | None) ->
 def _table(artifact: Artifact, data: bytes) -> tuple[tuple[str, str], str | None]:
     is_whole = len(data) >= artifact.size
     text = _decoded(data, is_whole=is_whole)
-    is_tabbed = artifact.media_type.startswith("text/tab-separated-values")
-    found = grid(text, delimiter="\t" if is_tabbed else delimiter_of(text))
+    found = grid(text, delimiter=delimiter_of(data, artifact.media_type))
     if found is None:
         shown = _lines(text[: MOST_BYTES["plain"]])
         note = None if len(shown) == len(text) else f"Only the first {size_text(MOST_BYTES['plain'])} are shown."
@@ -171,16 +178,17 @@ def _picture(artifact: Artifact, data: bytes) -> str:
     return f'<img src="{data_url(essence, data)}" alt="{escape(artifact.title)}">'
 
 
-def _card(artifact: Artifact, picture: bytes | None) -> str:
+def _card(artifact: Artifact, card: Card) -> str:
     ending = artifact.name.rpartition(".")[2] if "." in artifact.name else "file"
     sheet = (
         f'<div class="sheet" aria-hidden="true">{escape(ending[:6])}</div>'
-        if picture is None
-        else f'<img src="{data_url("image/png", picture)}" alt="What it looks like">'
+        if card.picture is None
+        else f'<img src="{data_url("image/png", card.picture)}" alt="What it looks like">'
     )
     return (
         f'<main>{sheet}<p class="name">{escape(artifact.name)}</p>'
-        f"<p>{escape(artifact.media_type)} · {size_text(artifact.size)}</p><p>{_why(artifact)}</p></main>"
+        f"<p>{escape(artifact.media_type)} · {size_text(artifact.size)}</p>"
+        f"<p>{escape(card.why or _why(artifact))}</p></main>"
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from handiwork.errors import InvalidName
+from handiwork.errors import HeadMoved, InvalidName
 from handiwork.model import Artifact, Reach, Scope
 from handiwork.server.answers import DifferenceAnswer, VersionsAnswer, problems
 from handiwork.server.artifacts import ARTIFACT, OfSession, json_answer, provenance_of, whole_shape
@@ -98,20 +98,17 @@ async def revise(
     """Make the next version of an artifact; content that is the same as before makes none."""
     reach = caller.within(session=session)
     body = await json_revision(request, desk.engine.types)
-    base = body.base_version
-    if "if-match" in request.headers:
-        head = await _matched(desk, reach, artifact, request.headers)
-        base = head if base is None else base
     revision = Revision(
         content=decoded(body),
         patch=body.patch,
-        base_version=base,
+        base_version=body.base_version,
+        expected=await _matched(desk, reach, artifact, request.headers),
         title=body.title,
         language=body.language,
         metadata=body.metadata,
         provenance=provenance_of(request, caller, reason=body.reason),
     )
-    return await _answered(desk, await desk.engine.revising.revise(reach, artifact, revision), 201)
+    return await _answered(desk, await _revised(desk, reach, artifact, revision), 201)
 
 
 @router.patch(
@@ -125,11 +122,9 @@ async def edit(
     """Change structured content in place, as a new version."""
     reach = caller.within(session=session)
     body = await json_merge_patch(request, desk.engine.types)
-    base = None
-    if "if-match" in request.headers:
-        base = await _matched(desk, reach, artifact, request.headers)
-    revision = Revision(patch=body, base_version=base, provenance=provenance_of(request, caller))
-    return await _answered(desk, await desk.engine.revising.revise(reach, artifact, revision))
+    expected = await _matched(desk, reach, artifact, request.headers)
+    revision = Revision(patch=body, expected=expected, provenance=provenance_of(request, caller))
+    return await _answered(desk, await _revised(desk, reach, artifact, revision))
 
 
 @router.patch(
@@ -172,12 +167,23 @@ async def _answered(desk: Desk, artifact: Artifact, status: int = 200) -> Respon
     return json_answer(await whole_shape(desk, artifact), status, {"etag": etag_of(artifact.sha256)})
 
 
-async def _matched(desk: Desk, reach: Scope | Reach, artifact: str, headers: Headers) -> int:
-    """Return the number of the head, if its content is one that `If-Match` names."""
+async def _revised(desk: Desk, reach: Scope | Reach, artifact: str, revision: Revision) -> Artifact:
+    try:
+        return await desk.engine.revising.revise(reach, artifact, revision)
+    except HeadMoved as moved:
+        if revision.expected is None:
+            raise
+        raise PreconditionFailed("If-Match") from moved
+
+
+async def _matched(desk: Desk, reach: Scope | Reach, artifact: str, headers: Headers) -> int | None:
+    """Return the number of the head, if its content is one that `If-Match` names; None where that names none."""
+    if "if-match" not in headers:
+        return None
     head = (await desk.engine.find(reach, artifact)).artifact.version
     if conditional(headers, etag=etag_of(head.sha256)) == "failed":
         raise PreconditionFailed("If-Match")
-    return head.number
+    return None if headers["if-match"].strip() == "*" else head.number
 
 
 def _place(cursor: str) -> int:

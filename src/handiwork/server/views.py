@@ -11,25 +11,30 @@ origin, so that a download of any size can be offered; a page with script carrie
 """
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 
 from starlette.responses import Response
 
-from handiwork.errors import HandiworkError, UnknownType
+from handiwork.errors import ArtifactExpired, HandiworkError, UnknownType
 from handiwork.executions.pictures import may_have_picture
 from handiwork.model import MIB, Artifact
+from handiwork.quantities import size_text
 from handiwork.server.desk import Desk
 from handiwork.server.guards import origins_of, spellings
-from handiwork.server.rendering import MOST_BYTES, Rendered, data_url, kind_of, rendered, size_text
+from handiwork.server.refusals import PagesBusy
+from handiwork.server.rendering import MOST_BYTES, Card, Rendered, data_url, kind_of, rendered
 from handiwork.store.records import Filed
 from handiwork.tasks import in_thread
+from handiwork.types.image import SCHEME, is_reference, reference_in
 
 FOLDER = "stylesheets"
 # Reading markup takes a processor as long as it takes; requests that want more than this wait.
 DRAWN_AT_ONCE = 2
+LONGEST_WAIT_SECONDS = 20.0
 LARGEST_CARRIED_BYTES = MIB
 
 # Every feature that Chromium 156 knows, client hints included.
@@ -82,7 +87,7 @@ def view_headers(*, runs_script: bool, embedders: Iterable[str]) -> dict[str, st
 class Views:
     """Makes the pages of one server."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, patience_seconds: float = LONGEST_WAIT_SECONDS) -> None:
         folder = files("handiwork.server").joinpath(FOLDER)
         self._desk = desk
         self._outer_style = folder.joinpath("wrapper.css").read_text(encoding="utf-8")
@@ -91,21 +96,54 @@ class Views:
         # Checked where they were set; beside an origin `https://*.example.com` is possible here, which is none.
         self._embedders = origins_of((*spellings(own.public), *own.cors)) | set(own.embedders)
         self._turns = asyncio.Semaphore(DRAWN_AT_ONCE)
+        self._patience_seconds = patience_seconds
 
     async def page(self, filed: Filed, *, download: str, is_head: bool = False) -> Response:
         """Return the page of a version that was found just now; `download` is the address of its bytes.
 
         Raises:
             ContentDamaged: there is nothing trustworthy to show.
+            PagesBusy: other pages take so long that this one has no turn.
         """
         artifact = filed.artifact
-        picture = await self._picture(filed)
-        async with self._turns:
-            data = await self._beginning(filed)
-            body = await in_thread(self._drawn, artifact, data, picture, download)
-        headers = view_headers(runs_script=kind_of(artifact) == "page", embedders=self._embedders)
+        card = Card(picture=await self._picture(filed))
+        shown: Filed | None = filed
+        if is_reference(artifact):
+            shown, card = await self._referred(filed)
+        async with self._turn():
+            data = b"" if shown is None else await self._beginning(shown)
+            drawn = artifact if shown is None else replace(artifact, version=shown.artifact.version)
+            body = await in_thread(self._drawn, artifact, drawn, data, card, download)
+        headers = view_headers(runs_script=kind_of(drawn) == "page", embedders=self._embedders)
         headers["content-length"] = str(len(body))
         return Response(b"" if is_head else body, headers=headers)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise PagesBusy(self._patience_seconds) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _referred(self, filed: Filed) -> tuple[Filed | None, Card]:
+        """Return the picture that a reference means, in the scope of its artifact alone; None and why there is none."""
+        async with aclosing(self._desk.engine.content(filed)) as chunks:
+            reference = reference_in(b"".join([chunk async for chunk in chunks])) or ""
+        told = f"{SCHEME}{reference}"
+        try:
+            found = await self._desk.engine.find(filed.artifact.scope, reference)
+        except ArtifactExpired:
+            return None, Card(why=f"It stands for {told}, which has expired.")
+        except HandiworkError:
+            return None, Card(why=f"It stands for {told}, which is not in this session.")
+        if kind_of(found.artifact) != "picture":
+            return None, Card(why=f"It stands for {told}, which is no picture that can be shown here.")
+        return found, Card()
 
     async def _beginning(self, filed: Filed) -> bytes:
         most = MOST_BYTES[kind_of(filed.artifact)]
@@ -123,8 +161,8 @@ class Views:
         except HandiworkError:
             return None
 
-    def _drawn(self, artifact: Artifact, data: bytes, picture: bytes | None, download: str) -> bytes:
-        shown = rendered(artifact, data, style=self._inner_style, picture=picture)
+    def _drawn(self, artifact: Artifact, drawn: Artifact, data: bytes, card: Card, download: str) -> bytes:
+        shown = rendered(drawn, data, style=self._inner_style, card=card)
         if shown.runs_script:
             download = data_url("application/octet-stream", data) if len(data) <= LARGEST_CARRIED_BYTES else ""
         page = _wrapped(artifact, shown, style=self._outer_style, facts=self._facts(artifact), download=download)

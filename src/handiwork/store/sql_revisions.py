@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from handiwork.clock import Clock, utc_now
 from handiwork.errors import HeadMoved, MarksMoved
 from handiwork.events import Happening
 from handiwork.model import Artifact, Reach, Scope
-from handiwork.store.clauses import is_live, named, within_named
+from handiwork.store.clauses import is_live, named, within, within_named
 from handiwork.store.database import Database
 from handiwork.store.records import Filed, Terms
 from handiwork.store.revisions import Marks, VersionPage
@@ -67,7 +67,8 @@ class SqlRevisions:
     ) -> VersionPage:
         def look(connection: Connection) -> VersionPage:
             head = find(connection, reach, reference, None, self._clock(), self._sealing).artifact
-            query = select(versions).where(versions.c.artifact_id == head.id)
+            query = select(versions).join(artifacts, versions.c.artifact_id == artifacts.c.id)
+            query = query.where(within(head.scope), versions.c.artifact_id == head.id)
             if before is not None:
                 query = query.where(versions.c.number < before)
             rows = connection.execute(query.order_by(versions.c.number.desc()).limit(limit + 1)).mappings().all()
@@ -138,7 +139,15 @@ def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetim
     if changed == found:
         return found
     values = {"state": changed.state, "updated_at": now, **told_row(changed, sealing=sealing)}
-    connection.execute(update(artifacts).where(artifacts.c.id == artifact.id).values(**values))
+    is_it = and_(within(found.scope), artifacts.c.id == found.id, is_live(now))
+    # Every mark and every version moves the time, so that facts, which not every database compares, go by it.
+    is_as_found = and_(
+        artifacts.c.state.is_not_distinct_from(found.state),
+        artifacts.c.head == found.version.number,
+        artifacts.c.updated_at == found.updated_at,
+    )
+    if not connection.execute(update(artifacts).where(is_it, is_as_found).values(**values)).rowcount:
+        raise MarksMoved(artifact.id)
     told = {
         name
         for name, was, is_now in (

@@ -1,6 +1,6 @@
 """What must hold before something is added: quotas, that nobody has erased the place, or promoted the same before.
 
-Where the numbers come from is known to `settings`; who adds, to `sql_records`.
+Where the numbers come from is known to `settings`; who adds, to `sql_records` and `sql_revisions`.
 """
 
 from datetime import datetime, timedelta

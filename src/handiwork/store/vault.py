@@ -158,9 +158,13 @@ def _opened(key: bytes, sealed: bytes, about: bytes) -> bytes:
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        sealed = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Unopened from error
+    # The last character has bits that say nothing, and a change of them is a change.
+    if base64.b64encode(sealed).decode("ascii") != text:
+        raise Unopened
+    return sealed
 
 
 def _spelled(place: Place) -> bytes:

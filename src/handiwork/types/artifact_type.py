@@ -30,8 +30,6 @@ class Checked:
     """What JSON content says; None for every other kind, and for `null`."""
     format: Format | None = None
     """The format of the bytes; None where only the file's name can tell."""
-    reference: str | None = None
-    """The artifact that an image refers to instead of having bytes of its own."""
 
 
 def describe_by_size(name: str, format_: Format, size: int) -> str:

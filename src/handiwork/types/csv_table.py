@@ -3,19 +3,24 @@
 What the cells hold is not looked at; a cell that a spreadsheet would take for a formula is data here.
 """
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
 
 from handiwork.errors import ContentRefused
 from handiwork.media.formats import BY_NAME
-from handiwork.model import MIB
+from handiwork.model import KIB, MIB
 from handiwork.types.artifact_type import ArtifactType, Checked
 from handiwork.types.plain_text import excerpt, text_of
 
 CAP_BYTES = 10 * MIB
 MOST_CELLS_TOLD = 10
 DELIMITERS = (",", ";", "\t")
+TABBED = "text/tab-separated-values"
+_JUDGED = 8 * KIB
+JUDGED_BYTES = 4 * _JUDGED
+"""So many hold the characters that are looked at in any encoding, so that all who ask are told the same."""
 
 _HINT = (
     "Put a cell that holds the delimiter, a line break or a quote into double quotes, right after the delimiter, "
@@ -38,10 +43,19 @@ def csv_type(*, cap_bytes: int = CAP_BYTES) -> ArtifactType:
     )
 
 
-def delimiter_of(text: str) -> str:
-    """Return the comma, or the semicolon or tab if that cuts the first row into cells and the comma does not."""
+def delimiter_of(start: bytes, media_type: str = "text/csv") -> str:
+    """Return what parts the cells, from the first bytes of a table: all that reads tables goes by this one rule.
+
+    That is the comma, or the semicolon or tab if that cuts the first row into cells and the comma does not; the tab
+    where the media type says so. Whoever asks gives `JUDGED_BYTES` at least, or all that there is.
+    """
+    if media_type.partition(";")[0].strip().lower() == TABBED:
+        return "\t"
+    encoding = "utf-16" if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    text = start[:JUDGED_BYTES].decode(encoding, "replace")[:_JUDGED]
     for delimiter in DELIMITERS:
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        # A row that goes on past what is looked at ends here within its quotes.
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=len(text) < _JUDGED)
         try:
             first = next((row for row in rows if row), list[str]())
         except csv.Error:
@@ -55,7 +69,7 @@ def _examine(type_: ArtifactType, data: bytes) -> Checked:
     # Spreadsheet programs put a byte order mark first, which is no part of the first cell.
     text = text_of(data, type_.name).removeprefix("\ufeff")
     width, first_line = 0, 0
-    for line, row in _rows(text, type_.name):
+    for line, row in _rows(text, delimiter_of(data), type_.name):
         if not width:
             width, first_line = len(row), line
         if len(row) != width:
@@ -71,9 +85,9 @@ def _examine(type_: ArtifactType, data: bytes) -> Checked:
     return Checked(data=data)
 
 
-def _rows(text: str, type_name: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(text: str, delimiter: str, type_name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield every row with the line in which it begins; blank lines are no rows."""
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     begins = 1
     try:
         for row in rows:

@@ -8,11 +8,12 @@ the artifact exists is not known here, and a drawing is of the type `svg`.
 
 import base64
 import re
+from dataclasses import replace
 
 from handiwork.errors import ContentRefused
 from handiwork.media.detection import InMemory, detect
 from handiwork.media.formats import BY_NAME
-from handiwork.model import MIB
+from handiwork.model import MIB, Artifact
 from handiwork.types.artifact_type import ArtifactType, Checked
 from handiwork.types.pixels import fault_of
 
@@ -32,6 +33,10 @@ _HINT = (
 )
 
 
+REFERENCE = replace(BY_NAME["text"], name="reference")
+"""What a reference is stored as: no format that a deployment would let in or not."""
+
+
 def image_type(*, cap_bytes: int = CAP_BYTES) -> ArtifactType:
     return ArtifactType(
         name="image",
@@ -46,10 +51,20 @@ def image_type(*, cap_bytes: int = CAP_BYTES) -> ArtifactType:
     )
 
 
+def is_reference(artifact: Artifact) -> bool:
+    """Tell whether the version that the artifact carries refers to another instead of being a picture."""
+    return artifact.type == "image" and artifact.media_type == REFERENCE.media_type
+
+
+def reference_in(data: bytes) -> str | None:
+    """Return the id or handle that content names; None for content that is no reference."""
+    found = _REFERENCE.fullmatch(data.strip()) if len(data) <= _LONGEST_REFERENCE else None
+    return None if found is None else (found[1] or found[2]).decode("ascii")
+
+
 def _examine(type_: ArtifactType, data: bytes) -> Checked:
-    if len(data) <= _LONGEST_REFERENCE and (found := _REFERENCE.fullmatch(data.strip())):
-        reference = SCHEME + (found[1] or found[2]).decode("ascii")
-        return Checked(data=reference.encode("ascii"), format=BY_NAME["text"], reference=reference)
+    if (reference := reference_in(data)) is not None:
+        return Checked(data=(SCHEME + reference).encode("ascii"), format=REFERENCE)
     if url := _DATA_URL.match(data):
         data = _decoded(data, url.end(), type_.name)
     format_ = detect("", InMemory(data))

@@ -175,7 +175,7 @@ class _Entry:
             summary=draft.type.summarize(name_of(draft), self.format, bytes_.size),
             language=draft.language or self.format.language,
             metadata=draft.metadata,
-            provenance=draft.provenance,
+            provenance=replace(draft.provenance, title=draft.title or name_of(draft)),
         )
         artifact = Artifact(
             id=self.id,

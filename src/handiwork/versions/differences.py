@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from json import dumps
 from typing import NamedTuple, TypeAlias, cast
 
 from handiwork.errors import InvalidContent
+from handiwork.versions.json_paths import Chosen, Json, JsonPath, Slice, Step
 
 DEEPEST = 200
 MOST_COMPARED = 8_000_000
@@ -26,7 +26,6 @@ _LONGEST_NUMBER_BITS = 14_000
 _MOST_ROUNDS = 8
 _MOST_STEPS = 1_000_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Missing(Enum):
@@ -36,7 +35,6 @@ class Missing(Enum):
 
 
 MISSING = Missing.MISSING
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Side: TypeAlias = "Json | Missing"
 Filter: TypeAlias = "tuple[str, str | int]"
 Path: TypeAlias = "tuple[Path, str | int | slice | Filter] | None"
@@ -107,20 +105,18 @@ def changes(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[Change]:
 
 
 def spelled(path: Path) -> str:
-    """Write a way as a JSON path: `$.a[3]['b c']`."""
-    steps: list[str] = []
+    """Write a way as a JSON path: `$.a[3]['b c']`, which `path=` of a selector takes."""
+    steps: list[Step] = []
     while path is not None:
         path, step = path
         match step:
-            case int():
-                steps.append(f"[{step}]")
-            case str():
-                steps.append(f".{step}" if _PLAIN_NAME.fullmatch(step) else f"[{_quoted(step)}]")
+            case int() | str():
+                steps.append(step)
             case slice():
-                steps.append(f"[{step.start}:{step.stop}]")
+                steps.append(Slice(step.start, step.stop))
             case (name, value):
-                steps.append(f"[?@.{name}=={value if isinstance(value, int) else _quoted(value)}]")
-    return "$" + "".join(reversed(steps))
+                steps.append(Chosen(name, value))
+    return str(JsonPath(tuple(reversed(steps))))
 
 
 def fault_of(value: object) -> str | None:
@@ -368,10 +364,6 @@ def _lines(text: str) -> list[str]:
 
 def _measure(text: str) -> str:
     return f"{len(text):,} characters in {len(_lines(text)):,} lines"
-
-
-def _quoted(name: str) -> str:
-    return "'" + dumps(name, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 def _fault_of_scalar(value: object) -> str | None:

@@ -18,6 +18,7 @@ from handiwork.media.names import clean_name, named_after
 from handiwork.model import Provenance
 from handiwork.tasks import in_thread
 from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.image import REFERENCE
 from handiwork.versions.content import Bytes, HostFile
 
 AT_HAND_BYTES = 64 * 1024
@@ -78,7 +79,7 @@ class Admission:
         """Return what to do instead of a format that is not let in, and None for one that is."""
         if not format_.delivered:
             return format_.hint or ""
-        if self.formats is None or format_.name in self.formats:
+        if self.formats is None or format_ is REFERENCE or format_.name in self.formats:
             return None
         return f"This deployment delivers these formats: {', '.join(sorted(self.formats))}."
 

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from handiwork.errors import SelectorMisfit
 from handiwork.model import MIB
+from handiwork.types.csv_table import delimiter_of
 from handiwork.versions.blocks import blocks, is_utf16, scanned
 from handiwork.versions.json_arrays import ElementScanner, inside_of
 from handiwork.versions.json_paths import DocumentMalformed, JsonPath, PathMissed, parsed, rendered
@@ -18,7 +19,7 @@ from handiwork.versions.lines import LastLines, LineScanner, last_lines
 from handiwork.versions.matches import AllWords, ExactText, Matches
 from handiwork.versions.selection import PLAIN, Page, Selection, Source, beginning_of, shortened, utf8_size
 from handiwork.versions.selectors import WHOLE, Selector
-from handiwork.versions.tables import RowScanner, delimiter_of
+from handiwork.versions.tables import RowScanner
 from handiwork.versions.units import MalformedContent, Scanner, Span, Walk
 
 LARGEST_DOCUMENT_BYTES = 16 * MIB
@@ -108,20 +109,12 @@ class _Layout:
     has_lead: bool = False
     is_array: bool = False
 
-    def walk(self, page: Page, span: Span) -> Walk:
-        return Walk(self.scanner(), page, span, has_lead=self.has_lead)
-
-    def page(self, budget_bytes: int, *, keeps: Literal["first", "last"] = "first") -> Page:
-        if self.is_array:
-            return Page(room=max(budget_bytes - _BRACKETS_BYTES, 0), between=_BETWEEN_ELEMENTS, keeps=keeps)
-        return Page(room=budget_bytes, keeps=keeps)
-
 
 def _layout(asked: _Asked, start: bytes) -> tuple[_Layout, bytes]:
     """Return the units that the selector means, and where in the first block they begin."""
     kind = asked.selector.kind
     if kind != "lines" and asked.media_type in _TABLES:
-        delimiter = delimiter_of(start, asked.media_type)
+        delimiter = delimiter_of(start, asked.media_type).encode("ascii")
         rows = _Layout(unit="rows", scanner=lambda: RowScanner(delimiter), media_type=asked.media_type, has_lead=True)
         return rows, start
     inside = inside_of(start) if kind != "lines" and asked.is_json else None

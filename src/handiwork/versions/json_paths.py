@@ -1,6 +1,7 @@
 """Paths into a JSON document: their grammar, and what they lead to. How much of it is shown is not known here.
 
-The grammar is a part of JSONPath: `$`, `.name`, `['any name']`, `[3]`, `[-1]`, `[1:3]`, `[*]` and `.*`.
+The grammar is a part of JSONPath: `$`, `.name`, `['any name']`, `[3]`, `[-1]`, `[1:3]`, `[*]`, `.*`
+and, as conflicts name the elements of a list, `[?@.id=='a']`.
 """
 
 import json
@@ -25,6 +26,7 @@ _STEP = re.compile(
     | \[\s*(?P<index>-?[0-9]{{1,15}})\s*\]
     | \[\s*(?P<first>-?[0-9]{{1,15}})?\s*(?P<colon>:)\s*(?P<stop>-?[0-9]{{1,15}})?\s*\]
     | \.\* | \[\s*\*\s*\]
+    | \[\s*\?\s*@\.(?P<field>{_NAME})\s*==\s*(?:'(?P<text>(?:[^'\\]|\\.)*)'|(?P<number>-?[0-9]{{1,40}}))\s*\]
     """,
     re.VERBOSE,
 )
@@ -59,7 +61,23 @@ class Every:
     """All elements of an array, or all values of an object."""
 
 
-Step: TypeAlias = str | int | Slice | Every
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The first element of an array that has this value under this name."""
+
+    field: str
+    value: str | int
+
+    def among(self, elements: "list[Json]") -> "Json | None":
+        """Return it; None if there is none."""
+        return next((each for each in elements if isinstance(each, dict) and self._is(each.get(self.field))), None)
+
+    def _is(self, value: "Json") -> bool:
+        # A number is not true, though Python takes 1 for it.
+        return type(value) is type(self.value) and value == self.value
+
+
+Step: TypeAlias = str | int | Slice | Every | Chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +187,9 @@ def _step(found: re.Match[str]) -> Step:
         return int(found["index"])
     if found["colon"] is not None:
         return Slice(*(None if bound is None else int(bound) for bound in (found["first"], found["stop"])))
+    if found["field"] is not None:
+        number = found["number"]
+        return Chosen(found["field"], _ESCAPED.sub(r"\1", found["text"]) if number is None else int(number))
     return Every()
 
 
@@ -177,13 +198,19 @@ def _written(step: Step) -> str:
         case str():
             if re.fullmatch(_NAME, step):
                 return f".{step}"
-            return "['" + step.replace("\\", "\\\\").replace("'", "\\'") + "']"
+            return f"[{_quoted(step)}]"
         case int():
             return f"[{step}]"
         case Slice(first, stop):
             return f"[{'' if first is None else first}:{'' if stop is None else stop}]"
         case Every():
             return "[*]"
+        case Chosen(field, value):
+            return f"[?@.{field}=={value if isinstance(value, int) else _quoted(value)}]"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _found_one(path: JsonPath, value: Json) -> Found:
@@ -204,6 +231,13 @@ def _value_at(document: Json, steps: tuple[Step, ...]) -> Json:
             if not -len(value) <= step < len(value):
                 raise PathMissed(f"the array at `{at}` has {len(value):,} elements, and none at [{step}]")
             value = value[step]
+        elif isinstance(step, Chosen) and isinstance(value, list):
+            chosen = step.among(value)
+            if chosen is None:
+                raise PathMissed(
+                    f"the array at `{at}` has no element with {rendered(str(step.value)[:60])} as `{step.field}`"
+                )
+            value = chosen
         else:
             what = "a name" if isinstance(step, str) else "an index"
             raise PathMissed(f"`{at}` is {_kind(value)}, in which {what} leads nowhere")
@@ -226,10 +260,11 @@ def _below(value: Json, step: Step) -> Sequence[Json]:
             return [value[step]] if -len(value) <= step < len(value) else []
         case Slice(first, stop) if isinstance(value, list):
             return value[first:stop]
-        case Every() if isinstance(value, list):
-            return value
-        case Every() if isinstance(value, dict):
-            return list(value.values())
+        case Every() if isinstance(value, list | dict):
+            return list(value.values()) if isinstance(value, dict) else value
+        case Chosen() if isinstance(value, list):
+            chosen = step.among(value)
+            return [] if chosen is None else [chosen]
         case _:
             return []
 

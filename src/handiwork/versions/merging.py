@@ -7,10 +7,7 @@ done about conflicts, is the caller's.
 from collections.abc import Hashable
 
 from handiwork.versions.differences import MISSING, Json, Missing, Path, Side, Tokens, demand_json, spelled
-from handiwork.versions.merging_tables import merge_tables
-from handiwork.versions.merging_text import Conflict, Merged, Three, merge_texts, merged_order, regions
-
-__all__ = ["Conflict", "Merged", "merge_tables", "merge_texts", "merge_values"]
+from handiwork.versions.merging_text import Conflict, Merged, Three, merged_order, regions
 
 # An element is the same one in all versions when it has one of these, the first that all elements have.
 _KEYS = ("id", "key", "name")

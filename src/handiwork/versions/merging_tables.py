@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from json import dumps
 
-from handiwork.types.csv_table import delimiter_of
+from handiwork.types.csv_table import JUDGED_BYTES, delimiter_of
 from handiwork.versions.differences import MISSING, Side
 from handiwork.versions.merging_text import Conflict, Merged, Region, Three, merge_texts, merged_order, regions
 
@@ -69,7 +69,7 @@ def merge_tables(base: str, ours: str, theirs: str) -> Merged[str]:
 
 def _read(text: str) -> _Table | None:
     """Return the table with the text of each row, or None for what is none."""
-    delimiter = delimiter_of(text)
+    delimiter = delimiter_of(text[:JUDGED_BYTES].encode("utf-8", "replace"))
     lines = list(io.StringIO(text, newline=""))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     rows: list[_Row] = []

@@ -37,10 +37,6 @@ class Merged(Generic[Content]):
     content: Content | None
     conflicts: tuple[Conflict, ...] = ()
 
-    @property
-    def is_clean(self) -> bool:
-        return not self.conflicts
-
 
 class Three(NamedTuple, Generic[Part]):
     """The same part of the three versions."""

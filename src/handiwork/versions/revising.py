@@ -11,10 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import cast
 from weakref import WeakValueDictionary
-
-from pydantic import JsonValue
 
 from handiwork.clock import Clock
 from handiwork.errors import (
@@ -30,6 +27,7 @@ from handiwork.errors import (
 )
 from handiwork.ids import ArtifactId
 from handiwork.model import KIB, Artifact, Provenance, Reach, Scope, Version
+from handiwork.shapes import Shape, artifact_shape
 from handiwork.store.blobs import Blobs
 from handiwork.store.keys import HIDDEN_NAME, BlobKey, blob_key, spare_key
 from handiwork.store.projection import Projections
@@ -44,6 +42,7 @@ from handiwork.types.strict_json import parsed
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
+from handiwork.versions.descriptions import Description, brought_together
 from handiwork.versions.drafts import Admission, Draft
 from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
 
@@ -63,6 +62,8 @@ class Revision:
     patch: object = None
     base_version: int | None = None
     """The version that it was decided on; None is the newest."""
+    expected: int | None = None
+    """The version that must be the newest when this is stored; otherwise `HeadMoved`, and nothing is merged."""
     title: str | None = None
     language: str | None = None
     metadata: Mapping[str, object] | None = None
@@ -94,6 +95,7 @@ class Revising:
             ArtifactNotFound, ArtifactExpired, VersionNotFound: there is none to be had.
             ContentRefused, PatchRefused, EditMissed, InvalidContent, ContentTooLarge: nothing was changed.
             VersionConflict: the head has moved since `base_version`, and both changed the same places.
+            HeadMoved: the newest version is not `expected`.
             QuotaExceeded, StorageFull: there is no room for it.
         """
         self.demand_possible(revision)
@@ -110,7 +112,7 @@ class Revising:
             return await self._next(found, revision)
 
         async with lock:
-            return await self._again(attempt)
+            return await (self._again(attempt) if revision.expected is None else attempt())
 
     def demand_possible(self, revision: Revision) -> None:
         """Raise what `revise` raises of a revision whatever the artifact is."""
@@ -142,18 +144,23 @@ class Revising:
         number = new.artifact.version.number
         return await in_thread(difference, *texts, start=start, end=number)
 
-    async def inline(self, artifact: Artifact) -> JsonValue:
-        """Return content that is short and no file, as text or JSON; None of all other."""
-        version = artifact.version
+    async def shape(self, artifact: Artifact, *, given: bytes | None = None) -> Shape:
+        """Return an artifact as JSON has it, with content that is short and no file; `null` is content, too.
+
+        `given` are bytes that may be its content, so that it need not be read again.
+        """
+        shape = artifact_shape(artifact)
         # What was good when it was stored is shown as it is: its type may have changed since, or be known no more.
         with contextlib.suppress(UnknownType, ContentRefused, ContentDamaged, ArtifactNotFound, ArtifactExpired):
-            kind = self.types.named(artifact.type).content
-            if kind == "bytes" or version.size > INLINE_BYTES:
-                return None
-            filed = await self.records.get(artifact.scope, artifact.id, version=version.number)
-            text = (await self._bytes(filed)).decode(errors="replace")
-            return cast("JsonValue", parsed(text, type_name=artifact.type)) if kind == "json" else text
-        return None
+            kind, version = self.types.named(artifact.type).content, artifact.version
+            if kind != "bytes" and version.size <= INLINE_BYTES:
+                if given is None or hashlib.sha256(given).hexdigest() != version.sha256:
+                    given = await self._bytes(
+                        await self.records.get(artifact.scope, artifact.id, version=version.number)
+                    )
+                text = given.decode(errors="replace")
+                shape["version"]["content"] = parsed(text, type_name=artifact.type) if kind == "json" else text
+        return shape
 
     async def _again(self, work: Callable[[], Awaitable[Artifact]]) -> Artifact:
         """Do work that finds the head anew each time, as often as others are faster."""
@@ -168,6 +175,7 @@ class Revising:
         if _is_same(head.artifact.version, earlier.artifact.version):
             return head.artifact
         now, number = self.clock(), head.artifact.version.number + 1
+        provenance = replace(provenance, title=head.artifact.title)
         again = replace(earlier.artifact.version, number=number, created_at=now, provenance=provenance)
         revised = Filed(artifact=replace(head.artifact, version=again), blob_key=earlier.blob_key)
         adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now))
@@ -177,6 +185,8 @@ class Revising:
         begun = self.clock()
         artifact = head.artifact
         number = artifact.version.number
+        if revision.expected not in (None, number):
+            raise HeadMoved(artifact.id, number)
         base = head
         if revision.base_version not in (None, number):
             base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
@@ -185,7 +195,7 @@ class Revising:
         size = sum(map(len, contents)) + (0 if revision.patch is not None else DECIDED_HERE_BYTES)
         decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
         data, version = decide() if size < DECIDED_HERE_BYTES else await in_thread(decide)
-        title = artifact.title if revision.title is None else revision.title
+        title = version.provenance.title or artifact.title
         if _is_same(artifact.version, version) and title == artifact.title:
             return artifact
         if self.space is not None:
@@ -198,6 +208,9 @@ class Revising:
     ) -> tuple[bytes, Version]:
         """Return what the next version is to have, from the contents of its base and of the head where they count."""
         type_, head = self.types.named(artifact.type), artifact.version
+        said = Description(title=revision.title, language=revision.language, metadata=revision.metadata)
+        said, conflicts = brought_together(base, artifact, said)
+        revision = replace(revision, title=said.title, language=said.language, metadata=said.metadata)
         if not contents:
             data = wanted(revision.content, type_, head)
             return data, self._version(artifact, revision, type_, data)
@@ -209,8 +222,9 @@ class Revising:
         if len(contents) == 1:
             return mine.data, self._version(artifact, revision, type_, mine.data)
         outcome = merged(before, mine, text_of(contents[1], type_, head), type_)
-        if outcome.data is None:
-            raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=outcome.conflicts)
+        if outcome.data is None or conflicts:
+            told = [*(each.as_facts() for each in conflicts), *outcome.conflicts]
+            raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=told)
         return outcome.data, self._version(artifact, revision, type_, outcome.data)
 
     def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, data: bytes) -> Version:
@@ -230,7 +244,7 @@ class Revising:
             summary=type_.summarize(was.name, format_, len(data)),
             language=language,
             metadata=was.metadata if revision.metadata is None else revision.metadata,
-            provenance=revision.provenance,
+            provenance=replace(revision.provenance, title=revision.title or artifact.title),
         )
 
     async def _stored(self, revised: Artifact, data: bytes, *, expected: int, begun: datetime) -> Artifact:

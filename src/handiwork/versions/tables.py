@@ -13,8 +13,6 @@ _PART_BYTES = 64 * KIB
 _QUOTE = ord('"')
 _BLANK = re.compile(rb"[\r\n]*+")
 _FILLED = re.compile(rb"[^\r\n]")
-_QUOTED = re.compile(rb'"[^"]*+"')
-_DELIMITERS = (b",", b";", b"\t")
 
 
 class RowScanner:
@@ -101,15 +99,6 @@ class RowScanner:
                         return position
                     self._state = "start"
         return None
-
-
-def delimiter_of(start: bytes, media_type: str) -> bytes:
-    """Return what parts the fields of the header, judged from the start of the content."""
-    if media_type == "text/tab-separated-values":
-        return b"\t"
-    header = _QUOTED.sub(b"", start.lstrip(b"\r\n"))
-    header = re.split(rb"[\r\n]", header, maxsplit=1)[0]
-    return max(_DELIMITERS, key=header.count)
 
 
 def _is_plain(lines: bytes) -> bool:

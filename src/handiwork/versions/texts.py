@@ -4,19 +4,29 @@ How each of the three is done is known to `patches`, `merging` and `differences`
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from handiwork.errors import InvalidContent
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Version
 from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.spellings import place_of, spelled_way
 from handiwork.versions.differences import Json, text_difference, value_differences
 from handiwork.versions.drafts import all_of, content_of
 from handiwork.versions.merging import merge_values
 from handiwork.versions.merging_tables import merge_tables
 from handiwork.versions.merging_text import merge_texts
-from handiwork.versions.patches import Edits, apply_to_text, apply_to_value, parse_patch
+from handiwork.versions.patches import (
+    Edits,
+    JsonPatch,
+    MergePatch,
+    Operation,
+    Patch,
+    apply_to_text,
+    apply_to_value,
+    parse_patch,
+)
 
 TABLE = "text/csv"
 
@@ -83,11 +93,27 @@ def patched(before: Text, patch: object, type_: ArtifactType) -> Text:
     """
     parsed = parse_patch(patch)
     if before.kind == "json" and not isinstance(parsed, Edits):
+        parsed = _spelled(parsed, type_)
         value = apply_to_value(cast("Json", before.value), parsed, most_bytes=type_.cap_bytes)
         checked = type_.check(type_.spelled(value))
         return Text(kind="json", data=checked.data, text=checked.data.decode(), value=checked.value)
     checked = type_.check(apply_to_text(before.text, parsed))
     return Text(kind=before.kind, data=checked.data, text=checked.data.decode(), value=checked.value)
+
+
+def _spelled(patch: MergePatch | JsonPatch, type_: ArtifactType) -> Patch:
+    """Return the patch with names as the model of the type writes them, so that both spellings are understood."""
+    schema = type_.schema
+    if schema is None:
+        return patch
+    if isinstance(patch, MergePatch):
+        return MergePatch(cast("dict[str, Json]", place_of(schema).spelled(patch.value)))
+    operations: list[Operation] = []
+    for operation in patch.operations:
+        path, place = spelled_way(schema, operation.path)
+        source, _ = spelled_way(schema, operation.source)
+        operations.append(replace(operation, path=path, source=source, value=place.spelled(operation.value)))
+    return JsonPatch(tuple(operations))
 
 
 def merged(base: Text, ours: Text, theirs: Text, type_: ArtifactType) -> Merge:

@@ -209,11 +209,13 @@ def test_what_is_no_manifest_is_refused_and_no_crash(data: bytes) -> None:
 @settings(max_examples=40)
 @given(
     metadata=st.dictionaries(
-        st.text(),
+        st.text(max_size=20),
         st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+            max_leaves=10,
         ),
+        max_size=4,
     )
 )
 def test_whatever_is_noted_of_a_version_can_be_read_back(metadata: dict[str, object]) -> None:

@@ -18,6 +18,7 @@ from handiwork import errors
 from handiwork.errors import HandiworkError
 from handiwork.server import refusals
 from handiwork.server.downloads import SMALL_BYTES, ContentResponse
+from handiwork.server.facts import MOST_CONFLICT_BYTES
 from handiwork.server.problems import INSIDE, STATUS, Backstop, headers_of, install, problem_of, problem_response
 from handiwork.server.validation import MOST_FAULTS
 
@@ -116,6 +117,30 @@ def test_big_facts_are_cut_and_broken_text_is_sent() -> None:
     assert len(json.loads(bytes(response.body))["known"]) == 50
 
 
+def test_conflicts_are_told_whole_and_those_without_room_are_counted() -> None:
+    told = [{"where": f"$.a{n}", "base": "b" * 3000, "ours": {"o": [n]}, "theirs": "t"} for n in range(70)]
+    large = {"where": "$.large", "base": "", "ours": "x" * MOST_CONFLICT_BYTES, "theirs": "y"}
+    _, problem = problem_of(errors.VersionConflict("art_1", base=1, head=2, conflicts=[*told[:3], large, *told[3:]]))
+
+    assert problem["conflicts"] == told
+    assert (problem["conflictsLeftOut"], problem["leftOutAt"]) == (1, ["$.large"])
+
+
+def test_an_answer_with_conflicts_is_bounded() -> None:
+    many = [{"where": f"$.a{n}", "base": "b" * 1000, "ours": "o", "theirs": "t"} for n in range(5000)]
+    response = problem_response(errors.VersionConflict("art_1", base=1, head=2, conflicts=many))
+    problem = json.loads(bytes(response.body))
+
+    assert len(response.body) < MOST_CONFLICT_BYTES + 20_000
+    assert len(problem["conflicts"]) + problem["conflictsLeftOut"] == 5000
+
+
+def test_the_nearest_text_is_told_whole() -> None:
+    near = {"line": 3, "lines": ["x" * 1900, *("y" for _ in range(60))]}
+
+    assert problem_of(errors.EditMissed(0, found=0, nearest=near))[1]["nearest"] == near
+
+
 def test_a_fact_never_takes_the_place_of_a_member_of_the_problem() -> None:
     class Typed(errors.ArtifactNotFound):
         def __init__(self) -> None:
@@ -154,6 +179,7 @@ REFUSALS: list[tuple[HandiworkError, int, str]] = [
     (refusals.BodyTooLarge(1_000_000), 413, "1,000,000"),
     (refusals.BodyStalled(30.0), 408, "30 s"),
     (refusals.TooManyConnections(6000), 503, "All 6,000 connections"),
+    (refusals.PagesBusy(20.0), 503, "within 20 s"),
     (refusals.MalformedRequest("body", expected="JSON"), 400, "JSON"),
     (refusals.RangeNotSatisfiable(10), 416, "10 bytes"),
     (refusals.PreconditionFailed("If-Match"), 412, "`If-Match`"),

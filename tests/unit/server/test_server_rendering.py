@@ -1,5 +1,7 @@
+import itertools
 import json
 import re
+import time
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
@@ -23,7 +25,14 @@ from handiwork.server.coloured_code import (
 )
 from handiwork.server.csv_grid import LONGEST_CELL, MOST_COLUMNS, MOST_ROWS, grid
 from handiwork.server.markdown_prose import TAGS, prose
-from handiwork.server.rendering import MOST_BYTES, Rendered, kind_of, rendered, size_text
+from handiwork.server.rendering import (
+    MOST_BYTES,
+    READING_SECONDS,
+    TOO_INTRICATE,
+    Rendered,
+    kind_of,
+    rendered,
+)
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 NEVER = Patience(clock=lambda: 0.0)
@@ -62,6 +71,12 @@ def an_artifact(format_: str, data: bytes, *, type: str = "file", language: str 
 def shown(format_: str, content: str | bytes, **more: Any) -> Rendered:
     data = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
     return rendered(an_artifact(format_, data, **more), data, style="")
+
+
+def read(text: str) -> str:
+    markup = prose(text, patience=NEVER, reading=NEVER)
+    assert markup is not None
+    return markup
 
 
 class Tags(HTMLParser):
@@ -112,6 +127,22 @@ class Tags(HTMLParser):
 )
 def test_the_format_decides_how_content_is_shown(format_: str, kind: str) -> None:
     assert kind_of(an_artifact(format_, b"x")) == kind
+
+
+@pytest.mark.parametrize("language", ["html", "markdown", "svg", "csv", "json", "ipynb", "xml", "python", "text"])
+def test_code_is_shown_as_code_whatever_it_would_be_as_a_file(language: str) -> None:
+    source = "<script>alert(1)</script>,[a](b)\n"
+    found = shown(language, source, type="code", language=language)
+    page = Tags(found.markup)
+    assert not found.runs_script
+    assert ("body", {"class": "code"}) in page.found
+    assert page.names <= {"html", "head", "meta", "style", "body", "pre", "code", "span"}
+    assert "<script>alert(1)</script>,[a](b)" in page.text
+
+
+@pytest.mark.parametrize(("format_", "class_"), [("markdown", "prose"), ("csv", "grid"), ("json", "code")])
+def test_the_same_as_a_file_is_shown_as_what_it_is(format_: str, class_: str) -> None:
+    assert ("body", {"class": class_}) in Tags(shown(format_, "[1, 2]\n").markup).found
 
 
 def test_code_in_a_language_that_nobody_reads_is_code_all_the_same() -> None:
@@ -172,7 +203,7 @@ def test_no_text_becomes_an_element_that_it_names(text: str, format_: str) -> No
 def test_large_text_is_cut_and_says_so(format_: str, kind: Any) -> None:
     most = MOST_BYTES[kind]
     found = rendered(an_artifact(format_, b"", size=3 * 1024 * KIB), b"x " * (most // 2), style="")
-    assert found.note == f"Only the first {most // KIB} KB of 3.0 MB are shown."
+    assert found.note == f"Only the first {most // KIB}.0 KB of 3.0 MB are shown."
 
 
 def test_a_character_that_was_cut_in_two_is_left_off() -> None:
@@ -180,19 +211,12 @@ def test_a_character_that_was_cut_in_two_is_left_off() -> None:
     assert "<pre>é</pre>" in rendered(artifact, "éé".encode()[:3], style="").markup
 
 
-@pytest.mark.parametrize(
-    ("size", "told"), [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KB"), (20480, "20 KB"), (3 << 20, "3.0 MB")]
-)
-def test_a_size_is_told_as_people_say_it(size: int, told: str) -> None:
-    assert size_text(size) == told
-
-
 # Markdown
 
 
 def test_markdown_is_read_with_tables_tasks_and_colours() -> None:
     text = "# A\n\n| a |\n|--:|\n| 1 |\n\n- [x] done\n- [ ] open\n\n~~no~~\n\n```python\ndef f(): pass\n```\n"
-    page = Tags(prose(text, patience=NEVER))
+    page = Tags(read(text))
     assert {"h1", "table", "s", "pre", "code"} <= page.names
     assert ("td", {"align": "right"}) in page.found
     assert ("li", {"class": "task"}) in page.found
@@ -202,7 +226,7 @@ def test_markdown_is_read_with_tables_tasks_and_colours() -> None:
 
 
 def test_a_link_says_where_it_leads_and_leads_nowhere_by_itself() -> None:
-    page = Tags(prose("[the data](https://example.com/a?b=1&c=2) <https://example.org>", patience=NEVER))
+    page = Tags(read("[the data](https://example.com/a?b=1&c=2) <https://example.org>"))
     links = [attributes for tag, attributes in page.found if tag == "a"]
     assert [link["rel"] for link in links] == ["noopener noreferrer nofollow"] * 2
     assert {link["target"] for link in links} == {"_blank"}
@@ -215,13 +239,13 @@ def test_a_link_says_where_it_leads_and_leads_nowhere_by_itself() -> None:
     ["https://e.example/p.png", "//e.example/p.png", "p.png", "data:text/html,x", "data:image/svg+xml;base64,AA"],
 )
 def test_a_picture_from_elsewhere_is_told_and_not_loaded(address: str) -> None:
-    page = Tags(prose(f"![a chart]({address})", patience=NEVER))
+    page = Tags(read(f"![a chart]({address})"))
     assert "img" not in page.names
     assert address in page.text
 
 
 def test_a_picture_in_the_text_itself_is_shown() -> None:
-    page = Tags(prose("![a dot](data:image/png;base64,iVBORw0KGgo=)", patience=NEVER))
+    page = Tags(read("![a dot](data:image/png;base64,iVBORw0KGgo=)"))
     assert ("img", {"src": "data:image/png;base64,iVBORw0KGgo=", "alt": "a dot"}) in page.found
 
 
@@ -243,11 +267,52 @@ def test_a_picture_in_the_text_itself_is_shown() -> None:
     ],
 )
 def test_nothing_in_markdown_acts(text: str) -> None:
-    page = Tags(prose(text, patience=NEVER))
+    page = Tags(read(text))
     assert page.names <= {"p", "a", "pre", "code", "span"}
     for _, attributes in page.found:
         assert set(attributes) <= {"href", "rel", "target", "class", "title"}
         assert (attributes.get("href") or "https:").startswith("https:")
+
+
+def steps(most: int) -> Patience:
+    """Patience that is over when it was asked so often."""
+    asked = itertools.count()
+    return Patience(clock=lambda: float(next(asked)), seconds=most)
+
+
+INTRICATE = [
+    "[",
+    "![",
+    "[a](",
+    "*a",
+    "**_* a",
+    "<",
+    "`a",
+    "> ",
+    "- ",
+    "1. a\n",
+    "#\n",
+    "a\n-\n",
+    "|a",
+    "a|b\n-|-\n",
+    "&",
+]
+
+
+@pytest.mark.parametrize("piece", INTRICATE)
+def test_reading_markdown_ends_when_its_time_is_over(piece: str) -> None:
+    text = f"a {piece * 3000}"
+    assert prose(text, patience=NEVER, reading=steps(2)) is None
+    assert prose(text, patience=NEVER, reading=NEVER) is not None
+
+
+@pytest.mark.parametrize("text", ["[" * (128 * KIB), "#\n" * (64 * KIB)], ids=["slow", "many"])
+def test_markdown_that_takes_too_long_is_shown_as_it_was_written(text: str) -> None:
+    begun = time.thread_time()
+    found = shown("markdown", text)
+    assert time.thread_time() - begun < 2 * READING_SECONDS
+    assert found.note == TOO_INTRICATE
+    assert f"<pre>{text}</pre>" in found.markup
 
 
 # Code

@@ -12,6 +12,7 @@ from sqlalchemy.exc import StatementError
 from handiwork.errors import ArtifactNotFound, StorageFailed, StorageFull
 from handiwork.ids import ExecutionId, Handle
 from handiwork.store.records import Filed
+from handiwork.store.revisions import Marks
 from sample_records import ADA, NOON, execution, filed
 from sqlite_store import Store, open_store
 
@@ -62,7 +63,7 @@ async def test_every_look_at_an_artifact_or_run_names_tenant_user_and_session(st
     said: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "UPDATE artifacts SET title")):
             said.append(statement)
 
     engines = (store.database._engine, store.database._writer._engine)
@@ -70,6 +71,8 @@ async def test_every_look_at_an_artifact_or_run_names_tenant_user_and_session(st
         event.listen(engine, "before_cursor_execute", note)
     await store.records.get(ADA, "art_a")
     await store.records.page(ADA, limit=1)
+    await store.revisions.listing(ADA, "art_a", limit=1)
+    await store.revisions.mark(filed("a").artifact, Marks(labels=["b"]))
     await store.log.after(ADA, 0, limit=1)
     await store.records.remove(ADA, "art_a")
     for ask in (store.executions.get, store.executions.request_cancel):
@@ -78,7 +81,7 @@ async def test_every_look_at_an_artifact_or_run_names_tenant_user_and_session(st
 
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
-    assert len(said) == 8
+    assert len(said) == 12
     for statement in said:
         condition = statement.partition("WHERE")[2]
         assert all(f"{column} = ?" in condition for column in ("tenant", "user", "session")), statement

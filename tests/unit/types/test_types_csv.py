@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from handiwork.errors import ContentRefused, ContentTooLarge
 from handiwork.types.artifact_type import Checked
-from handiwork.types.csv_table import csv_type, delimiter_of
+from handiwork.types.csv_table import JUDGED_BYTES, csv_type, delimiter_of
 
 CSV = csv_type()
 
@@ -98,7 +98,20 @@ def test_a_table_without_a_row_is_refused(content: object):
     ],
 )
 def test_the_delimiter_is_told_by_the_first_row(text: str, delimiter: str):
-    assert delimiter_of(text) == delimiter
+    assert delimiter_of(text.encode()) == delimiter
+
+
+@pytest.mark.parametrize("media_type", ["text/tab-separated-values", "text/tab-separated-values; charset=utf-8"])
+def test_a_media_type_that_names_the_tab_has_its_way(media_type: str):
+    assert delimiter_of(b"a,b\n", media_type) == "\t"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("filling", ["x", "\N{GRINNING FACE}", '"x', '"'])
+def test_whoever_has_only_the_first_bytes_is_told_the_same(filling: str, encoding: str):
+    for text in (f"a;{filling * 9000}\n", f"{filling * 9000};b\n", f'"{filling * 20_000}";b\n'):
+        data = text.encode(encoding)
+        assert delimiter_of(data) == delimiter_of(data[:JUDGED_BYTES]) == delimiter_of(data[: 2 * JUDGED_BYTES])
 
 
 @given(tables(), st.sampled_from([";", "\t"]))

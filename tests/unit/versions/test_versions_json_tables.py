@@ -19,7 +19,7 @@ def table(value: Any, *, most_bytes: int = CAP) -> str:
 
 
 def rows_of(text: str) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True))
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text.encode()), strict=True))
 
 
 @pytest.mark.parametrize(

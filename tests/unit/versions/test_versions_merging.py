@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from handiwork.errors import InvalidContent
 from handiwork.versions.differences import MISSING, Json, Tokens
-from handiwork.versions.merging import Conflict, Merged, merge_tables, merge_texts, merge_values
+from handiwork.versions.merging import merge_values
+from handiwork.versions.merging_tables import merge_tables
+from handiwork.versions.merging_text import Conflict, Merged, merge_texts
 
 Content = TypeVar("Content")
 
@@ -57,12 +59,12 @@ def check_laws(
     assert same(merge(base, ours, base).content, ours)
     assert same(merge(base, ours, ours).content, ours)
     merged, mirrored = merge(base, ours, theirs), merge(base, theirs, ours)
-    assert merged.is_clean == mirrored.is_clean
+    assert bool(merged.conflicts) == bool(mirrored.conflicts)
     assert Counter(shown(conflict) for conflict in merged.conflicts) == Counter(
         shown(Conflict(where=each.where, base=each.base, ours=each.theirs, theirs=each.ours))
         for each in mirrored.conflicts
     )
-    if not merged.is_clean:
+    if merged.conflicts:
         assert merged.content is None
     for conflict in merged.conflicts:
         assert not same(conflict.ours, conflict.theirs)
@@ -243,7 +245,7 @@ def test_two_other_orders_are_a_conflict() -> None:
 
 def test_a_clean_merge_may_be_null() -> None:
     merged = merge_values(1, 1, None)
-    assert (merged.is_clean, merged.content) == (True, None)
+    assert (merged.conflicts, merged.content) == ((), None)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from handiwork.errors import SelectorMisfit, SelectorRefused
 from handiwork.model import KIB, MIB
+from handiwork.types.csv_table import csv_type
 from handiwork.versions.excerpts import LARGEST_DOCUMENT_BYTES, select
 from handiwork.versions.selection import Selection, estimate_tokens
 from handiwork.versions.selectors import Selector
@@ -155,6 +156,13 @@ async def test_quoted_line_ends_belong_to_a_row() -> None:
     assert (await selected(text, "rows=0:1", CSV)).text == 'a;b\r\n"1\r\nx";"say ""no""; or"\r\n'
     assert (await selected(text, "rows=1:2", CSV)).text == 'a;b\r\n2;y"z\r\n'
     assert (await selected(text, "rows=2:3", CSV)).text == "a;b\r\n3;\n"
+
+
+async def test_rows_are_parted_as_the_type_parts_them() -> None:
+    text = 'a,b;c;d\n1,"x\ny;z"\n2,w\n'
+    assert csv_type().check(text)
+    assert (await selected(text, "rows=0:1", CSV)).text == 'a,b;c;d\n1,"x\ny;z"\n'
+    assert (await selected(text, "rows=1:2", CSV)).text == "a,b;c;d\n2,w\n"
 
 
 async def test_the_delimiter_is_that_of_the_header() -> None:

@@ -66,8 +66,10 @@ function tableOf(text, { delimiter, isWhole }) {
 }
 
 function delimiterOf(text) {
-  const [firstLine] = text.split("\n", 1);
-  return firstLine.includes(";") && !firstLine.includes(",") ? ";" : ",";
+  // The server's rule: the comma, or what cuts the first row into cells where the comma does not.
+  const start = text.replace(/^[\r\n]+/, "");
+  const isCut = (delimiter) => recordsOf(start, { delimiter, most: 1 })[0]?.length > 1;
+  return [",", ";", "\t"].find(isCut) ?? ",";
 }
 
 /** Reads delimited values as RFC 4180 has them, at most `most` records. */
