@@ -162,8 +162,8 @@ def _add(
     ordinals = {entry.artifact.id: ordinal for ordinal, entry in enumerate(entries)}
     for scope, added in by_scope.items():
         size = sum(entry.artifact.size for entry in added)
-        demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
         if added:
+            demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
             rows = [artifact_row(entry.artifact, ordinal=ordinals[entry.artifact.id]) for entry in added]
             connection.execute(_NEW_ARTIFACT, rows)
             connection.execute(_NEW_VERSION, [version_row(entry) for entry in added])
@@ -219,9 +219,9 @@ def find(connection: Connection, reach: Scope | Reach, reference: str, version: 
 
 def _narrowed(query: Select[Any], search: Search) -> Select[Any]:
     if search.type is not None:
-        query = query.where(artifacts.c.type == search.type)
+        query = query.where(artifacts.c.type == _storable(search.type))
     if search.state is not None:
-        query = query.where(artifacts.c.state == search.state)
+        query = query.where(artifacts.c.state == _storable(search.state))
     if search.text:
         wanted = _storable(search.text.lower())
         places = (artifacts.c.title, versions.c.name, artifacts.c.handle)
@@ -261,5 +261,5 @@ def _is_version(artifact_id: ArtifactId, number: int) -> ColumnElement[bool]:
 
 
 def _storable(text: str) -> str:
-    """Return `text` as it would be stored: half a surrogate pair, which a command line may hold, is a question mark."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Return `text` as a database takes it: half a surrogate pair and NUL, which are in nothing stored, ask for `?`."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")

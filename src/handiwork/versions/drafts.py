@@ -18,6 +18,7 @@ from handiwork.model import Provenance
 from handiwork.tasks import in_thread
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.content import Bytes, HostFile
+from handiwork.versions.notes import demand_object, demand_texts
 
 AT_HAND_BYTES = 64 * 1024
 LONGEST_NAME = 255
@@ -106,6 +107,8 @@ class Admission:
             )
         if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
             raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
+        demand_object("metadata", draft.metadata)
+        demand_texts(language=draft.language, reason=draft.provenance.reason)
         if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
             raise ContentTooLarge(name, size=draft.content.size, limit=draft.type.cap_bytes)
         found = draft.format or detect(name, draft.content)

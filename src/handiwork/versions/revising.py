@@ -33,7 +33,9 @@ from handiwork.types.registry import Registry
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
+from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Admission, Draft
+from handiwork.versions.patches import is_short
 from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
 
 INLINE_BYTES = 32 * KIB
@@ -48,7 +50,8 @@ attempts come too late."""
 class Revision:
     """A version to be: exactly one of `content` and `patch`; what is None carries forward."""
 
-    content: object = None
+    content: object = MISSING
+    """`MISSING` is none, since `None` is what JSON calls `null`."""
     patch: object = None
     base_version: int | None = None
     """The version that it was decided on; None is the newest."""
@@ -84,8 +87,8 @@ class Revising:
             QuotaExceeded, StorageFull: there is no room for it.
         """
         self.admission.demand_enabled()
-        if (revision.content is None) == (revision.patch is None):
-            got = "none" if revision.content is None else "both"
+        if (revision.content is MISSING) == (revision.patch is None):
+            got = "none" if revision.content is MISSING else "both"
             raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
         head: Filed | None = await self.records.get(reach, reference)
         id = head.artifact.id
@@ -161,9 +164,9 @@ class Revising:
             base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
         needs = [] if revision.patch is None and base is head else [base] if base is head else [base, head]
         contents = [await self._bytes(each) for each in needs]
-        size = sum(map(len, contents)) + (0 if revision.patch is not None else DECIDED_HERE_BYTES)
+        is_quick = sum(map(len, contents)) < DECIDED_HERE_BYTES and is_short(revision.patch, DECIDED_HERE_BYTES)
         decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
-        data, version = decide() if size < DECIDED_HERE_BYTES else await in_thread(decide)
+        data, version = decide() if is_quick and revision.patch is not None else await in_thread(decide)
         title = artifact.title if revision.title is None else revision.title
         if _is_same(artifact.version, version) and title == artifact.title:
             return artifact
@@ -196,7 +199,16 @@ class Revising:
         was = artifact.version
         language = revision.language or was.language
         found = type_.check(data, language=language).format
-        draft = Draft(type=type_, name=was.name, content=Bytes(data), title=revision.title, format=found)
+        draft = Draft(
+            type=type_,
+            name=was.name,
+            content=Bytes(data),
+            title=revision.title,
+            language=revision.language,
+            metadata=was.metadata if revision.metadata is None else revision.metadata,
+            provenance=revision.provenance,
+            format=found,
+        )
         format_ = self.admission.admit(draft)
         return replace(
             was,
@@ -208,7 +220,7 @@ class Revising:
             created_at=self.clock(),
             summary=type_.summarize(was.name, format_, len(data)),
             language=language,
-            metadata=was.metadata if revision.metadata is None else revision.metadata,
+            metadata=draft.metadata,
             provenance=revision.provenance,
         )
 
