@@ -6,7 +6,7 @@ caller's. Edits apply to text; those of structured content to its text as it is 
 
 import json
 import re
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, TypeAlias, assert_never, cast
 
@@ -79,24 +79,6 @@ class MergePatch:
 
 
 Patch: TypeAlias = Edits | JsonPatch | MergePatch
-
-
-def is_short(value: object, most_bytes: int) -> bool:
-    """Tell whether a patch has about that little in it, in time that grows with the bound alone."""
-    left, waiting = most_bytes, [value]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, (str, dict, list)):
-            left -= len(cast("Sized", current))
-        # What is long is not looked into.
-        if left < 0:
-            return False
-        if isinstance(current, dict):
-            names = cast("dict[object, object]", current)
-            waiting += [*names, *names.values()]
-        elif isinstance(current, list):
-            waiting += cast("list[object]", current)
-    return True
 
 
 def parse_patch(value: object) -> Patch:

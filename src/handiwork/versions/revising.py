@@ -7,7 +7,7 @@ which version that was decided on; when the head has moved since, the change is 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -35,7 +35,6 @@ from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
 from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Admission, Draft
-from handiwork.versions.patches import is_short
 from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
 
 INLINE_BYTES = 32 * KIB
@@ -164,7 +163,7 @@ class Revising:
             base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
         needs = [] if revision.patch is None and base is head else [base] if base is head else [base, head]
         contents = [await self._bytes(each) for each in needs]
-        is_quick = sum(map(len, contents)) < DECIDED_HERE_BYTES and is_short(revision.patch, DECIDED_HERE_BYTES)
+        is_quick = sum(map(len, contents)) < DECIDED_HERE_BYTES and _is_short(revision.patch, DECIDED_HERE_BYTES)
         decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
         data, version = decide() if is_quick and revision.patch is not None else await in_thread(decide)
         title = artifact.title if revision.title is None else revision.title
@@ -267,3 +266,21 @@ def _is_same(was: Version, is_now: Version) -> bool:
         return version.sha256, version.name, version.language, version.metadata
 
     return facts(was) == facts(is_now)
+
+
+def _is_short(patch: object, most_bytes: int) -> bool:
+    """Tell whether a patch has about that little in it, in time that grows with the bound alone."""
+    left, waiting = most_bytes, [patch]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, (str, dict, list)):
+            left -= len(cast("Sized", current))
+        # What is long is not looked into.
+        if left < 0:
+            return False
+        if isinstance(current, dict):
+            names = cast("dict[object, object]", current)
+            waiting += [*names, *names.values()]
+        elif isinstance(current, list):
+            waiting += cast("list[object]", current)
+    return True
