@@ -58,16 +58,14 @@ class Collector(asyncio.DatagramProtocol):
 @contextlib.asynccontextmanager
 async def collecting() -> AsyncGenerator[Collector]:
     collector = Collector()
-    server = await asyncio.start_server(collector.answer, "127.0.0.1", 0)
-    collector.port = server.sockets[0].getsockname()[1]
-    datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: collector, local_addr=("127.0.0.1", collector.port)
-    )
-    try:
-        yield collector
-    finally:
-        datagrams.close()
-        server.close()
+    async with _listening(collector.answer) as collector.port:
+        datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: collector, local_addr=("127.0.0.1", collector.port)
+        )
+        try:
+            yield collector
+        finally:
+            datagrams.close()
 
 
 @contextlib.asynccontextmanager
@@ -85,11 +83,34 @@ async def staged(content: str, media_type: str = "text/html", *, script: str = "
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with _listening(answer) as port:
+        yield f"http://127.0.0.1:{port}/"
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncGenerator[int]:
+    """Answer at a free port, and hang up at the end: a browser connects ahead of demand and then says nothing."""
+    connections: dict[asyncio.StreamWriter, asyncio.Future[None]] = {}
+
+    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections[writer] = done = asyncio.get_running_loop().create_future()
+        try:
+            await answer(reader, writer)
+        finally:
+            done.set_result(None)
+
+    server = await asyncio.start_server(receive, "127.0.0.1", 0)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in connections:
+            writer.close()
+        await asyncio.gather(
+            *connections.values(), *(each.wait_closed() for each in connections), return_exceptions=True
+        )
 
 
 async def opened(tab: Page, address: str, press: str | None, *, in_frame: bool = False) -> None:
