@@ -22,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--run-all", action="store_true", help=f"run {', '.join(SLOW)} too; a test that is skipped then is a failure"
     )
+    parser.addoption("--kill-cycles", type=int, default=60, help="how often all revisers of a store are killed")
+    parser.addoption("--machine-examples", type=int, default=20, help="how many histories of artifacts are tried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -35,6 +35,7 @@ class Store:
     expiry: SqlExpiry
     keys: SqlKeys
     promotions: SqlPromotions
+    sealing: Sealing
 
 
 @contextlib.asynccontextmanager
@@ -54,7 +55,8 @@ async def open_store(folder: Path, *, clock: Hands | None = None, sealing: Seali
             log=SqlEvents(database),
             expiry=SqlExpiry(database, clock=clock),
             keys=SqlKeys(database),
-            promotions=SqlPromotions(database, clock=clock),
+            promotions=SqlPromotions(database, clock=clock, sealing=sealing),
+            sealing=sealing,
         )
     finally:
         await database.close()

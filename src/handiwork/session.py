@@ -31,6 +31,7 @@ from handiwork.store.revisions import VersionPage
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
+from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Draft, content_of, received
 from handiwork.versions.revising import Revision
 from handiwork.versions.selection import Selection
@@ -244,14 +245,14 @@ class Session:
 
         A patch is a list of edits `{"find": …, "replace": …}` of which each must fit exactly one place, a JSON Patch,
         or a merge patch as an object. `base_version` is the version that it was decided on: when there is a newer one,
-        both changes are merged. Content that is the same as before makes no version.
+        both changes are merged. Content that is the same as before makes no version. JSON's `null` is given as text.
 
         Raises:
             ContentRefused, PatchRefused, EditMissed, ContentTooLarge: nothing was changed; the error says what to do.
             VersionConflict: both changed the same places; it shows both sides.
         """
         revision = Revision(
-            content=content,
+            content=MISSING if content is None else content,
             patch=patch,
             base_version=base_version,
             **described,

@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, async_playwright, expect
+from view_stage import Show
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -28,6 +29,18 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+VIEW_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    # A browser that keeps pages from this machine would make the walls of the page look better than they are.
+    "--disable-features=LocalNetworkAccessChecks",
+)
+# Under this one a browser does not connect ahead of demand, and what would be heard is not.
+NOT_VIEW_FLAGS = ("--disable-background-networking",)
 START_SECONDS = 30.0
 
 expect.set_options(timeout=5000)
@@ -120,6 +133,48 @@ def keep(tmp_path: Path, page: Page) -> Callable[[str], Awaitable[None]]:
         await page.screenshot(path=folder / f"{name}.png")
 
     return keep
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def context(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserContext]:
+    """A browser as a person has it: with a profile, and connecting ahead of demand."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}")
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("profile"),
+            executable_path=CHROMIUM,
+            args=VIEW_FLAGS,
+            ignore_default_args=list(NOT_VIEW_FLAGS),
+            viewport={"width": 1100, "height": 720},
+        )
+        yield context
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tab(context: BrowserContext) -> AsyncIterator[Page]:
+    page = await context.new_page()
+    yield page
+    for each in context.pages:
+        if each is not context.pages[0]:
+            await each.close()
+
+
+@pytest.fixture
+def show(client: httpx2.AsyncClient, session: str) -> Show:
+    """Stores content as an artifact, and returns the address of its view page."""
+
+    async def show(type: str, content: str, title: str) -> str:
+        made = await client.post(
+            f"/sessions/{session}/artifacts", json={"type": type, "title": title, "content": content}
+        )
+        assert made.status_code == 201, made.text
+        answer = await client.get(f"/artifacts/{made.json()['id']}/view")
+        assert answer.status_code == 307, answer.text
+        return answer.headers["location"]
+
+    return show
 
 
 def _free_port() -> int:

@@ -4,41 +4,20 @@ Each attack goes to a collector of its own, which hears a bare connection too, a
 a plain page, from which the collector does hear.
 """
 
-import asyncio
-import contextlib
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
-import pytest_asyncio
 from markdown_it import MarkdownIt
-from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, async_playwright, expect
+from playwright.async_api import ConsoleMessage, Page, expect
+from view_stage import PATIENCE_SECONDS, QUIET_SECONDS, Show, collecting, opened, staged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    # A browser that keeps pages from this machine would make the walls of the page look better than they are.
-    "--disable-features=LocalNetworkAccessChecks",
-)
-# Under this one a browser does not connect ahead of demand, and what would be heard is not.
-NOT_FLAGS = ("--disable-background-networking",)
-PATIENCE_SECONDS = 5.0
-QUIET_SECONDS = 0.6
 ALIVE = "<script>console.log('alive')</script>"
-
-Show = Callable[[str, str, str], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +66,11 @@ ATTACKS: Mapping[str, Attack] = {
     ),
     "form into a window": markup("<form action='AT' target=_blank><button id=go>Go</button></form>", press="#go"),
     "form by click": markup("<form action='AT'><button id=go>Go</button></form>", press="#go"),
+    "form posted by click": markup("<form action='AT' method=post><button id=go>Go</button></form>", press="#go"),
+    "form at the top": markup("<form action='AT' target=_top><button id=go>Go</button></form>", press="#go"),
+    "navigation": script("navigation.navigate('AT')"),
+    "frame of data": markup("<iframe src=\"data:text/html,<script>fetch('AT')</script>\"></iframe>"),
+    "frames in frames": markup("<iframe srcdoc=\"<iframe srcdoc='<img src=AT/a.png>'></iframe>\"></iframe>"),
     "window.open": markup("<button id=go onclick=\"window.open('AT')\">Go</button>", press="#go"),
     "link": markup("<a id=go href='AT'>Go</a>", press="#go"),
     "link into a window": markup("<a id=go href='AT' target=_blank>Go</a>", press="#go"),
@@ -142,128 +126,12 @@ onload="fetch('AT')"><script>fetch('AT')</script><style>@import url("AT/a.css");
 </svg>"""
 
 
-@dataclass(slots=True)
-class Collector(asyncio.DatagramProtocol):
-    """Hears every connection and every datagram at one port of this machine."""
-
-    port: int = 0
-    heard: list[str] = field(default_factory=list[str])
-    _first: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def aimed(self, content: str) -> str:
-        return content.replace("AT", self.address).replace("PORT", str(self.port))
-
-    async def hear(self, seconds: float) -> list[str]:
-        """Wait for a first word, at most so long."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first.wait(), seconds)
-        return self.heard
-
-    def note(self, what: str) -> None:
-        self.heard.append(what)
-        self._first.set()
-
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        self.note(f"{len(data)} bytes by UDP")
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.note("a connection")
-        with contextlib.suppress(ConnectionError, ValueError):
-            self.note((await reader.readline()).decode("latin-1"))
-            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\naccess-control-allow-origin: *\r\n\r\nok")
-            await writer.drain()
-        writer.close()
-
-
-@contextlib.asynccontextmanager
-async def collecting() -> AsyncGenerator[Collector]:
-    collector = Collector()
-    server = await asyncio.start_server(collector.answer, "127.0.0.1", 0)
-    collector.port = server.sockets[0].getsockname()[1]
-    datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: collector, local_addr=("127.0.0.1", collector.port)
-    )
-    try:
-        yield collector
-    finally:
-        datagrams.close()
-        server.close()
-
-
-@contextlib.asynccontextmanager
-async def staged(content: str, media_type: str = "text/html") -> AsyncGenerator[str]:
-    """Serve content with no header that would hold it in, and yield where."""
-    body = content.encode()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            head = (
-                f"HTTP/1.1 200 OK\r\ncontent-type: {media_type}; charset=utf-8\r\ncontent-length: {len(body)}\r\n\r\n"
-            )
-            writer.write(head.encode() + body)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    finally:
-        server.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def context(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserContext]:
-    """A browser as a person has it: with a profile, and connecting ahead of demand."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=CHROMIUM,
-            args=FLAGS,
-            ignore_default_args=list(NOT_FLAGS),
-            viewport={"width": 1100, "height": 720},
-        )
-        yield context
-        await context.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def tab(context: BrowserContext) -> AsyncIterator[Page]:
-    page = await context.new_page()
-    yield page
-    for each in context.pages:
-        if each is not context.pages[0]:
-            await each.close()
-
-
-@pytest.fixture
-def show(client: httpx2.AsyncClient, session: str) -> Show:
-    """Stores content as an artifact, and returns the address of its view page."""
-
-    async def show(type: str, content: str, title: str) -> str:
-        made = await client.post(
-            f"/sessions/{session}/artifacts", json={"type": type, "title": title, "content": content}
-        )
-        assert made.status_code == 201, made.text
-        answer = await client.get(f"/artifacts/{made.json()['id']}/view")
-        assert answer.status_code == 307, answer.text
-        return answer.headers["location"]
-
-    return show
-
-
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_a_page_reaches_nothing(name: str, tab: Page, show: Show) -> None:
     attack = ATTACKS[name]
     async with collecting() as collector, staged(collector.aimed(attack.html)) as plain:
         since = time.monotonic()
-        await _opened(tab, plain, attack.press)
+        await opened(tab, plain, attack.press)
         assert await collector.hear(PATIENCE_SECONDS), "the control is not heard, so silence would prove nothing"
         took = time.monotonic() - since
     tab = await tab.context.new_page()
@@ -275,7 +143,7 @@ async def test_a_page_reaches_nothing(name: str, tab: Page, show: Show) -> None:
     tab.on("console", note)
     async with collecting() as collector:
         address = await show("html-sandboxed", collector.aimed(attack.html), "A page")
-        await _opened(tab, address, attack.press, in_frame=True)
+        await opened(tab, address, attack.press, in_frame=True)
         assert await collector.hear(max(QUIET_SECONDS, took)) == []
     assert "alive" in said
     assert tab.url == address
@@ -292,12 +160,12 @@ async def test_what_is_no_page_reaches_nothing(type: str, tab: Page, show: Show)
     async with collecting() as collector:
         media_type = "image/svg+xml" if type == "svg" else "text/html"
         async with staged(collector.aimed(careless), media_type) as plain:
-            await _opened(tab, plain, None)
+            await opened(tab, plain, None)
             assert await collector.hear(PATIENCE_SECONDS), "the control is not heard, so silence would prove nothing"
     tab = await tab.context.new_page()
     async with collecting() as collector:
         address = await show(type, collector.aimed(content), '"><img src=AT/t.png></title><script>fetch("AT")</script>')
-        await _opened(tab, address, None)
+        await opened(tab, address, None)
         for link in await tab.frame_locator("iframe").locator("a").all():
             await link.click()
         assert await collector.hear(QUIET_SECONDS) == []
@@ -305,14 +173,6 @@ async def test_what_is_no_page_reaches_nothing(type: str, tab: Page, show: Show)
     assert await tab.evaluate("[...document.body.children].map((each) => each.localName)") == ["header", "iframe"]
     frame = tab.frame_locator("iframe").locator("body")
     assert await frame.locator("script, iframe, object, embed, link, form, base, svg, [onload]").count() == 0
-
-
-async def _opened(tab: Page, address: str, press: str | None, *, in_frame: bool = False) -> None:
-    """Open an address, and do what the user is lured to. It may lead the tab away while it is opened."""
-    with contextlib.suppress(Error):
-        await tab.goto(address, wait_until="domcontentloaded")
-    if press is not None:
-        await (tab.frame_locator("iframe") if in_frame else tab).locator(press).click(no_wait_after=True)
 
 
 async def test_links_within_a_page_lead_to_its_parts(tab: Page, show: Show) -> None:

@@ -13,6 +13,7 @@ from handiwork.errors import (
     QuotaExceeded,
     ScopeErased,
     StorageFailed,
+    TookTooLong,
 )
 from handiwork.events import Happening
 from handiwork.ids import ArtifactId
@@ -101,6 +102,16 @@ class RevisionsSuite:
         await expiry.erase(Reach(tenant=ADA.tenant, user=ADA.user, session=ADA.session))
         with pytest.raises((ScopeErased, ArtifactNotFound)):
             await revisions.add(revised(head), expected=2, terms=Terms(since=NOON))
+
+    async def test_the_terms_hold_for_empty_content_too(
+        self, revisions: Revisions, clock: Hands, head: Artifact
+    ) -> None:
+        late = Terms(since=clock.now - timedelta(hours=1))
+        with pytest.raises(TookTooLong):
+            await revisions.add(revised(head, size=0), expected=1, terms=late)
+        # Of what nothing more is asked there may be too much.
+        full = Terms(session=Quota(size=1, artifacts=0), since=clock.now)
+        assert (await revisions.add(revised(head, size=0), expected=1, terms=full)).version.number == 2
 
     async def test_pages_of_versions_hold_all_of_them_once(self, revisions: Revisions, head: Artifact) -> None:
         for _ in range(6):

@@ -87,6 +87,27 @@ class ForkServer:
         assert self._process.stdin is not None
         self._process.stdin.write(line.encode() + b"\n")
 
+    def kill_at_work(
+        self, orders: Sequence[Order], *, hear: Callable[[Mapping[str, Any]], None], within: Callable[[], float]
+    ) -> None:
+        """Let a group work, kill it so many seconds after all of it is ready, and hear all that it has said."""
+        self.order(orders)
+        ready, group, end = 0, 0, None
+        while end is None or time.monotonic() < end:
+            line = self.told() if end is None else self.told(within=max(0.0, end - time.monotonic()))
+            if line is None:
+                assert end is not None, "they are never ready"
+                break
+            hear(line)
+            ready, group = ready + ("ready" in line), group + ("group" in line)
+            if end is None and ready == len(orders) and group:
+                end = time.monotonic() + within()
+        self.kill()
+        while (line := self.told()) is not None and "ended" not in line:
+            hear(line)
+        assert line is not None
+        assert set(line["ended"]) == {-signal.SIGKILL}, "control: they were killed, and nobody ended before that"
+
     def kill(self) -> None:
         """Kill the whole group at once, if there is one."""
         self.signal(signal.SIGKILL)

@@ -1,10 +1,13 @@
-"""Revisers that change a few artifacts again and again, say which versions were acknowledged, until they are killed."""
+"""Revisers that change a few artifacts and write new ones again and again, until they are killed.
+
+They say which versions were acknowledged, and before a stream begins what it is called.
+"""
 
 import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +23,28 @@ from handiwork.settings import Artifacts, Settings, Storage
 LEDGERS, NOTES, TABLES = 2, 2, 1
 LARGE_BYTES = 200_000
 SETTINGS = Settings(artifacts=Artifacts(storage=Storage(cleanup_enabled=False, reserve=1 << 20)))
+
+
+STREAMED, BROKEN = "streamed", "broken"
+LONGEST_PAUSE_SECONDS = 0.01
+
+
+def pieces_of(name: str) -> list[str]:
+    """What the stream of this name comes to: it can be told from its first line whether a content is whole."""
+    chance = random.Random(name)
+    return [f"{name}\n", *(chance.randbytes(chance.randint(1, 600)).hex() for _ in range(chance.randint(2, 24)))]
+
+
+async def flowing(name: str) -> AsyncIterator[str]:
+    """Yield the pieces with pauses, so that whoever is killed is often in the middle; one that is broken has no end."""
+    chance = random.Random(f"pauses of {name}")
+    *pieces, last = pieces_of(name)
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(chance.uniform(0, LONGEST_PAUSE_SECONDS))
+    if name.startswith(BROKEN):
+        raise ConnectionResetError(name)
+    yield last
 
 
 async def lay_out(data: Path) -> list[str]:
@@ -63,7 +88,7 @@ class Reviser:
         content = f"{self.who} {self.count}\n" + self.chance.randbytes(self.chance.randint(1, size // 2)).hex()
         made = await self.session.revise(self.chance.choice(self.notes), content=content)
         # The hash is of what was given, not of what the store says that it has stored.
-        self.acknowledge(made, sha256=hashlib.sha256(content.encode()).hexdigest())
+        self.acknowledge(made, sha256=_sha256(content))
 
     async def write_much(self) -> None:
         await self.write(LARGE_BYTES)
@@ -84,6 +109,32 @@ class Reviser:
         number = self.chance.randint(1, (await self.session.get(notes)).version.number)
         self.acknowledge(await self.session.restore(notes, number))
 
+    async def stream_anew(self, kind: str = STREAMED) -> Artifact:
+        name = self.begin(kind)
+        made = await self.session.create("markdown", title=name, content=flowing(name))
+        self.acknowledge(made, sha256=_sha256("".join(pieces_of(name))))
+        return made
+
+    async def stream_on(self, kind: str = STREAMED) -> Artifact:
+        name = self.begin(kind)
+        made = await self.session.revise(self.chance.choice(self.notes), content=flowing(name))
+        self.acknowledge(made, sha256=_sha256("".join(pieces_of(name))))
+        return made
+
+    async def break_off(self) -> None:
+        stream = self.chance.choice((self.stream_anew, self.stream_on))
+        try:
+            made = await stream(BROKEN)
+        except ConnectionResetError as broken:
+            tell(broken=str(broken))
+        else:
+            raise AssertionError(f"a stream that broke off was stored: {made}")
+
+    def begin(self, kind: str) -> str:
+        name = f"{kind} {self.who} {self.count}"
+        tell(begun=name)
+        return name
+
     async def label(self) -> None:
         await self.session.label(self.chance.choice(self.notes), f"{self.who}-{self.count}")
 
@@ -93,10 +144,10 @@ class Reviser:
 
     def acknowledge(self, made: Artifact, *, entered: str | None = None, sha256: str | None = None) -> None:
         version = made.version
-        tell(revised=[made.id, version.number, sha256 or version.sha256], entered=entered)
+        tell(stored=[made.id, version.number, sha256 or version.sha256], entered=entered)
 
 
-STEPS: dict[Callable[[Reviser], Awaitable[None]], float] = {
+STEPS: dict[Callable[[Reviser], Awaitable[object]], float] = {
     Reviser.enter: 40,
     Reviser.enter_at_an_old_version: 10,
     Reviser.write: 25,
@@ -104,7 +155,14 @@ STEPS: dict[Callable[[Reviser], Awaitable[None]], float] = {
     Reviser.add_row: 6,
     Reviser.restore: 8,
     Reviser.label: 3,
+    Reviser.stream_anew: 12,
+    Reviser.stream_on: 12,
+    Reviser.break_off: 4,
 }
+
+
+def _sha256(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 async def revise(order: Order) -> None:

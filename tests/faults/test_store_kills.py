@@ -5,6 +5,7 @@ import random
 import statistics
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +38,7 @@ class Told:
     finished: set[str] = field(default_factory=set[str])
     acknowledged: int = 0
 
-    def hear(self, line: dict[str, Any]) -> None:
+    def hear(self, line: Mapping[str, Any]) -> None:
         match line:
             case {"created": made, "passing": is_passing}:
                 self.created.update(made)
@@ -69,22 +70,8 @@ def run_until_killed(server: ForkServer, data: Path, seed: int, *, processes: in
     chance = random.Random(seed)
     each = WRITERS // processes
     order = {"data": str(data), "writers": each, "seed": seed, "named": chance.random() < 0.5}
-    server.order([order | {"first": number * each} for number in range(processes)])
-    ready, group, end = 0, 0, None
-    while end is None or time.monotonic() < end:
-        line = server.told() if end is None else server.told(within=max(0.0, end - time.monotonic()))
-        if line is None:
-            assert end is not None, "they are never ready"
-            break
-        told.hear(line)
-        ready, group = ready + ("ready" in line), group + ("group" in line)
-        if end is None and ready == processes and group:
-            end = time.monotonic() + chance.uniform(0, LONGEST_SECONDS)
-    server.kill()
-    while (line := server.told()) is not None and "ended" not in line:
-        told.hear(line)
-    assert line is not None
-    assert set(line["ended"]) == {-9}, "control: they were killed, and nobody ended before that"
+    orders = [order | {"first": number * each} for number in range(processes)]
+    server.kill_at_work(orders, hear=told.hear, within=lambda: chance.uniform(0, LONGEST_SECONDS))
 
 
 async def open_again(data: Path) -> tuple[float, list[str]]:

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,8 +49,10 @@ class Door(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def open_server(data: Path, *, is_open: bool = True, **settings: Any) -> AsyncGenerator[Door]:
-    """Open a server over a real store; `settings` are blocks, as in the configuration.
+async def open_server(
+    data: Path, *, is_open: bool = True, types: Iterable[object] = (), **settings: Any
+) -> AsyncGenerator[Door]:
+    """Open a server over a real store; `settings` are blocks, as in the configuration, `types` those of one's own.
 
     What the server fails to catch comes out of the client's call.
     """
@@ -59,7 +61,9 @@ async def open_server(data: Path, *, is_open: bool = True, **settings: Any) -> A
     origins = Origins(
         public=PUBLIC, content=CONTENT, hosts=server.allowed_hosts, cors=server.cors, embedders=server.embedders
     )
-    async with wiring.open_desk(data, settings=chosen, origins=origins, is_open=is_open, clock=hands) as desk:
+    async with wiring.open_desk(
+        data, settings=chosen, origins=origins, is_open=is_open, types=types, clock=hands
+    ) as desk:
         transport = httpx2.ASGITransport(app=guarded(desk))  # pyright: ignore[reportArgumentType]  # the same, in other words
         async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC) as client:
             yield Door(client, desk, hands)

@@ -30,6 +30,7 @@ from handiwork.server.delivery import delivered, excerpt
 from handiwork.server.desk import API, Desk
 from handiwork.server.downloads import conditional, content_headers, etag_of, not_modified
 from handiwork.server.refusals import NoPreview
+from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
 from handiwork.shapes import Shape, artifact_shape, time_shape
 from handiwork.store.records import Search
@@ -42,7 +43,7 @@ OfSession = Annotated[
 ]
 AtVersion = Annotated[VersionNumber | None, Query(description="Absent is the newest.")]
 
-router = APIRouter(tags=["artifacts"])
+router = APIRouter(tags=["artifacts"], route_class=StrictRoute)
 
 ARTIFACT = {"model": ArtifactAnswer, "description": "The artifact"}
 _BYTES: dict[str, Any] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from handiwork.access.policy import Caller, Permission
 from handiwork.server.desk import Desk
+from handiwork.server.strict_bodies import StrictRoute
 
 USER_HEADER = "x-handiwork-user"
 PERMISSION = "x-handiwork-permission"
@@ -52,7 +53,7 @@ def short_way(
     either. What `answer` returns None for, and who acts for somebody else, goes the usual way; both come to the same.
     """
 
-    class ShortWay(APIRoute):
+    class ShortWay(StrictRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             declared = super().get_route_handler()
 

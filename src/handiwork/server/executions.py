@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from pydantic import ValidationError
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
@@ -28,6 +28,7 @@ from handiwork.server.bodies import RunOrder
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.desk import API, Desk
 from handiwork.server.refusals import MalformedRequest
+from handiwork.server.strict_bodies import short_and_strictly
 from handiwork.shapes import Shape, execution_shape
 
 MOST_FILE_BYTES = 32 * MIB
@@ -70,10 +71,10 @@ async def _order_shortly(request: Request, desk: Desk, caller: Caller) -> Respon
     if request.scope["query_string"]:
         return None
     try:
-        body = RunOrder.model_validate_json(await request.body())
+        body = short_and_strictly(await request.body(), RunOrder.model_validate_json)
     except ClientDisconnect as gone:
         raise MalformedRequest("body", expected="all of it") from gone
-    except ValidationError:
+    except RequestValidationError:
         return None
     return await _order(request.path_params["session"], body, request, desk, caller)
 

@@ -18,13 +18,15 @@ from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
 from handiwork.server.downloads import conditional, etag_of
 from handiwork.server.refusals import PreconditionFailed
+from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import MERGE_PATCH, decoded, json_merge_patch, json_revision
 from handiwork.shapes import Shape, version_shape
+from handiwork.versions.differences import MISSING
 from handiwork.versions.revising import Revision
 
 MOST_VERSIONS_ON_A_PAGE = 100
 
-router = APIRouter(tags=["artifacts"])
+router = APIRouter(tags=["artifacts"], route_class=StrictRoute)
 
 _MADE: dict[str, Any] = {**ARTIFACT, "description": "The artifact at its newest version"}
 _CHANGES = problems(400, 404, 409, 410, 412, 413, 422, 429, 507)
@@ -99,7 +101,7 @@ async def revise(
     reach = caller.within(session=session)
     body = await json_revision(request, desk.engine.types)
     revision = Revision(
-        content=decoded(body),
+        content=decoded(body) if _says_content(body) else MISSING,
         patch=body.patch,
         base_version=body.base_version,
         expected=await _matched(desk, reach, artifact, request.headers),
@@ -161,6 +163,11 @@ async def restore(
     reach = caller.within(session=session)
     made = await desk.engine.revising.restore(reach, artifact, body.version, provenance=provenance_of(request, caller))
     return await _answered(desk, made, 201)
+
+
+def _says_content(body: NewVersion) -> bool:
+    """Tell whether content was sent; `null` is none beside a patch, and by itself what JSON means by it."""
+    return body.content is not None or ("content" in body.model_fields_set and body.patch is None)
 
 
 async def _answered(desk: Desk, artifact: Artifact, status: int = 200) -> Response:

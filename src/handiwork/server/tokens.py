@@ -8,9 +8,10 @@ from handiwork.server.answers import TokenAnswer, problems
 from handiwork.server.bodies import TokenOrder
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API
+from handiwork.server.strict_bodies import StrictRoute
 from handiwork.shapes import time_shape
 
-router = APIRouter(tags=["identity"])
+router = APIRouter(tags=["identity"], route_class=StrictRoute)
 
 
 @router.post(

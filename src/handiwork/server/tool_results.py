@@ -11,15 +11,16 @@ from starlette.responses import Response
 from handiwork.errors import ArtifactNotFound
 from handiwork.model import TOOL_RESULT
 from handiwork.server.answers import ArtifactAnswer, ToolResultAnswer, problems
-from handiwork.server.artifacts import json_answer, path_of, provenance_of, shape_of
+from handiwork.server.artifacts import json_answer, path_of, provenance_of, shape_of, whole_shape
 from handiwork.server.bodies import NewToolResult, PromotionOrder, ResultQuery
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.delivery import excerpt
 from handiwork.server.desk import API
+from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import json_tool_result
 from handiwork.store.records import Promotion
 
-router = APIRouter(tags=["tool results"])
+router = APIRouter(tags=["tool results"], route_class=StrictRoute)
 
 _WRITING = demands("artifact:write")
 _BODY = {"required": True, "content": {"application/json": {"schema": NewToolResult.model_json_schema()}}}
@@ -84,5 +85,5 @@ async def promote(session: str, body: PromotionOrder, request: Request, desk: Th
         title=body.title,
         provenance=provenance_of(request, caller),
     )
-    artifact = promoted.artifact
-    return json_answer(shape_of(artifact), 201 if promoted.is_new else 200, {"location": path_of(artifact)})
+    shape = await whole_shape(desk, promoted.artifact)
+    return json_answer(shape, 201 if promoted.is_new else 200, {"location": path_of(promoted.artifact)})

@@ -8,7 +8,7 @@ import base64
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ from handiwork.model import KIB, TOOL_RESULT, Provenance
 from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, NewToolResult, NewVersion, UploadFields
 from handiwork.server.json_values import demand_few_values
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
+from handiwork.server.strict_bodies import PARSED_HERE_BYTES, invalid, strictly
 from handiwork.store.failures import system_failure
 from handiwork.tasks import in_thread
 from handiwork.types.plain_text import text_of
@@ -35,8 +36,6 @@ MOST_FILES = 100
 MOST_FIELDS = 16
 LONGEST_FIELD_BYTES = 8 * KIB
 IN_MEMORY_BYTES = 64 * KIB
-# Parsing and decoding less than this takes about as long as asking a thread to.
-PARSED_HERE_BYTES = 256 * KIB
 
 _WHERE = "the folder for temporary files"
 _FORM = (
@@ -273,28 +272,14 @@ def _from_base64(spelled: str, field: str, *, expected: str) -> bytes:
 def _understood(raw: bytes, types: Registry, parse: Callable[[bytes], Told]) -> Told:
     # No content has more values than bytes.
     demand_few_values(raw, most=max(type_.cap_bytes for type_ in types if type_.content == "json"))
-    try:
-        return parse(raw)
-    except ValidationError as wrong:
-        raise _invalid(wrong) from wrong
+    return strictly(raw, parse)
 
 
 def _validated(model: type[Parsed], fields: dict[str, str]) -> Parsed:
     try:
         return model.model_validate(fields)
     except ValidationError as wrong:
-        raise _invalid(wrong) from wrong
-
-
-def _invalid(wrong: ValidationError) -> RequestValidationError:
-    """Return what FastAPI would raise for a body that it had parsed itself."""
-    faults: list[dict[str, Any]] = []
-    for fault in wrong.errors(include_url=False):
-        if fault["type"] == "json_invalid":
-            faults.append({"type": "json_invalid", "loc": ("body",), "ctx": fault.get("ctx", {})})
-        else:
-            faults.append({**fault, "loc": ("body", *fault["loc"])})
-    return RequestValidationError(faults)
+        raise invalid(wrong) from wrong
 
 
 def _refused(field: str, expected: str, *, got: str | None) -> RequestValidationError:

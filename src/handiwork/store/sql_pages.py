@@ -54,15 +54,15 @@ def page(connection: Connection, asked: Asked, now: datetime, sealing: Sealing) 
 
 
 def storable(text: str) -> str:
-    """Return `text` as it would be stored: half a surrogate pair, which a command line may hold, is a question mark."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Return `text` as a database takes it: half a surrogate pair and NUL, which are in nothing stored, ask for `?`."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def _narrowed(query: Select[Any], search: Search) -> Select[Any]:
     if search.type is not None:
-        query = query.where(artifacts.c.type == search.type)
+        query = query.where(artifacts.c.type == storable(search.type))
     if search.state is not None:
-        query = query.where(artifacts.c.state == search.state)
+        query = query.where(artifacts.c.state == storable(search.state))
     return query
 
 

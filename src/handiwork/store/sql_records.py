@@ -155,8 +155,8 @@ def _add(
     ordinals = {entry.artifact.id: ordinal for ordinal, entry in enumerate(entries)}
     for scope, added in by_scope.items():
         size = sum(entry.artifact.size for entry in added)
-        demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
         if added:
+            demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
             heads = [entry.artifact for entry in added]
             rows = [artifact_row(head, ordinal=ordinals[head.id], sealing=sealing) for head in heads]
             connection.execute(_NEW_ARTIFACT, rows)

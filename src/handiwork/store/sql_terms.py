@@ -28,8 +28,6 @@ def demand(
     connection: Connection, scope: Scope, terms: Terms, *, artifacts_more: int, size_more: int, now: datetime
 ) -> None:
     """Raise `QuotaExceeded`, `ScopeErased` or `TookTooLong` when the terms do not hold with this much more."""
-    if not artifacts_more and not size_more:
-        return
     if terms.since is not None:
         if not now - terms.since <= LONGEST:
             raise TookTooLong(int(LONGEST.total_seconds()))
@@ -78,7 +76,8 @@ def _demand_room(
     total = select(func.coalesce(func.sum(sessions.c.artifacts), 0), func.coalesce(func.sum(sessions.c.bytes), 0))
     count, size = connection.execute(total.where(within(reach, sessions))).one()
     asked = ((quota.artifacts, count, more[0], "artifacts"), (quota.size, size, more[1], "bytes"))
-    if all(limit is None or used + add <= limit for limit, used, add, _what in asked):
+    # Of what nothing more is asked there may be too much already: somebody has lowered the limit.
+    if all(limit is None or not add or used + add <= limit for limit, used, add, _what in asked):
         return
     # What has expired and was not purged yet is nobody's any more.
     over = select(func.count(artifacts.c.id.distinct()), func.coalesce(func.sum(versions.c.size), 0)).join_from(
@@ -86,5 +85,5 @@ def _demand_room(
     )
     gone = connection.execute(over.where(within(reach), is_over(now))).one()
     for (limit, used, add, what), free in zip(asked, gone, strict=True):
-        if limit is not None and used - free + add > limit:
+        if limit is not None and add and used - free + add > limit:
             raise QuotaExceeded(f"{what} per {whose}", used=used - free, asked=add, limit=limit)

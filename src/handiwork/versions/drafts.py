@@ -20,6 +20,7 @@ from handiwork.tasks import in_thread
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.image import REFERENCE
 from handiwork.versions.content import Bytes, HostFile
+from handiwork.versions.notes import demand_object, demand_texts
 
 AT_HAND_BYTES = 64 * 1024
 # Reading so much takes about as long as asking a thread to.
@@ -104,6 +105,8 @@ class Admission:
             _demand_name(draft.name)
         if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
             raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
+        demand_object("metadata", draft.metadata)
+        demand_texts(language=draft.language, reason=draft.provenance.reason)
 
     def admit(self, draft: Draft) -> Format:
         """Return the format of a draft that was examined; raise what `Creation.file` says of one that cannot be."""

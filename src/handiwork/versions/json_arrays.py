@@ -8,6 +8,8 @@ import re
 from handiwork.versions.units import AT_A_TIME, MalformedContent, passed_over
 
 WHITE = b" \t\r\n"
+MOST_MARKS = 1_000_000
+"""How many brackets are looked at one by one, which takes a second or two; those of ordinary content are not."""
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _INSIDE = rb'[^"\[\]{}]*+(?:%b[^"\[\]{}]*+)*+' % _STRING
@@ -16,8 +18,10 @@ _SHALLOW = rb"[\[{]%b(?:%b%b)*+[\]}]" % (_INSIDE, _FLAT, _INSIDE)
 _ELEMENT = rb'(?=[ \t\r\n]*+[^ \t\r\n,\]}])[^"\[\]{},]*+(?:(?:%b|%b)[^"\[\]{},]*+)*+,' % (_STRING, _SHALLOW)
 # Elements that hold no more than flat arrays and objects, which is what most tables are.
 _MANY = re.compile(rb"(?:%b){%d}+" % (_ELEMENT, AT_A_TIME), re.DOTALL)
-_NO_BRACKET = re.compile(_INSIDE, re.DOTALL)
-_NO_COMMA = re.compile(rb'[^"\[\]{},]*+(?:%b[^"\[\]{},]*+)*+' % _STRING, re.DOTALL)
+_DEEPER = rb"[\[{]%b(?:%b%b)*+[\]}]" % (_INSIDE, _SHALLOW, _INSIDE)
+# What is whole and not nested deeply is passed over at once.
+_WITHIN_ELEMENT = re.compile(rb"%b(?:%b%b)*+" % (_INSIDE, _DEEPER, _INSIDE), re.DOTALL)
+_TO_COMMA = re.compile(rb'[^"\[\]{},]*+(?:(?:%b|%b)[^"\[\]{},]*+)*+' % (_STRING, _DEEPER), re.DOTALL)
 _REST_OF_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _FILLED = re.compile(rb"[^ \t\r\n]")
 _OPENING = re.compile(rb"[ \t\r\n]*+\[")
@@ -39,7 +43,7 @@ class ElementScanner:
         self.is_over = False
         self.is_within = False
         self._is_first = True
-        self._depth = 0
+        self._depth = self._marks = 0
         self._is_in_string = False
         self._is_escaped = False
 
@@ -86,7 +90,7 @@ class ElementScanner:
 
     def _at_mark(self, data: bytes, position: int) -> int:
         """Return where the next bracket, comma between elements, or string that does not end in the data is."""
-        run = (_NO_BRACKET if self._depth else _NO_COMMA).match(data, position)
+        run = (_WITHIN_ELEMENT if self._depth else _TO_COMMA).match(data, position)
         assert run is not None  # The pattern matches nothing, too.
         self.is_within = self.is_within or _FILLED.search(data, position, run.end()) is not None
         return run.end()
@@ -96,6 +100,7 @@ class ElementScanner:
         if mark == b'"':
             self._is_in_string = self.is_within = True
         elif mark in b"[{":
+            self._demand_few_marks()
             self._depth += 1
             self.is_within = True
         elif mark == b",":
@@ -107,6 +112,11 @@ class ElementScanner:
         else:
             raise MalformedContent("a `}` closes nothing")
         return False
+
+    def _demand_few_marks(self) -> None:
+        self._marks += 1
+        if self._marks > MOST_MARKS:
+            raise MalformedContent(f"it has more than {MOST_MARKS:,} brackets within brackets within brackets")
 
     def _ends(self, *, is_last: bool) -> bool:
         is_empty_array = is_last and self._is_first and not self.is_within

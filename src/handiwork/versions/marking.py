@@ -5,21 +5,20 @@ Which steps there are is declared by its type. Steps that reach the outside worl
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from handiwork.errors import IllegalTransition, InvalidContent, MarksMoved
 from handiwork.ids import ArtifactId
-from handiwork.model import KIB, Artifact, Reach, Scope
+from handiwork.model import Artifact, Reach, Scope
 from handiwork.store.records import Records
 from handiwork.store.revisions import Marks, Revisions
 from handiwork.types.registry import Registry
+from handiwork.versions.notes import demand_object
 
 MOST_LABELS = 50
 LONGEST_LABEL = 100
-LARGEST_FACTS_BYTES = 16 * KIB
 ATTEMPTS = 200
 """How often it begins anew because other processes were faster."""
 
@@ -90,11 +89,5 @@ class Marking:
 
 def _merged(was: Mapping[str, object], said: Mapping[str, object]) -> Mapping[str, object]:
     merged = {name: value for name, value in {**was, **said}.items() if value is not None}
-    try:
-        size = len(json.dumps(merged, allow_nan=False, ensure_ascii=False).encode())
-    except (ValueError, TypeError, RecursionError) as wrong:
-        raise InvalidContent("facts", expected="an object of JSON", got=str(wrong)) from wrong
-    if size > LARGEST_FACTS_BYTES:
-        expected = f"at most {LARGEST_FACTS_BYTES:,} bytes of JSON in all"
-        raise InvalidContent("facts", expected=expected, got=f"{size:,} bytes")
+    demand_object("facts", merged)
     return merged

@@ -7,10 +7,11 @@ which version that was decided on; when the head has moved since, the change is 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from typing import cast
 from weakref import WeakValueDictionary
 
 from handiwork.clock import Clock
@@ -43,6 +44,7 @@ from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
 from handiwork.versions.descriptions import Description, brought_together
+from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Admission, Draft
 from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
 
@@ -58,7 +60,8 @@ attempts come too late."""
 class Revision:
     """A version to be: exactly one of `content` and `patch`; what is None carries forward."""
 
-    content: object = None
+    content: object = MISSING
+    """`MISSING` is none, since `None` is what JSON calls `null`."""
     patch: object = None
     base_version: int | None = None
     """The version that it was decided on; None is the newest."""
@@ -117,8 +120,8 @@ class Revising:
     def demand_possible(self, revision: Revision) -> None:
         """Raise what `revise` raises of a revision whatever the artifact is."""
         self.admission.demand_enabled()
-        if (revision.content is None) == (revision.patch is None):
-            got = "none" if revision.content is None else "both"
+        if (revision.content is MISSING) == (revision.patch is None):
+            got = "none" if revision.content is MISSING else "both"
             raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
 
     async def restore(
@@ -192,9 +195,9 @@ class Revising:
             base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
         needs = [] if revision.patch is None and base is head else [base] if base is head else [base, head]
         contents = [await self._bytes(each) for each in needs]
-        size = sum(map(len, contents)) + (0 if revision.patch is not None else DECIDED_HERE_BYTES)
+        is_quick = sum(map(len, contents)) < DECIDED_HERE_BYTES and _is_short(revision.patch, DECIDED_HERE_BYTES)
         decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
-        data, version = decide() if size < DECIDED_HERE_BYTES else await in_thread(decide)
+        data, version = decide() if is_quick and revision.patch is not None else await in_thread(decide)
         title = version.provenance.title or artifact.title
         if _is_same(artifact.version, version) and title == artifact.title:
             return artifact
@@ -231,7 +234,16 @@ class Revising:
         was = artifact.version
         language = revision.language or was.language
         found = type_.check(data, language=language).format
-        draft = Draft(type=type_, name=was.name, content=Bytes(data), title=revision.title, format=found)
+        draft = Draft(
+            type=type_,
+            name=was.name,
+            content=Bytes(data),
+            title=revision.title,
+            language=revision.language,
+            metadata=was.metadata if revision.metadata is None else revision.metadata,
+            provenance=revision.provenance,
+            format=found,
+        )
         format_ = self.admission.admit(draft)
         return replace(
             was,
@@ -243,7 +255,7 @@ class Revising:
             created_at=self.clock(),
             summary=type_.summarize(was.name, format_, len(data)),
             language=language,
-            metadata=was.metadata if revision.metadata is None else revision.metadata,
+            metadata=draft.metadata,
             provenance=replace(revision.provenance, title=revision.title or artifact.title),
         )
 
@@ -290,3 +302,21 @@ def _is_same(was: Version, is_now: Version) -> bool:
         return version.sha256, version.name, version.language, version.metadata
 
     return facts(was) == facts(is_now)
+
+
+def _is_short(patch: object, most_bytes: int) -> bool:
+    """Tell whether a patch has about that little in it, in time that grows with the bound alone."""
+    left, waiting = most_bytes, [patch]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, (str, dict, list)):
+            left -= len(cast("Sized", current))
+        # What is long is not looked into.
+        if left < 0:
+            return False
+        if isinstance(current, dict):
+            names = cast("dict[object, object]", current)
+            waiting += [*names, *names.values()]
+        elif isinstance(current, list):
+            waiting += cast("list[object]", current)
+    return True

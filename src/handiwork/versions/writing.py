@@ -16,6 +16,7 @@ from handiwork.types.registry import Registry
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call
 from handiwork.versions.creation import Creation
+from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Draft, content_of
 from handiwork.versions.revising import Revising, Revision
 from handiwork.versions.streaming import Stream, Streaming
@@ -77,7 +78,7 @@ class Writing:
         async def revise(_text: str = "") -> Artifact:
             call = parsed_call(ReviseArtifact, await arguments.whole())
             revision = Revision(
-                content=call.content,
+                content=call.content if "content" in call.model_fields_set else MISSING,
                 patch=call.patch,
                 base_version=call.base_version,
                 provenance=replace(provenance, reason=call.reason),

@@ -12,6 +12,7 @@ import pytest
 from handiwork.errors import SelectorMisfit, SelectorRefused
 from handiwork.model import KIB, MIB
 from handiwork.types.csv_table import csv_type
+from handiwork.versions import json_arrays
 from handiwork.versions.excerpts import LARGEST_DOCUMENT_BYTES, select
 from handiwork.versions.selection import Selection, estimate_tokens
 from handiwork.versions.selectors import Selector
@@ -511,3 +512,22 @@ async def test_hostile_content_is_gone_through_in_bounded_time(content: bytes, m
     with contextlib.suppress(SelectorMisfit):
         await selected(content, selector, media_type, budget_bytes=1000)
     assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize("selector", ["rows=0:1", "rows=1:2", "tail=1"])
+async def test_brackets_without_end_are_refused_before_they_take_long(
+    selector: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_arrays, "MOST_MARKS", 1_000)
+    for inside in (b"[" * 2_000 + b"]" * 2_000, b"[[[[[]]]]]," * 2_000 + b"1", b'{"a":' * 2_000 + b"1" + b"}" * 2_000):
+        with pytest.raises(SelectorMisfit, match="more than 1,000 brackets") as refused:
+            await selected(Metered(b"[[" + inside + b"],2]", chunk_bytes=700), selector, "application/json")
+        assert "lines=1:50" in str(refused.value.hint)
+
+
+async def test_brackets_that_are_not_nested_deeply_are_none_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_arrays, "MOST_MARKS", 1_000)
+    record = b'{"a":[{"b":"[[[["},[]],"c":[[1],[2]]},'
+    for inside in (b"[]," * 20_000 + b"1", record * 20_000 + b"1"):
+        content = Metered(b"[[" + inside + b"],2]", chunk_bytes=64 * KIB)
+        assert (await selected(content, "rows=1:2", "application/json")).text == "[2]"
