@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -12,16 +12,19 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    Json,
     JsonValue,
     StrictBool,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from handiwork.errors import InvalidLimit
-from handiwork.model import KIB, Limits
+from handiwork.model import KIB, LONGEST_RETENTION, Limits
 from handiwork.quantities import seconds, size
-from handiwork.session import MOST_ON_A_PAGE
+from handiwork.verbs import LARGEST_SELECTION_BYTES, MOST_ON_A_PAGE
 
 MOST_KEYS = 64
 LARGEST_METADATA_BYTES = 16 * KIB
@@ -29,6 +32,8 @@ LONGEST_LANGUAGE = 100
 LONGEST_REASON = 1000
 # Where a client escapes all that it can, `\u0000`.
 JSON_BYTES_FOR_ONE = 6
+FOR_EVER = timedelta.max
+"""What `forever` is read as, for an artifact that never expires."""
 
 
 class Body(BaseModel):
@@ -65,6 +70,10 @@ def _parsed(parse: Callable[[str | float], float], value: object) -> object:
         raise ValueError(f"expected {wrong.expected}") from wrong
 
 
+def _or_for_ever(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
+    return FOR_EVER if value == "forever" else handler(value)
+
+
 def _storable(value: str) -> str:
     # Half of a surrogate pair can be spelled in JSON and by no database.
     value.encode()
@@ -90,7 +99,8 @@ Retention = Annotated[
     timedelta,
     BeforeValidator(_seconds, json_schema_input_type=str | _Positive),
     # Beyond that there is no date to write down.
-    Field(gt=timedelta(0), le=timedelta(days=36_525)),
+    Field(gt=timedelta(0), le=LONGEST_RETENTION),
+    WrapValidator(_or_for_ever),
 ]
 Text = Annotated[str, AfterValidator(_storable)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small)]
@@ -108,6 +118,8 @@ class RunLimits(Body):
     timeout: Seconds | None = None
     memory: Size | None = None
     output: Size | None = None
+    file: Size | None = None
+    stdout: Annotated[int, BeforeValidator(_size), Field(ge=0)] | None = None
     processes: Annotated[int, Field(ge=1)] | None = None
 
     def over(self, default: Limits) -> Limits:
@@ -115,9 +127,9 @@ class RunLimits(Body):
             wall_seconds=self.timeout or default.wall_seconds,
             memory_bytes=self.memory or default.memory_bytes,
             output_bytes=self.output or default.output_bytes,
-            file_bytes=default.file_bytes,
+            file_bytes=self.file or default.file_bytes,
             processes=self.processes or default.processes,
-            stdout_bytes=default.stdout_bytes,
+            stdout_bytes=default.stdout_bytes if self.stdout is None else self.stdout,
         )
 
 
@@ -211,7 +223,25 @@ class UploadFields(Body):
 
     type: Text = "file"
     title: Text | None = None
+    name: Annotated[Text | None, Field(description="Instead of the name that the one file comes with.")] = None
+    language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
+    metadata: Json[Metadata] | None = None
     retention: Retention | None = None
+
+
+class Revised(Body):
+    """What is said of a new version whose content is written while it is sent."""
+
+    base_version: VersionNumber | None = None
+    title: Text | None = None
+    language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
+    metadata: Json[Metadata] | None = None
+    reason: Annotated[Text | None, Field(max_length=LONGEST_REASON)] = None
+
+
+def kept_for(told: timedelta | None) -> timedelta | Literal["default"] | None:
+    """Return how long an artifact is kept; None is for ever."""
+    return "default" if told is None else None if told == FOR_EVER else told
 
 
 class ArtifactQuery(BaseModel):
@@ -242,6 +272,10 @@ class ContentQuery(BaseModel):
             max_length=2000,
             description="One of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`.",
         ),
+    ] = None
+    budget: Annotated[
+        int | None,
+        Field(ge=1, le=LARGEST_SELECTION_BYTES, description="The most bytes of a part, or of the whole."),
     ] = None
 
 

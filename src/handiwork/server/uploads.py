@@ -18,7 +18,15 @@ from starlette.requests import ClientDisconnect, Request
 
 from handiwork.errors import ContentTooLarge, InvalidContent
 from handiwork.model import KIB, Provenance
-from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, NewVersion, UploadFields
+from handiwork.server.bodies import (
+    JSON_BYTES_FOR_ONE,
+    LARGEST_METADATA_BYTES,
+    Body,
+    NewArtifact,
+    NewVersion,
+    UploadFields,
+    kept_for,
+)
 from handiwork.server.json_values import demand_few_values
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
 from handiwork.store.failures import system_failure
@@ -30,7 +38,7 @@ from handiwork.versions.drafts import Content, Draft, content_of
 FILE_FIELD = "file"
 MOST_FILES = 100
 MOST_FIELDS = 16
-LONGEST_FIELD_BYTES = 8 * KIB
+LONGEST_FIELD_BYTES = LARGEST_METADATA_BYTES
 IN_MEMORY_BYTES = 64 * KIB
 # Parsing and decoding less than this takes about as long as asking a thread to.
 PARSED_HERE_BYTES = 256 * KIB
@@ -75,15 +83,19 @@ async def form_drafts(request: Request, types: Registry, *, provenance: Provenan
     """
     async with _received(request, most_bytes=_largest_cap(types)) as items:
         files, fields = _told_apart(items)
-        said = _validated(UploadFields, fields)
+        said = validated(UploadFields, fields)
         type_ = types.named(said.type)
+        if said.name is not None and len(files) > 1:
+            raise _refused("name", "it for one file only", got=said.name)
         yield [
             Draft(
                 type=type_,
-                name=file.filename or "",
+                name=said.name or file.filename or "",
                 content=await _content(file),
                 title=said.title,
-                retention=said.retention or "default",
+                language=said.language,
+                metadata=said.metadata or {},
+                retention=kept_for(said.retention),
                 provenance=provenance,
             )
             for file in files
@@ -132,7 +144,7 @@ def _drafted(raw: bytes, types: Registry, provenance: Provenance) -> Draft:
         title=told.title,
         language=told.language,
         metadata=told.metadata or {},
-        retention=told.retention or "default",
+        retention=kept_for(told.retention),
         provenance=provenance,
     )
 
@@ -245,21 +257,22 @@ def _understood(raw: bytes, types: Registry, parse: Callable[[bytes], Told]) -> 
         raise _invalid(wrong) from wrong
 
 
-def _validated(model: type[Parsed], fields: dict[str, str]) -> Parsed:
+def validated(model: type[Parsed], fields: dict[str, str], *, place: str = "body") -> Parsed:
+    """Return what a form or a query says. Raises `RequestValidationError`."""
     try:
         return model.model_validate(fields)
     except ValidationError as wrong:
-        raise _invalid(wrong) from wrong
+        raise _invalid(wrong, place=place) from wrong
 
 
-def _invalid(wrong: ValidationError) -> RequestValidationError:
+def _invalid(wrong: ValidationError, *, place: str = "body") -> RequestValidationError:
     """Return what FastAPI would raise for a body that it had parsed itself."""
     faults: list[dict[str, Any]] = []
     for fault in wrong.errors(include_url=False):
         if fault["type"] == "json_invalid":
-            faults.append({"type": "json_invalid", "loc": ("body",), "ctx": fault.get("ctx", {})})
+            faults.append({"type": "json_invalid", "loc": (place,), "ctx": fault.get("ctx", {})})
         else:
-            faults.append({**fault, "loc": ("body", *fault["loc"])})
+            faults.append({**fault, "loc": (place, *fault["loc"])})
     return RequestValidationError(faults)
 
 
