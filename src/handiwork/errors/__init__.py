@@ -51,6 +51,7 @@ from handiwork.errors.host import (
     StoreVersionMismatch,
 )
 from handiwork.errors.patches import EditMissed, OperationFailed, PatchRefused
+from handiwork.errors.remote import ConnectionBroken, RequestRefused, ServerUnreachable, UnexpectedAnswer
 from handiwork.errors.root import HandiworkError
 from handiwork.errors.selectors import SelectorMisfit, SelectorRefused
 
@@ -60,6 +61,7 @@ __all__ = [
     "ArtifactNotFound",
     "BlobExists",
     "BlobNotFound",
+    "ConnectionBroken",
     "ContentDamaged",
     "ContentRefused",
     "ContentTooLarge",
@@ -89,17 +91,20 @@ __all__ = [
     "ProducingDisabled",
     "QueueFull",
     "QuotaExceeded",
+    "RequestRefused",
     "RuntimeMissing",
     "SandboxBroken",
     "ScopeErased",
     "SelectorMisfit",
     "SelectorRefused",
+    "ServerUnreachable",
     "SessionNotFound",
     "ShuttingDown",
     "StorageFailed",
     "StorageFull",
     "StoreVersionMismatch",
     "TookTooLong",
+    "UnexpectedAnswer",
     "UnknownType",
     "UnsupportedFormat",
     "VersionConflict",
