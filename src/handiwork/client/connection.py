@@ -29,7 +29,6 @@ from handiwork.model import MIB
 API = "/api/v1"
 LARGEST_ANSWER_BYTES = 64 * MIB
 LARGEST_PROBLEM_BYTES = MIB
-PIECE_BYTES = 64 * 1024
 # Less than a server waits, so that it is not just closing what is used again.
 KEPT_OPEN_SECONDS = 15.0
 MOST_CONNECTIONS = 1000
@@ -205,7 +204,8 @@ class Connection:
             call.method,
             f"{self.url}{API}{call.path}",
             params={name: value for name, value in call.query.items() if value is not None},
-            headers=headers,
+            # As a header has them: none is a character more than Latin-1 knows.
+            headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()],
             content=content,
             timeout=timeout,
         )
@@ -213,7 +213,7 @@ class Connection:
     async def _body(self, call: Call, response: httpx2.Response, *, most: int = LARGEST_ANSWER_BYTES) -> bytes:
         pieces: list[bytes] = []
         size = 0
-        async for piece in response.aiter_raw(PIECE_BYTES):
+        async for piece in response.aiter_raw():
             size += len(piece)
             if size > most:
                 raise self.unexpected(call, expected=f"an answer of at most {most:,} bytes", got="more")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import httpx2
 
-from handiwork.client.connection import PIECE_BYTES, Call, Connection, Interrupted, Outage, will_pass
+from handiwork.client.connection import Call, Connection, Interrupted, Outage, will_pass
 from handiwork.errors import ContentDamaged, HandiworkError, ServerUnreachable
 from handiwork.tasks import in_thread
 
@@ -45,7 +45,7 @@ class Download:
             try:
                 async with self._connection.opened(self._call) as response:
                     self._begin(response)
-                    async for chunk in response.aiter_raw(PIECE_BYTES):
+                    async for chunk in response.aiter_raw():
                         await self._note(chunk)
                         yield chunk
                 interrupted: Exception = Interrupted("it ended too early", was_sent=True)

@@ -126,9 +126,10 @@ def _address(url: str) -> str:
     except (ValueError, AttributeError, TypeError) as wrong:
         raise InvalidName("address", str(url)[:100], expected=ADDRESS) from wrong
     is_odd = parts.username is not None or parts.query or parts.fragment or port == 0
-    if parts.scheme not in {"http", "https"} or not host or is_odd or not (url.isascii() and url.isprintable()):
-        shown = url.rpartition("@")[2]
-        raise InvalidName("address", shown[:100], expected=ADDRESS)
+    is_odd = is_odd or not (url.isascii() and url.isprintable()) or " " in url
+    if parts.scheme not in {"http", "https"} or not host or is_odd:
+        # What stands before it may be a password.
+        raise InvalidName("address", url.rpartition("@")[2][:100], expected=ADDRESS)
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 

@@ -33,6 +33,7 @@ class Frame:
     id: str | None = None
     event: str = ""
     data: list[str] = field(default_factory=list[str])
+    is_greeting: bool = False
 
 
 async def follow(
@@ -50,7 +51,9 @@ async def follow(
         try:
             async with aclosing(_once(connection, resumed, scope, seen)) as told:
                 async for each in told:
-                    outage.is_over()
+                    # That a stream begins says little: it may break off each time.
+                    if not isinstance(each, Opened):
+                        outage.is_over()
                     if isinstance(each, Event):
                         seen = each.seq
                     if each is not None:
@@ -119,7 +122,8 @@ async def _frames(connection: Connection, call: Call, response: httpx2.Response)
                 name, _, value = line.partition(":")
                 _put(frame, name, value.removeprefix(" "))
                 continue
-            yield frame if frame.data else None
+            if frame.data or not frame.is_greeting:
+                yield frame if frame.data else None
             frame = Frame()
 
 
@@ -131,6 +135,8 @@ def _put(frame: Frame, name: str, value: str) -> None:
             frame.event = value
         case "data":
             frame.data.append(value)
+        case "retry":
+            frame.is_greeting = True
         case _:
             pass
 
