@@ -51,7 +51,7 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     ),
     (errors.ConnectionBroken("POST /x", "it was cut"), ("`POST /x`", "it was cut", "before you send it again")),
     (
-        errors.UnexpectedAnswer("http://a/x", expected="JSON", got="a page", status=502),
+        errors.UnexpectedAnswer("http://a/x", expected="JSON", got="a page", answer_status=502),
         ("`http://a/x`", "JSON", "a page", "address"),
     ),
     (errors.RequestRefused("new_code", "Not today.", status=418, hint="Come later."), ("Not today.", "Come later.")),

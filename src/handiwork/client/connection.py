@@ -231,7 +231,9 @@ class Connection:
             except (ValueError, RecursionError, AttributeError, TypeError):
                 got += " with a problem that cannot be read"
         address = f"{self.url}{API}{call.path}"
-        return UnexpectedAnswer(address, expected="an answer to the request", got=got, status=response.status_code)
+        return UnexpectedAnswer(
+            address, expected="an answer to the request", got=got, answer_status=response.status_code
+        )
 
     def _failure(self, call: Call, interrupted: Interrupted) -> HandiworkError:
         if call.is_safe or not interrupted.was_sent:
@@ -244,8 +246,10 @@ def will_pass(failure: HandiworkError) -> bool:
     match failure:
         case ShuttingDown():
             return True
-        case RequestRefused() | UnexpectedAnswer():
+        case RequestRefused():
             return failure.status in _AWAY
+        case UnexpectedAnswer():
+            return failure.answer_status in _AWAY
         case _:
             return False
 

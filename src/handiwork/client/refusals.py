@@ -35,7 +35,8 @@ def error_of(status: int, problem: Mapping[str, object]) -> HandiworkError:
     error = _built(kind, facts, told) or _bare(kind, facts)
     # What the server says wins, since it knew all the facts.
     error.args = (detail,)
-    error.hint = told
+    if error.hint != told:
+        error.hint = told
     return error
 
 

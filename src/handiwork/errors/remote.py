@@ -32,9 +32,9 @@ class UnexpectedAnswer(HandiworkError):
 
     code = "unexpected_answer"
 
-    def __init__(self, url: str, *, expected: str, got: str, status: int | None = None) -> None:
+    def __init__(self, url: str, *, expected: str, got: str, answer_status: int | None = None) -> None:
         super().__init__(f"What `{url}` answers is not from a Handiwork server: expected {expected}, got {got}.")
-        self.url, self.expected, self.got, self.status = url, expected, got, status
+        self.url, self.expected, self.got, self.answer_status = url, expected, got, answer_status
         self.hint = "Use the address that `handiwork serve` prints, and let proxies pass on what it answers as it is."
 
 
