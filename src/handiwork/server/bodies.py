@@ -62,7 +62,9 @@ def _size(value: object) -> object:
 
 
 def _parsed(parse: Callable[[str | float], float], value: object) -> object:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+    if isinstance(value, bool):
+        raise ValueError("expected a number, or text such as `30s` or `1MB`")  # noqa: TRY004  # pydantic wants this one
+    if not isinstance(value, (str, int, float)):
         return value
     try:
         return parse(value)
@@ -95,6 +97,8 @@ def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
 _Positive = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str | _Positive), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | Annotated[int, Field(gt=0)]), Field(gt=0)]
+_NotNegative = Annotated[int, Field(ge=0)]
+_SizeOrNone = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | _NotNegative), Field(ge=0)]
 Retention = Annotated[
     timedelta,
     BeforeValidator(_seconds, json_schema_input_type=str | _Positive),
@@ -119,7 +123,7 @@ class RunLimits(Body):
     memory: Size | None = None
     output: Size | None = None
     file: Size | None = None
-    stdout: Annotated[int, BeforeValidator(_size), Field(ge=0)] | None = None
+    stdout: _SizeOrNone | None = None
     processes: Annotated[int, Field(ge=1)] | None = None
 
     def over(self, default: Limits) -> Limits:
