@@ -39,7 +39,7 @@ from handiwork.model import Reach
 from handiwork.server.desk import Desk
 from handiwork.settings import Settings
 
-SOON = 20.0
+SOON = 30.0
 WHO = {
     "tenant": "default", "user": "local", "session": None, "principal": "user", "permissions": [], "expiresAt": None
 }  # fmt: skip
@@ -257,11 +257,12 @@ async def test_what_changes_nothing_is_tried_again_and_what_may_is_not(server: t
         assert len((await desk.engine.session("s").list()).items) == 2
 
 
+@pytest.mark.timeout(120)
 async def test_what_was_never_sent_is_sent_when_the_server_is_there(tmp_path: Path) -> None:
     """A refused connection has taken nothing, so that a server that is just coming up is waited for."""
     port = free_port()
     with listening_server(tmp_path, "--port", str(port)) as first:
-        patient = replace(HASTE, tries=200, longest_pause_seconds=0.1)
+        patient = replace(HASTE, tries=2000, longest_pause_seconds=0.1)
         async with handiwork.connect(first.url, patience=patient) as engine:
             session = engine.session("s")
             events = session.watch()
