@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from handiwork.client.engine import connect
     from handiwork.engine import Engine
     from handiwork.errors import HandiworkError
     from handiwork.events import Event
     from handiwork.model import Artifact, Execution, Limits, Reach
-    from handiwork.portal import open_sync
+    from handiwork.portal import connect_sync, open_sync
     from handiwork.session import Session
     from handiwork.settings import Settings
     from handiwork.types.artifact_type import ArtifactType
@@ -28,6 +29,8 @@ __all__ = [
     "Session",
     "Settings",
     "artifact_type",
+    "connect",
+    "connect_sync",
     "open",
     "open_sync",
 ]
@@ -45,6 +48,8 @@ _HOMES = {
     "Session": "session",
     "Settings": "settings",
     "artifact_type": "types.declaring",
+    "connect": "client.engine",
+    "connect_sync": "portal",
     "open": "wiring",
     "open_sync": "portal",
 }

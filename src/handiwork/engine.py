@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from handiwork.errors import InvalidLimit, InvalidName
+from handiwork.errors import InvalidName
 from handiwork.executions.pictures import Pictures
 from handiwork.executions.runs import Runs
 from handiwork.feed import Feed
@@ -23,12 +23,13 @@ from handiwork.model import (
 )
 from handiwork.retention import Cleaned, Retention
 from handiwork.sandbox.sandbox import Sandbox
-from handiwork.session import LARGEST_SELECTION_BYTES, SELECTION_BYTES, Session, page_size
+from handiwork.session import Session
 from handiwork.store.blobs import Blobs
 from handiwork.store.expiry import Due, Erased
 from handiwork.store.reading import read_verified, unless_gone
 from handiwork.store.records import Filed, Records, SessionPage
 from handiwork.types.registry import Registry
+from handiwork.verbs import SELECTION_BYTES, page_size, selection_budget
 from handiwork.versions.content import Stored
 from handiwork.versions.creation import Creation
 from handiwork.versions.excerpts import select
@@ -108,13 +109,11 @@ class Engine:
 
     async def select(self, filed: Filed, selector: str | None, *, budget: int = SELECTION_BYTES) -> Selection:
         """Return a part of the content as text. See `Session.select`."""
-        if not 1 <= budget <= LARGEST_SELECTION_BYTES:
-            raise InvalidLimit("budget", budget, expected=f"a whole number from 1 to {LARGEST_SELECTION_BYTES:,}")
         asked = None if selector is None else Selector.parse(selector)
         version = filed.artifact.version
         content = Stored(blobs=self.blobs, key=filed.blob_key, size=version.size)
         async with unless_gone(self.records, filed.artifact):
-            found = await select(content, asked, media_type=version.media_type, budget_bytes=budget)
+            found = await select(content, asked, media_type=version.media_type, budget_bytes=selection_budget(budget))
         # What was left out counts too: a part is as trustworthy as the whole.
         async with aclosing(self.content(filed)) as chunks:
             async for _chunk in chunks:

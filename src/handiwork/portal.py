@@ -11,6 +11,8 @@ from typing import TypeVar, Unpack, cast
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from handiwork import wiring
+from handiwork.client.engine import RemoteEngine, connect
+from handiwork.client.session import RemoteSession
 from handiwork.engine import Engine
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -19,12 +21,13 @@ from handiwork.export.target import Target
 from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
 from handiwork.retention import Cleaned
 from handiwork.sandbox.sandbox import PROGRAM_NAME
-from handiwork.session import SELECTION_BYTES, Described, Recorded, Retained, Session
+from handiwork.session import Session
 from handiwork.settings import Settings
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
 from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread
+from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -41,6 +44,16 @@ def open_sync(
         portal.wrap_async_context_manager(wiring.open(data, settings=settings, types=types)) as engine,
     ):
         yield SyncEngine(engine, portal)
+
+
+@contextlib.contextmanager
+def connect_sync(url: str, *, key: str | None = None) -> Generator["SyncRemoteEngine"]:
+    """`handiwork.connect` for programs without an event loop."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(connect(url, key=key)) as engine,
+    ):
+        yield SyncRemoteEngine(engine, portal)
 
 
 class SyncEngine:
@@ -73,10 +86,26 @@ class SyncEngine:
         return self._engine.libraries
 
 
-class SyncSession:
-    """`Session`, verb by verb."""
+class SyncRemoteEngine:
+    """`RemoteEngine`, call by call."""
 
-    def __init__(self, session: Session, portal: BlockingPortal) -> None:
+    def __init__(self, engine: RemoteEngine, portal: BlockingPortal) -> None:
+        self._engine, self._portal = engine, portal
+
+    def session(self, name: str, *, user: str | None = None) -> "SyncSession":
+        return SyncSession(self._engine.session(name, user=user), self._portal)
+
+    def sessions(self, *, user: str | None = None, limit: int = 100, cursor: str | None = None) -> SessionPage:
+        return self._portal.call(lambda: self._engine.sessions(user=user, limit=limit, cursor=cursor))
+
+    def erase(self, reach: Reach) -> Erased:
+        return self._portal.call(lambda: self._engine.erase(reach))
+
+
+class SyncSession:
+    """`Session`, verb by verb, in this process or on a server."""
+
+    def __init__(self, session: Session | RemoteSession, portal: BlockingPortal) -> None:
         self._session, self._portal = session, portal
 
     def run(

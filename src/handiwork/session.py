@@ -3,11 +3,10 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
-from handiwork.errors import InvalidLimit
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.executions.runs import Order
@@ -15,9 +14,6 @@ from handiwork.export.bundle import Exported
 from handiwork.export.target import Target, export
 from handiwork.ids import ArtifactId
 from handiwork.model import (
-    KIB,
-    LONGEST_RETENTION,
-    MIB,
     Artifact,
     Execution,
     Limits,
@@ -29,6 +25,7 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
 from handiwork.types.artifact_type import ArtifactType
+from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
 from handiwork.versions.differences import MISSING
@@ -41,29 +38,6 @@ from handiwork.versions.tool_results import ToolResult
 
 if TYPE_CHECKING:
     from handiwork.engine import Engine
-
-MOST_ON_A_PAGE = 1000
-SELECTION_BYTES = 32 * KIB
-LARGEST_SELECTION_BYTES = MIB
-
-Retained = timedelta | Literal["default"] | None
-
-
-class Described(TypedDict, total=False):
-    """What may be said of content beside itself; a new version carries forward what is not said."""
-
-    title: str | None
-    language: str | None
-    metadata: Mapping[str, object] | None
-
-
-class Recorded(TypedDict, total=False):
-    """What may be said of a tool's answer beside itself; `ttl` is how long it is kept, half an hour unless said."""
-
-    failed: bool
-    category: str | None
-    media_type: str | None
-    ttl: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +101,6 @@ class Session:
             UnknownType, InvalidName, InvalidLimit, ContentTooLarge, UnsupportedFormat: nothing was stored.
             QuotaExceeded, StorageFull: there is no room for it.
         """
-        if isinstance(retention, timedelta) and not timedelta(0) < retention <= LONGEST_RETENTION:
-            expected = "a time to come, such as `7d`, of 100 years at most"
-            raise InvalidLimit("retention", str(retention), expected=expected)
         type_ = self.engine.types.named(type)
         draft = Draft(
             type=type_,
@@ -138,7 +109,7 @@ class Session:
             title=described.get("title"),
             language=described.get("language"),
             metadata=described.get("metadata") or {},
-            retention=retention,
+            retention=retention_asked(retention),
             provenance=Provenance(principal=self.principal),
         )
         if not isinstance(content, AsyncIterable):
@@ -347,10 +318,3 @@ class Session:
         async with aclosing(self.engine.feed.follow(self.scope, after=after)) as events:
             async for event in events:
                 yield event
-
-
-def page_size(limit: int) -> int:
-    """Return how many may be on a page. Raises `InvalidLimit`."""
-    if not 1 <= limit <= MOST_ON_A_PAGE:
-        raise InvalidLimit("limit", limit, expected=f"a whole number from 1 to {MOST_ON_A_PAGE:,}")
-    return limit

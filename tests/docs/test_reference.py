@@ -16,6 +16,7 @@ import pytest
 
 import handiwork
 from handiwork import model
+from handiwork.client.engine import RemoteEngine
 from handiwork.engine import Engine
 from handiwork.events import Event
 from handiwork.export.bundle import Exported
@@ -88,7 +89,7 @@ def verbs(kind: type) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("kind", [Engine, Session], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Engine, Session, RemoteEngine], ids=lambda kind: kind.__name__)
 def test_every_verb_is_documented_with_its_signature(kind: type) -> None:
     documented = [cell.strip("`") for cell in first_cells(section(PYTHON, f"## {kind.__name__}"))]
     assert sorted(documented) == sorted(verbs(kind).values())

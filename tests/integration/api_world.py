@@ -442,6 +442,7 @@ RULES: Mapping[str, Rule] = {
         call=lambda names: Call(method="POST", path=f"{API}/executions/{names.execution}/cancel"),
         touches="among others",
     ),
+    f"GET {API}/caller": Rule(call=lambda _: Call(method="GET", path=f"{API}/caller")),
     f"GET {API}/sessions": Rule(call=lambda _: Call(method="GET", path=f"{API}/sessions"), touches="nothing"),
     f"DELETE {API}/sessions/{{session}}": Rule(call=_session("DELETE", "")),
     f"DELETE {API}/users/{{user}}": Rule(

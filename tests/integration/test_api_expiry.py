@@ -26,6 +26,7 @@ ABOUT_NONE = {
     f"POST {API}/sessions/{{session}}/artifacts",
     f"POST {API}/sessions/{{session}}/tool-results",
     f"POST {API}/tokens",
+    f"GET {API}/caller",
     f"GET {API}/sessions",
     f"DELETE {API}/sessions/{{session}}",
     f"DELETE {API}/users/{{user}}",

@@ -354,9 +354,54 @@ async def test_json_of_any_length_is_not_read_to_its_end(door: Door) -> None:
         problem(await send(door, chunked, headers=headers), 413, "body_too_large")
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/mixed", ""])
+@pytest.mark.parametrize("kind", ["text/html", "application/x-www-form-urlencoded", "multipart/mixed", ""])
 async def test_other_bodies_are_refused(door: Door, kind: str) -> None:
     problem(await send(door, b"x", headers={"content-type": kind}), 415, "unsupported_media_type")
+
+
+async def test_plain_text_is_stored_with_what_the_query_says_of_it(door: Door) -> None:
+    said = {"type": "markdown", "title": "Plan é", "retention": "forever", "metadata": '{"k": ["ü"]}'}
+    headers = {"content-type": "text/plain; charset=utf-8"}
+    answer = await door.client.post(ARTIFACTS, params=said, content=pieces("# é\n".encode()), headers=headers)
+    assert answer.status_code == 201, answer.text
+    told = answer.json()
+    assert (told["title"], told["expiresAt"], told["version"]["metadata"]) == ("Plan é", None, {"k": ["ü"]})
+    assert await content_of(door, told) == "# é\n".encode()
+    versions = f"{told['links']['self']}/versions"
+    revised = await door.client.post(versions, params={"reason": "why é"}, content=b"two", headers=headers)
+    assert (revised.status_code, revised.json()["version"]["provenance"]["reason"]) == (201, "why é")
+    stale = await door.client.post(versions, params={"baseVersion": "1"}, content=b"# other\n", headers=headers)
+    problem(stale, 409, "version_conflict")
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "code"),
+    [
+        ("type=markdown&title=N", b"\xff", 422, "invalid_content"),
+        ("type=markdown&title=N", b"cut \xc3", 422, "invalid_content"),
+        ("type=json&title=N", b"[" * 100_000, 422, "content_refused"),
+        ("type=markdown&title=N", b"x" * 300_000, 413, "content_too_large"),
+        ("type=pie", b"x", 422, "unknown_type"),
+        ("type=markdown&colour=red", b"x", 422, "invalid_request"),
+        ("type=markdown&metadata=" + "[" * 10_000, b"x", 422, "invalid_request"),
+        ("type=markdown&retention=0", b"x", 422, "invalid_request"),
+    ],
+)
+async def test_plain_text_that_is_wrong_is_refused_and_not_stored(
+    door: Door, query: str, body: bytes, status: int, code: str
+) -> None:
+    path = f"{API}/sessions/refused/artifacts"
+    answer = await send(door, body, headers={"content-type": "text/plain"}, path=f"{path}?{query}")
+    told = problem(answer, status, code)
+    assert code != "invalid_request" or told["errors"][0]["where"].startswith("query.")
+    assert await count(door, "refused") == 0
+
+
+async def test_a_name_beside_several_files_is_refused(door: Door) -> None:
+    one = form(part(b"x", "a.txt"), part(b"b.txt", field="name"))
+    several = form(part(b"x", "a.txt"), part(b"y", "c.txt"), part(b"b.txt", field="name"))
+    problem(await send(door, several, headers=FORM), 422, "invalid_request")
+    assert (await send(door, one, headers=FORM)).json()["items"][0]["version"]["name"] == "b.txt"
 
 
 async def test_a_page_of_another_origin_cannot_upload(door: Door) -> None:

@@ -127,6 +127,8 @@ def test_a_foreign_page_changes_nothing(told: dict[str, str], unharmed: Target) 
         client.post(RUN, content='{"code": "1"}', headers=told | text),
         client.post(RUN, content='{"code": "1"}', headers=told | JSON),
         client.post(RUN, content='{"code": "1"}', headers=told),
+        client.post(LIST, content=b"mine", headers={**told, "content-type": "text/plain"}),
+        client.post(f"{artifact}/versions", content=b"mine", headers={**told, "content-type": "text/plain"}),
         client.put(f"{artifact}/hold", json={}, headers=told),
         client.post(f"{artifact}/links", json={}, headers=told),
         client.post(f"{API}/tokens", json={}, headers=told),
@@ -387,7 +389,7 @@ def test_no_name_leads_out_of_its_folder(name: str, unharmed: Target) -> None:
     assert unharmed.client.get("/gallery/gallery.js").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["a%2fb", "%2fetc", "%00", "a%00b", "a%0ab", "%e2%80%ae", "a" * 201, ""])
+@pytest.mark.parametrize("name", ["%00", "a%00b", "a%0ab", "%e2%80%ae", "a" * 201, ""])
 def test_a_session_that_cannot_be_called_so_is_refused(name: str, unharmed: Target) -> None:
     head = f"POST {API}/sessions/{name}/artifacts HTTP/1.1\r\nHost: {unharmed.host}\r\nConnection: close\r\n"
     body = json.dumps(GOOD)
@@ -397,7 +399,10 @@ def test_a_session_that_cannot_be_called_so_is_refused(name: str, unharmed: Targ
     assert answer.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 405 ", b"HTTP/1.1 422 ")), answer
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a" * 200, "~", "CON", "%ff", "%25%32%66", "..%5c..", "é", "-rf"])
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".", "a%2fb", "%2fetc", "..%2f..%2fa", "a" * 200, "~", "CON", "%ff", "%25%32%66", "..%5c..", "é", "-rf"],
+)
 def test_an_odd_session_stays_within_the_store(name: str, target: Target) -> None:
     before = {path for path in target.server.data.parent.rglob("*") if target.server.data not in path.parents}
     path = f"{API}/sessions/{quote(name, safe='%')}/artifacts"

@@ -45,6 +45,16 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
         ("`artifacts/a_k3x9/v1/a.txt`", "is missing", "2 more", "anew"),
     ),
     (errors.ExecutionNotFound("exc_1"), ("`exc_1`",)),
+    (
+        errors.ServerUnreachable("http://127.0.0.1:1", "no connection"),
+        ("`http://127.0.0.1:1`", "no connection", "`handiwork serve`"),
+    ),
+    (errors.ConnectionBroken("POST /x", "it was cut"), ("`POST /x`", "it was cut", "before you send it again")),
+    (
+        errors.UnexpectedAnswer("http://a/x", expected="JSON", got="a page", answer_status=502),
+        ("`http://a/x`", "JSON", "a page", "address"),
+    ),
+    (errors.RequestRefused("new_code", "Not today.", status=418, hint="Come later."), ("Not today.", "Come later.")),
     (errors.UnknownType("pie", ["file", "json"]), ("`pie`", "`file`, `json`")),
     (errors.ContentTooLarge("a.csv", size=2_000_000, limit=1_000), ("`a.csv`", "2,000,000", "1,000", "compress")),
     (errors.InvalidContent("a.json", expected="JSON", got="text", hint="Fix it."), ("`a.json`", "JSON", "text")),

@@ -52,6 +52,7 @@ from handiwork.errors.host import (
     StoreVersionMismatch,
 )
 from handiwork.errors.patches import EditMissed, OperationFailed, PatchRefused
+from handiwork.errors.remote import ConnectionBroken, RequestRefused, ServerUnreachable, UnexpectedAnswer
 from handiwork.errors.root import HandiworkError
 from handiwork.errors.selectors import SelectorMisfit, SelectorRefused
 from handiwork.errors.tool_results import AlreadyPromoted, ToolResultNotFound
@@ -63,6 +64,7 @@ __all__ = [
     "ArtifactNotFound",
     "BlobExists",
     "BlobNotFound",
+    "ConnectionBroken",
     "ContentDamaged",
     "ContentRefused",
     "ContentTooLarge",
@@ -95,11 +97,13 @@ __all__ = [
     "ProducingDisabled",
     "QueueFull",
     "QuotaExceeded",
+    "RequestRefused",
     "RuntimeMissing",
     "SandboxBroken",
     "ScopeErased",
     "SelectorMisfit",
     "SelectorRefused",
+    "ServerUnreachable",
     "SessionNotFound",
     "ShuttingDown",
     "StorageFailed",
@@ -107,6 +111,7 @@ __all__ = [
     "StoreVersionMismatch",
     "TookTooLong",
     "ToolResultNotFound",
+    "UnexpectedAnswer",
     "UnknownType",
     "UnsupportedFormat",
     "VersionConflict",

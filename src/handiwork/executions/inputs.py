@@ -20,7 +20,7 @@ MOST_INPUTS = 100
 
 InputReference = str | Path | Artifact
 
-_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+_NAME = re.compile(r"([A-Za-z0-9_]{1,64})(?:@([1-9][0-9]{0,8}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,9 @@ class Inputs:
             (reference.id, reference.version.number) if isinstance(reference, Artifact) else (reference, None)
         )
         # The disk is not asked: a caller from afar must not learn which files there are.
-        if not _NAME.fullmatch(wanted):
+        if (named := _NAME.fullmatch(wanted)) is None:
             raise InputNotFound(wanted, "text names an artifact by id or handle, and this can be neither")
+        wanted, number = named[1], int(named[2]) if named[2] else number
         filed = await self.records.get(scope, wanted, version=number)
         version = filed.artifact.version
 

@@ -100,12 +100,13 @@ class WarmInterpreter:
             await self._stop()
 
     async def _launch(self) -> None:
+        # First, since whoever stops waiting here leaves nothing open.
+        with contextlib.suppress(OSError):  # without it the fonts are looked up anew at each start
+            await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         ours, theirs = socket.socketpair()
         self._channel = Channel(ours)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         script = Path(__file__).with_name("zygote.py")
-        with contextlib.suppress(OSError):  # without it the fonts are looked up anew at each start
-            await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
         with theirs:
             command = [self._python, "-I", str(script), str(theirs.fileno()), *map(str, self._fonts)]
             launching = asyncio.ensure_future(asyncio.to_thread(self._launched, command, theirs.fileno()))

@@ -152,10 +152,16 @@ class UploadedAnswer(Answer):
     items: Sequence[ArtifactAnswer]
 
 
+class ListedVersion(VersionAnswer):
+    """One of the versions of an artifact."""
+
+    artifact_id: str
+
+
 class VersionsAnswer(Answer):
     """Versions of an artifact, the newest first."""
 
-    items: Sequence[VersionAnswer]
+    items: Sequence[ListedVersion]
     next_cursor: str | None
 
 
@@ -166,22 +172,14 @@ class LinkAnswer(Answer):
     expires_at: datetime
 
 
-class ContentLink(Answer):
-    content: str
+class MadeFile(ArtifactAnswer):
+    """A file that a run made: an artifact, with what is most asked of its version beside it."""
 
-
-class MadeFile(Answer):
-    """A file that a run made; `links.content` is its path on this server."""
-
-    id: str
-    handle: str
     name: str
-    type: str
     category: str
     media_type: str
     size: int
     sha256: str
-    links: ContentLink
 
 
 class RefusedFile(Answer):
@@ -215,6 +213,8 @@ class RunAnswer(Answer):
 
     id: str
     session: str
+    user: str
+    created_at: datetime
     status: Status
     text: str
     exit_code: int | None
@@ -282,6 +282,17 @@ class ErasedAnswer(Answer):
     artifacts: int
     executions: int
     bytes: int
+
+
+class CallerAnswer(Answer):
+    """Who calls: `user` null may name any user of the tenant, `session` null any session."""
+
+    tenant: str
+    user: str | None
+    session: str | None
+    principal: Literal["user", "agent", "admin", "system"]
+    permissions: Sequence[str]
+    expires_at: datetime | None
 
 
 class TokenAnswer(Answer):

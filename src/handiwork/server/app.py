@@ -31,6 +31,7 @@ from handiwork.server.document import document_of
 from handiwork.server.doorkeeper import Doorkeeper
 from handiwork.server.guards import Cors, HostAllowList, JsonOnly, OriginCheck, RequestId, SecurityHeaders, names_in
 from handiwork.server.intake import BodyLimit
+from handiwork.server.path_names import WholeNames
 
 ROUTERS = (
     operations.router,
@@ -49,6 +50,7 @@ PLAIN_BODY_BYTES = MIB
 _UPLOADS = re.compile(rf"{API}/sessions/[^/]+/artifacts/?")
 _REVISIONS = re.compile(rf"{API}/artifacts/[^/]+/(?:versions|content)/?")
 _TOOL_RESULTS = re.compile(rf"{API}/sessions/[^/]+/tool-results/?")
+_DICTATIONS = re.compile(rf"{API}/artifacts/[^/]+/versions/?")
 _RUNS = re.compile(rf"{API}/sessions/[^/]+/executions/?")
 
 
@@ -74,7 +76,12 @@ def application(desk: Desk) -> FastAPI:
 def guarded(desk: Desk) -> ASGIApp:
     """Return the application as it is served. Raises `InvalidName` for hosts and origins that cannot be used."""
     app: ASGIApp = BodyLimit(application(desk), limit_of=lambda path: _limit_of(path, desk.body_limit))
-    app = JsonOnly(app, takes_upload=lambda path: _UPLOADS.fullmatch(path) is not None)
+    app = JsonOnly(
+        app,
+        takes_upload=lambda path: _UPLOADS.fullmatch(path) is not None,
+        takes_text=lambda path: (_UPLOADS.fullmatch(path) or _DICTATIONS.fullmatch(path)) is not None,
+    )
+    app = WholeNames(app)
     app = Doorkeeper(app, desk=desk)
     app = OriginCheck(app, origins=_pages_of(desk.origins))
     app = problems.Backstop(app)

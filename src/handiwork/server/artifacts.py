@@ -23,17 +23,28 @@ from handiwork.server.answers import (
     UploadedAnswer,
     problems,
 )
-from handiwork.server.bodies import ArtifactQuery, ContentQuery, Hold, LinkOrder, NewArtifact, VersionNumber
+from handiwork.server.bodies import (
+    ArtifactQuery,
+    ContentQuery,
+    Hold,
+    LinkOrder,
+    NewArtifact,
+    VersionNumber,
+)
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.content_origin import LINKS, VIEWS
 from handiwork.server.delivery import delivered, excerpt
 from handiwork.server.desk import API, Desk
+from handiwork.server.dictation import MEDIA_TYPE as PLAIN
+from handiwork.server.dictation import dictated, is_dictated
 from handiwork.server.downloads import conditional, content_headers, etag_of, not_modified
+from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import NoPreview
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
 from handiwork.shapes import Shape, artifact_shape, time_shape
 from handiwork.store.records import Search
+from handiwork.verbs import SELECTION_BYTES
 from handiwork.versions.drafts import all_of, is_at_hand
 
 MULTIPART = "multipart/form-data"
@@ -60,7 +71,10 @@ _FORM: Shape = {
         FILE_FIELD: {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
         "type": {"type": "string", "default": "file"},
         "title": {"type": "string"},
-        "retention": {"type": "string", "description": "Such as `12h` or `7d`"},
+        "name": {"type": "string", "description": "Instead of the name that the one file comes with"},
+        "language": {"type": "string"},
+        "metadata": {"type": "string", "description": "An object, as JSON"},
+        "retention": {"type": "string", "description": "Such as `12h` or `7d`, or `forever`"},
     },
 }
 
@@ -68,12 +82,17 @@ _FORM: Shape = {
 def _taking(declared: dict[str, Any]) -> dict[str, Any]:
     """Add the body to what a route is declared with, since the route reads it by itself."""
     content = {"application/json": {"schema": NewArtifact.model_json_schema()}, MULTIPART: {"schema": _FORM}}
+    content[PLAIN] = {"schema": {"type": "string"}}
     body = {"requestBody": {"required": True, "content": content}}
     return {**declared, "openapi_extra": {**declared["openapi_extra"], **body}}
 
 
-async def _create(session: str, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
-    """Store content as an artifact, or the files of a form as one artifact each: all of them or none."""
+async def _create(session: PathName, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
+    """Store content as an artifact, or the files of a form as one artifact each: all of them or none.
+
+    Content of plain text is seen by those who follow the session while it is sent, and stored when it is whole; what
+    the fields of a form say, the query says of it.
+    """
     scope = caller.scope(session)
     engine, provenance, since = desk.engine, provenance_of(request, caller), desk.clock()
     if _is_form(request):
@@ -81,6 +100,9 @@ async def _create(session: str, request: Request, desk: TheDesk, caller: TheCall
             made = await engine.creation.file(scope, drafts, since=since)
         location = {"location": path_of(made[0])} if len(made) == 1 else {}
         return json_answer({"items": [shape_of(artifact) for artifact in made]}, 201, location)
+    if is_dictated(request):
+        artifact = await dictated(request, desk, scope, provenance)
+        return json_answer(await whole_shape(desk, artifact), 201, {"location": path_of(artifact)})
     draft = await json_draft(request, engine.types, provenance=provenance)
     (artifact,) = await engine.creation.file(scope, [draft], since=since)
     given = all_of(draft.content) if draft.content.size == artifact.size and is_at_hand(draft.content) else None
@@ -88,7 +110,7 @@ async def _create(session: str, request: Request, desk: TheDesk, caller: TheCall
 
 
 async def _create_shortly(request: Request, desk: Desk, caller: Caller) -> Response:
-    return await _create(request.path_params["session"], request, desk, caller)
+    return await _create(name_in_path(request.path_params["session"]), request, desk, caller)
 
 
 making = APIRouter(tags=["artifacts"], route_class=short_way("artifact:write", _create_shortly))
@@ -115,7 +137,7 @@ router.include_router(making)
     **demands("artifact:read"),
 )
 async def list_artifacts(
-    session: str, desk: TheDesk, caller: TheCaller, wanted: Annotated[ArtifactQuery, Query()]
+    session: PathName, desk: TheDesk, caller: TheCaller, wanted: Annotated[ArtifactQuery, Query()]
 ) -> Response:
     """Artifacts of a session, newest first."""
     page = await desk.engine.records.page(
@@ -134,7 +156,7 @@ async def list_artifacts(
     **demands("artifact:read"),
 )
 async def look_at(
-    artifact: str, desk: TheDesk, caller: TheCaller, version: AtVersion = None, session: OfSession = None
+    artifact: PathName, desk: TheDesk, caller: TheCaller, version: AtVersion = None, session: OfSession = None
 ) -> Response:
     """An artifact at its head or at one version."""
     filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
@@ -142,7 +164,7 @@ async def look_at(
 
 
 async def _content(
-    artifact: str,
+    artifact: PathName,
     request: Request,
     desk: TheDesk,
     caller: TheCaller,
@@ -150,15 +172,19 @@ async def _content(
 ) -> Response:
     """The content, whole or a range of it, always to be saved; a signed link shows it.
 
-    With `select` a part of it as text, at most 32 KiB at once: `X-Continuation` is the selector of what follows,
-    `X-Total` how many there are where that is known, and `X-Tokens` about what it costs a model.
+    With `select` a part of it as text, at most 32 KiB at once unless `budget` says so: `X-Continuation` is the selector
+    of what follows, `X-Total` how many there are where that is known, `X-Cut` says that some was left out, `X-Tokens`
+    about what it costs a model, and `X-Media-Type` what it is.
 
     Damaged content is never answered with: what is found out after the first byte ends the connection.
     """
     filed = await desk.engine.find(caller.within(session=wanted.session), artifact, version=wanted.version)
-    if wanted.select is not None:
-        return excerpt(await desk.engine.select(filed, wanted.select), filed)
-    return delivered(request, desk, filed, disposition="attachment", keeping="revalidated")
+    if wanted.select is not None or wanted.budget is not None:
+        budget = SELECTION_BYTES if wanted.budget is None else wanted.budget
+        return excerpt(await desk.engine.select(filed, wanted.select, budget=budget), filed)
+    answer = delivered(request, desk, filed, disposition="attachment", keeping="revalidated")
+    answer.headers["x-version"] = str(filed.artifact.version.number)
+    return answer
 
 
 async def _content_shortly(request: Request, desk: Desk, caller: Caller) -> Response | None:
@@ -166,7 +192,9 @@ async def _content_shortly(request: Request, desk: Desk, caller: Caller) -> Resp
     if usual is None:
         return None
     version = None if usual[1] is None else int(usual[1])
-    return await _content(request.path_params["artifact"], request, desk, caller, ContentQuery(version=version))
+    return await _content(
+        name_in_path(request.path_params["artifact"]), request, desk, caller, ContentQuery(version=version)
+    )
 
 
 _READING = "/artifacts/{artifact}/content"
@@ -195,7 +223,7 @@ router.include_router(reading)
     responses=problems(404, 409, 410, 422),
     **demands("artifact:write"),
 )
-async def remove(artifact: str, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+async def remove(artifact: PathName, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Let an artifact expire now, and delete its content."""
     await desk.engine.remove(caller.within(session=session), artifact)
     return Response(status_code=204)
@@ -206,7 +234,7 @@ async def remove(artifact: str, desk: TheDesk, caller: TheCaller, session: OfSes
     responses={200: ARTIFACT, **problems(404, 410, 422)},
     **demands("artifact:write"),
 )
-async def hold(artifact: str, body: Hold, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+async def hold(artifact: PathName, body: Hold, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Pin an artifact so that it stays past its expiry, or let it go."""
     held = await desk.engine.hold(caller.within(session=session), artifact, held=body.held)
     return json_answer(shape_of(held))
@@ -219,7 +247,7 @@ async def hold(artifact: str, body: Hold, desk: TheDesk, caller: TheCaller, sess
     **demands("link:create"),
 )
 async def link_to(
-    artifact: str, desk: TheDesk, caller: TheCaller, body: LinkOrder | None = None, session: OfSession = None
+    artifact: PathName, desk: TheDesk, caller: TheCaller, body: LinkOrder | None = None, session: OfSession = None
 ) -> Response:
     """Make an address of one version that works without a key, for a time and at most for a day.
 
@@ -245,7 +273,7 @@ async def link_to(
     **demands("link:create"),
 )
 async def view(
-    artifact: str, desk: TheDesk, caller: TheCaller, version: AtVersion = None, session: OfSession = None
+    artifact: PathName, desk: TheDesk, caller: TheCaller, version: AtVersion = None, session: OfSession = None
 ) -> Response:
     """Lead to a page that shows a version safely, whatever is in it. It works without a key for five minutes."""
     filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
@@ -264,7 +292,7 @@ async def view(
     **demands("artifact:read"),
 )
 async def thumbnail(
-    artifact: str,
+    artifact: PathName,
     request: Request,
     desk: TheDesk,
     caller: TheCaller,

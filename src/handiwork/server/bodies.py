@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -12,16 +12,19 @@ from pydantic import (
     ConfigDict,
     FailFast,
     Field,
+    Json,
     JsonValue,
     StrictBool,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from handiwork.errors import InvalidLimit
-from handiwork.model import KIB, Limits
+from handiwork.model import KIB, LONGEST_RETENTION, Limits
 from handiwork.quantities import seconds, size
-from handiwork.session import MOST_ON_A_PAGE
+from handiwork.verbs import LARGEST_SELECTION_BYTES, MOST_ON_A_PAGE
 
 MOST_KEYS = 64
 LARGEST_METADATA_BYTES = 16 * KIB
@@ -29,6 +32,8 @@ LONGEST_LANGUAGE = 100
 LONGEST_REASON = 1000
 # Where a client escapes all that it can, `\u0000`.
 JSON_BYTES_FOR_ONE = 6
+FOR_EVER = timedelta.max
+"""What `forever` is read as, for an artifact that never expires."""
 
 
 class Body(BaseModel):
@@ -57,12 +62,18 @@ def _size(value: object) -> object:
 
 
 def _parsed(parse: Callable[[str | float], float], value: object) -> object:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
+    if isinstance(value, bool):
+        raise ValueError("expected a number, or text such as `30s` or `1MB`")  # noqa: TRY004  # pydantic wants this one
+    if not isinstance(value, (str, int, float)):
         return value
     try:
         return parse(value)
     except InvalidLimit as wrong:
         raise ValueError(f"expected {wrong.expected}") from wrong
+
+
+def _or_for_ever(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
+    return FOR_EVER if value == "forever" else handler(value)
 
 
 def _storable(value: str) -> str:
@@ -86,11 +97,14 @@ def _small(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
 _Positive = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str | _Positive), Field(gt=0)]
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | Annotated[int, Field(gt=0)]), Field(gt=0)]
+_NotNegative = Annotated[int, Field(ge=0)]
+_SizeOrNone = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | _NotNegative), Field(ge=0)]
 Retention = Annotated[
     timedelta,
     BeforeValidator(_seconds, json_schema_input_type=str | _Positive),
     # Beyond that there is no date to write down.
-    Field(gt=timedelta(0), le=timedelta(days=36_525)),
+    Field(gt=timedelta(0), le=LONGEST_RETENTION),
+    WrapValidator(_or_for_ever),
 ]
 Text = Annotated[str, AfterValidator(_storable)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_small)]
@@ -115,6 +129,8 @@ class RunLimits(Body):
     timeout: Seconds | None = None
     memory: Size | None = None
     output: Size | None = None
+    file: Size | None = None
+    stdout: _SizeOrNone | None = None
     processes: Annotated[int, Field(ge=1)] | None = None
 
     def over(self, default: Limits) -> Limits:
@@ -122,9 +138,9 @@ class RunLimits(Body):
             wall_seconds=self.timeout or default.wall_seconds,
             memory_bytes=self.memory or default.memory_bytes,
             output_bytes=self.output or default.output_bytes,
-            file_bytes=default.file_bytes,
+            file_bytes=self.file or default.file_bytes,
             processes=self.processes or default.processes,
-            stdout_bytes=default.stdout_bytes,
+            stdout_bytes=default.stdout_bytes if self.stdout is None else self.stdout,
         )
 
 
@@ -143,6 +159,9 @@ class RunOrder(Body):
     name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
 
 
+ToolCall = Annotated[Text | None, Field(max_length=200, description="The tool call that made it.")]
+
+
 class NewArtifact(Body):
     """An artifact to be: `content` as text, or as base64 where `encoding` says so. Files come by multipart."""
 
@@ -153,6 +172,7 @@ class NewArtifact(Body):
     type: Text
     title: Text | None = None
     name: Text | None = None
+    tool_call_id: ToolCall = None
     content: Content
     encoding: Literal["text", "base64"] = "text"
     media_type: Annotated[
@@ -228,6 +248,7 @@ class NewVersion(Body):
     )
 
     content: Content | None = None
+    tool_call_id: ToolCall = None
     encoding: Literal["text", "base64"] = "text"
     patch: Annotated[
         JsonValue,
@@ -262,7 +283,25 @@ class UploadFields(Body):
 
     type: Text = "file"
     title: Text | None = None
+    name: Annotated[Text | None, Field(description="Instead of the name that the one file comes with.")] = None
+    language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
+    metadata: Json[Metadata] | None = None
     retention: Retention | None = None
+
+
+class Revised(Body):
+    """What is said of a new version whose content is written while it is sent."""
+
+    base_version: VersionNumber | None = None
+    title: Text | None = None
+    language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
+    metadata: Json[Metadata] | None = None
+    reason: Annotated[Text | None, Field(max_length=LONGEST_REASON)] = None
+
+
+def kept_for(told: timedelta | None) -> timedelta | Literal["default"] | None:
+    """Return how long an artifact is kept; None is for ever."""
+    return "default" if told is None else None if told == FOR_EVER else told
 
 
 class ArtifactQuery(BaseModel):
@@ -296,6 +335,10 @@ class ContentQuery(BaseModel):
         Field(description="The session in which a handle is looked for, and no other.", max_length=200),
     ] = None
     select: Select | None = None
+    budget: Annotated[
+        int | None,
+        Field(ge=1, le=LARGEST_SELECTION_BYTES, description="The most bytes of a part, or of the whole."),
+    ] = None
 
 
 class Hold(Body):

@@ -25,7 +25,7 @@ from handiwork.store.records import Filed
 from handiwork.versions.selection import Selection
 
 # What a selector is written with; the rest is percent-encoded, since a header takes no more.
-_IN_HEADERS = "=:$.[]*' \"(),/"
+_IN_HEADERS = "=:$.[]*' \"(),/;+"
 
 
 def delivered(
@@ -74,6 +74,7 @@ def delivered(
 def excerpt(selection: Selection, filed: Filed) -> Response:
     """Return the answer to a GET for a part of a version."""
     told = {"x-continuation": selection.continuation, "x-total": selection.total, "x-tokens": selection.tokens}
+    told |= {"x-cut": "true" if selection.is_cut else None, "x-media-type": selection.media_type}
     headers = {name: quote(str(value), safe=_IN_HEADERS) for name, value in told.items() if value is not None}
     headers |= {"content-disposition": "attachment", "x-version": str(filed.artifact.version.number)}
     headers["content-security-policy"] = "default-src 'none'; sandbox"

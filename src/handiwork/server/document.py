@@ -73,8 +73,10 @@ def document_of(app: FastAPI, desk: Desk) -> Document:
 
 
 def _name_types(create: Document, names: list[str]) -> None:
-    for taken in create["requestBody"]["content"].values():
-        taken["schema"]["properties"]["type"] |= {"enum": names}
+    schemas = [taken["schema"] for taken in create["requestBody"]["content"].values()]
+    for schema in schemas:
+        if "properties" in schema:
+            schema["properties"]["type"] |= {"enum": names}
 
 
 def _links(ways: Iterable[tuple[Iterable[str], str, str]]) -> Document:

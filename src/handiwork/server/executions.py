@@ -24,12 +24,14 @@ from handiwork.model import MIB, Artifact, Execution
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.server.accounts import account_of
 from handiwork.server.answers import RunAnswer, problems
+from handiwork.server.artifacts import shape_of
 from handiwork.server.bodies import RunOrder
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.desk import API, Desk
+from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import MalformedRequest
 from handiwork.server.strict_bodies import short_and_strictly
-from handiwork.shapes import Shape, execution_shape
+from handiwork.shapes import Shape, execution_shape, time_shape
 
 MOST_FILE_BYTES = 32 * MIB
 
@@ -46,7 +48,7 @@ _ANSWERS = {"model": RunAnswer, "description": "How it went; a program that fail
 
 
 async def _order(
-    session: str, body: RunOrder, request: Request, desk: TheDesk, caller: TheCaller, files: Files = None
+    session: PathName, body: RunOrder, request: Request, desk: TheDesk, caller: TheCaller, files: Files = None
 ) -> Response:
     """Run a program and keep the files that it makes."""
     scope = caller.scope(session)
@@ -76,7 +78,7 @@ async def _order_shortly(request: Request, desk: Desk, caller: Caller) -> Respon
         raise MalformedRequest("body", expected="all of it") from gone
     except RequestValidationError:
         return None
-    return await _order(request.path_params["session"], body, request, desk, caller)
+    return await _order(name_in_path(request.path_params["session"]), body, request, desk, caller)
 
 
 ordering = APIRouter(tags=["executions"], route_class=short_way("execution:run", _order_shortly))
@@ -99,7 +101,7 @@ router.include_router(ordering)
     **demands("artifact:read"),
 )
 async def look_up(
-    execution: str, desk: TheDesk, caller: TheCaller, session: OfSession = None, files: Files = None
+    execution: PathName, desk: TheDesk, caller: TheCaller, session: OfSession = None, files: Files = None
 ) -> Response:
     """How a run stands: `queued` and `running` before its end."""
     found = await desk.engine.execution(caller.within(session=session), execution)
@@ -111,7 +113,7 @@ async def look_up(
     responses={200: _ANSWERS, **problems(404, 422)},
     **demands("execution:run"),
 )
-async def cancel(execution: str, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+async def cancel(execution: PathName, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """End a run; one that has ended stays as it is."""
     ended = await desk.engine.cancel(caller.within(session=session), execution)
     return await _answer(desk, ended, None)
@@ -143,11 +145,10 @@ def _shape(desk: Desk, execution: Execution) -> Shape:
     session = execution.scope.session
     return shape | {
         "session": session,
+        "user": execution.scope.user,
+        "createdAt": time_shape(execution.created_at),
         "text": account_of(execution),
-        "artifacts": [
-            told | {"links": {"content": _content_path(artifact)}}
-            for told, artifact in zip(shape["artifacts"], made, strict=True)
-        ],
+        "artifacts": [told | shape_of(artifact) for told, artifact in zip(shape["artifacts"], made, strict=True)],
         "links": {
             "self": _path(execution.id),
             "gallery": f"{desk.origins.public}/#session={quote(session, safe='')}",
@@ -183,7 +184,3 @@ async def _file(engine: Engine, artifact: Artifact) -> Shape:
 
 def _path(execution_id: ExecutionId) -> str:
     return f"{API}/executions/{execution_id}"
-
-
-def _content_path(artifact: Artifact) -> str:
-    return f"{API}/artifacts/{artifact.id}/content?version={artifact.version.number}"

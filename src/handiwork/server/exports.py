@@ -20,6 +20,7 @@ from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API
 from handiwork.server.downloads import CONTENT_POLICY, SMALL_BYTES, STALL_SECONDS
 from handiwork.server.file_names import content_disposition
+from handiwork.server.path_names import PathName
 from handiwork.session import Session
 
 MEDIA_TYPE = "application/zip"
@@ -83,7 +84,7 @@ class BundleResponse(Response):
     responses={200: {"content": {MEDIA_TYPE: {}}, "description": "The ZIP"}, **problems(404, 422)},
     **demands("artifact:read"),
 )
-async def export_session(session: str, desk: TheDesk, caller: TheCaller) -> BundleResponse:
+async def export_session(session: PathName, desk: TheDesk, caller: TheCaller) -> BundleResponse:
     """A ZIP of the session: every version of what has not expired, a manifest with hashes, and a page that shows it.
 
     The page needs no server and no network, and `handiwork verify` checks the ZIP with no store.

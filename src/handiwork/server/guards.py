@@ -8,8 +8,8 @@ A server on loopback is within reach of every page that the user has open, and i
 key. Three rules keep pages out, on loopback too. The name in `Host` must be ours, or else a page could point its own
 name to this address and be of our origin (DNS rebinding). A request that may change something must come from our own
 origin, from a configured one, or from what is no browser: browsers always say where such a request comes from. And a
-body is JSON, which a page cannot send elsewhere without asking first; forms of an upload it could, so for them the
-check of the origin alone must stand, and it covers them.
+body is JSON, which a page cannot send elsewhere without asking first; forms and plain text it could, so for
+them the check of the origin alone must stand, and it covers them.
 """
 
 import re
@@ -142,19 +142,29 @@ class OriginCheck:
 
 
 class JsonOnly:
-    """Refuses bodies that are not declared as JSON; `takes_upload` says which paths take multipart forms too."""
+    """Refuses bodies that are not declared as JSON; `takes_upload` says which paths take multipart forms too.
 
-    def __init__(self, app: ASGIApp, *, takes_upload: Callable[[str], bool] = lambda _: False) -> None:
-        self._app, self._takes_upload = app, takes_upload
+    `takes_text` says which take plain text.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        takes_upload: Callable[[str], bool] = lambda _: False,
+        takes_text: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._app = app
+        self._takes = {"multipart/form-data": takes_upload, "text/plain": takes_text}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in METHODS_WITH_BODY and has_body(scope):
             types = header_values(scope, b"content-type")
             essence = types[0].partition(b";")[0].strip().lower() if len(types) == 1 else b""
-            is_upload = self._takes_upload(scope["path"])
-            if not _JSON.fullmatch(essence) and not (is_upload and essence == b"multipart/form-data"):
+            others = [name for name, takes in self._takes.items() if takes(scope["path"])]
+            if not _JSON.fullmatch(essence) and essence.decode("latin-1") not in others:
                 told = b", ".join(types).decode("latin-1")
-                expected = "`application/json`" + (" or `multipart/form-data`" if is_upload else "")
+                expected = " or ".join(f"`{name}`" for name in ("application/json", *others))
                 await refuse(NotJson(told, expected=expected), scope=scope, receive=receive, send=send)
                 return
         await self._app(scope, receive, send)

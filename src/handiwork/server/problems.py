@@ -93,6 +93,11 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.LinkInvalid: 404,
         errors.QueueFull: 429,
         errors.ShuttingDown: 503,
+        # What a client of another server runs into, were it used in here.
+        errors.ServerUnreachable: 502,
+        errors.ConnectionBroken: 502,
+        errors.UnexpectedAnswer: 502,
+        errors.RequestRefused: 502,
         refusals.ForeignHost: 421,
         refusals.ForeignOrigin: 403,
         refusals.NotJson: 415,

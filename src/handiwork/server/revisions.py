@@ -10,16 +10,25 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from handiwork.errors import HeadMoved, InvalidName
-from handiwork.model import Artifact, Reach, Scope
+from handiwork.model import Artifact, Reach, Scope, Version
 from handiwork.server.answers import DifferenceAnswer, VersionsAnswer, problems
-from handiwork.server.artifacts import ARTIFACT, OfSession, json_answer, provenance_of, whole_shape
-from handiwork.server.bodies import Labels, NewVersion, Restoring, Step, VersionNumber
+from handiwork.server.artifacts import (
+    ARTIFACT,
+    OfSession,
+    json_answer,
+    provenance_of,
+    whole_shape,
+)
+from handiwork.server.bodies import Labels, NewVersion, Restoring, Revised, Step, VersionNumber
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
+from handiwork.server.dictation import MEDIA_TYPE as PLAIN
+from handiwork.server.dictation import dictated_revision, is_dictated
 from handiwork.server.downloads import conditional, etag_of
+from handiwork.server.path_names import PathName
 from handiwork.server.refusals import PreconditionFailed
 from handiwork.server.strict_bodies import StrictRoute
-from handiwork.server.uploads import MERGE_PATCH, decoded, json_merge_patch, json_revision
+from handiwork.server.uploads import MERGE_PATCH, called, decoded, json_merge_patch, json_revision, validated
 from handiwork.shapes import Shape, version_shape
 from handiwork.versions.differences import MISSING
 from handiwork.versions.revising import Revision
@@ -32,10 +41,13 @@ _MADE: dict[str, Any] = {**ARTIFACT, "description": "The artifact at its newest 
 _CHANGES = problems(400, 404, 409, 410, 412, 413, 422, 429, 507)
 
 
-def _taking(schema: Shape) -> dict[str, Any]:
+def _taking(schema: Shape, *, is_dictated: bool = False) -> dict[str, Any]:
     """What a route that changes an artifact is declared with, its body too, since it reads that by itself."""
     declared = demands("artifact:write")
-    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    content: Shape = {"application/json": {"schema": schema}}
+    if is_dictated:
+        content[PLAIN] = {"schema": {"type": "string"}}
+    body = {"required": True, "content": content}
     return {**declared, "openapi_extra": {**declared["openapi_extra"], "requestBody": body}}
 
 
@@ -45,7 +57,7 @@ def _taking(schema: Shape) -> dict[str, Any]:
     **demands("artifact:read"),
 )
 async def list_versions(
-    artifact: str,
+    artifact: PathName,
     desk: TheDesk,
     caller: TheCaller,
     limit: Annotated[int, Query(ge=1, le=MOST_VERSIONS_ON_A_PAGE)] = MOST_VERSIONS_ON_A_PAGE,
@@ -58,7 +70,7 @@ async def list_versions(
         caller.within(session=session), artifact, limit=limit, before=before
     )
     following = None if page.next_before is None else str(page.next_before)
-    return json_answer({"items": [version_shape(each) for each in page.items], "nextCursor": following})
+    return json_answer({"items": [_listed(each) for each in page.items], "nextCursor": following})
 
 
 @router.get(
@@ -67,7 +79,7 @@ async def list_versions(
     **demands("artifact:read"),
 )
 async def differ(
-    artifact: str,
+    artifact: PathName,
     desk: TheDesk,
     caller: TheCaller,
     start: Annotated[VersionNumber, Query(alias="from")],
@@ -92,13 +104,22 @@ async def differ(
     f"{API}/artifacts/{{artifact}}/versions",
     status_code=201,
     responses={201: _MADE, **_CHANGES},
-    **_taking(NewVersion.model_json_schema()),
+    **_taking(NewVersion.model_json_schema(), is_dictated=True),
 )
 async def revise(
-    artifact: str, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
+    artifact: PathName, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
-    """Make the next version of an artifact; content that is the same as before makes none."""
+    """Make the next version of an artifact; content that is the same as before makes none.
+
+    Content of plain text is seen by those who follow the session while it is sent; what else a body says, the query
+    says of it, and `If-Match` is not for that.
+    """
     reach = caller.within(session=session)
+    if is_dictated(request):
+        said = validated(Revised, _said(request), place="query")
+        head = (await desk.engine.find(reach, artifact)).artifact
+        made = await dictated_revision(request, desk, head, said, provenance_of(request, caller))
+        return await _answered(desk, made, 201)
     body = await json_revision(request, desk.engine.types)
     revision = Revision(
         content=decoded(body) if _says_content(body) else MISSING,
@@ -108,7 +129,7 @@ async def revise(
         title=body.title,
         language=body.language,
         metadata=body.metadata,
-        provenance=provenance_of(request, caller, reason=body.reason),
+        provenance=called(provenance_of(request, caller, reason=body.reason), body.tool_call_id),
     )
     return await _answered(desk, await _revised(desk, reach, artifact, revision), 201)
 
@@ -119,7 +140,7 @@ async def revise(
     **_taking({**MERGE_PATCH.json_schema(), "description": "A merge patch: a name that is null is taken away."}),
 )
 async def edit(
-    artifact: str, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
+    artifact: PathName, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
     """Change structured content in place, as a new version."""
     reach = caller.within(session=session)
@@ -134,7 +155,7 @@ async def edit(
     responses={200: _MADE, **problems(404, 409, 410, 422)},
     **demands("artifact:write"),
 )
-async def step(artifact: str, body: Step, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+async def step(artifact: PathName, body: Step, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Go on to another state that the type allows from this one, and note facts."""
     made = await desk.engine.marking.step(caller.within(session=session), artifact, state=body.state, facts=body.facts)
     return await _answered(desk, made)
@@ -145,7 +166,9 @@ async def step(artifact: str, body: Step, desk: TheDesk, caller: TheCaller, sess
     responses={200: _MADE, **problems(404, 409, 410, 422)},
     **demands("artifact:write"),
 )
-async def label(artifact: str, body: Labels, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
+async def label(
+    artifact: PathName, body: Labels, desk: TheDesk, caller: TheCaller, session: OfSession = None
+) -> Response:
     """Replace the labels of an artifact."""
     return await _answered(desk, await desk.engine.marking.label(caller.within(session=session), artifact, body.labels))
 
@@ -157,7 +180,7 @@ async def label(artifact: str, body: Labels, desk: TheDesk, caller: TheCaller, s
     **demands("artifact:write"),
 )
 async def restore(
-    artifact: str, body: Restoring, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
+    artifact: PathName, body: Restoring, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
     """Make an earlier version the newest again."""
     reach = caller.within(session=session)
@@ -168,6 +191,14 @@ async def restore(
 def _says_content(body: NewVersion) -> bool:
     """Tell whether content was sent; `null` is none beside a patch, and by itself what JSON means by it."""
     return body.content is not None or ("content" in body.model_fields_set and body.patch is None)
+
+
+def _said(request: Request) -> dict[str, str]:
+    return {name: value for name, value in request.query_params.items() if name != "session"}
+
+
+def _listed(version: Version) -> Shape:
+    return {"artifactId": version.artifact_id} | version_shape(version)
 
 
 async def _answered(desk: Desk, artifact: Artifact, status: int = 200) -> Response:

@@ -8,12 +8,13 @@ from starlette.responses import JSONResponse, Response
 from handiwork.access.policy import Caller
 from handiwork.errors import InvalidName
 from handiwork.model import Reach
-from handiwork.server.answers import ErasedAnswer, SessionsAnswer, problems
+from handiwork.server.answers import CallerAnswer, ErasedAnswer, SessionsAnswer, problems
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
-from handiwork.session import MOST_ON_A_PAGE
-from handiwork.shapes import Shape, session_shape
+from handiwork.server.path_names import PathName
+from handiwork.shapes import Shape, session_shape, time_shape
 from handiwork.store.expiry import Erased
+from handiwork.verbs import MOST_ON_A_PAGE
 
 router = APIRouter(tags=["sessions"])
 
@@ -40,12 +41,24 @@ async def list_sessions(
     return JSONResponse({"items": [session_shape(session) for session in found.items], "nextCursor": found.next_cursor})
 
 
+@router.get(
+    f"{API}/caller",
+    responses={200: {"model": CallerAnswer, "description": "Who the key or token is for"}, **problems(404)},
+    **demands("artifact:read"),
+)
+async def who_calls(caller: TheCaller) -> Response:
+    """Who calls, and what they may do: what the key or token says, or that this server takes them for its user."""
+    expires_at = caller.expires_at and time_shape(caller.expires_at)
+    told = {"tenant": caller.tenant, "user": caller.user, "session": caller.session, "expiresAt": expires_at}
+    return JSONResponse(told | {"principal": caller.principal.kind, "permissions": sorted(caller.permissions)})
+
+
 @router.delete(
     f"{API}/sessions/{{session}}",
     responses={200: _ERASED, **problems(404, 422, 503)},
     **demands("session:erase"),
 )
-async def erase_session(session: str, desk: TheDesk, caller: TheCaller) -> Response:
+async def erase_session(session: PathName, desk: TheDesk, caller: TheCaller) -> Response:
     """Take everything of a session out of the store for good, held or not."""
     scope = caller.scope(session)
     reach = Reach(tenant=scope.tenant, user=scope.user, session=scope.session)
@@ -57,7 +70,7 @@ async def erase_session(session: str, desk: TheDesk, caller: TheCaller) -> Respo
     responses={200: _ERASED, **problems(404, 422, 503)},
     **demands("admin"),
 )
-async def erase_user(user: str, desk: TheDesk, caller: TheCaller) -> Response:
+async def erase_user(user: PathName, desk: TheDesk, caller: TheCaller) -> Response:
     """Take everything of a user out of the store for good, keys included."""
     reach = caller.within(user=user)
     return JSONResponse(_erased(await _erase(desk, reach)))

@@ -29,6 +29,7 @@ from handiwork.model import Scope
 from handiwork.server.answers import problems
 from handiwork.server.callers import TheCaller, TheDesk, demands, desk_of
 from handiwork.server.desk import API, Desk
+from handiwork.server.path_names import PathName
 from handiwork.server.problems import CLOSE_CODE_BASE, problem_of
 from handiwork.wires import (
     HEARTBEAT,
@@ -209,7 +210,7 @@ router = APIRouter(tags=["events"])
     **demands("artifact:read"),
 )
 async def events(
-    session: str,
+    session: PathName,
     desk: TheDesk,
     caller: TheCaller,
     streams: TheStreams,
@@ -230,7 +231,7 @@ async def events(
 
 
 @router.websocket(f"{API}/sessions/{{session}}/ws")
-async def socket(websocket: WebSocket, session: str, streams: TheStreams) -> None:
+async def socket(websocket: WebSocket, session: PathName, streams: TheStreams) -> None:
     """The same over a WebSocket, each event a message, with the key or token as a subprotocol `bearer.…`."""
     offered: list[str] = websocket.scope["subprotocols"]
 

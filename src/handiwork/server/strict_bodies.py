@@ -79,14 +79,14 @@ def strictly(raw: bytes, parse: Callable[[bytes], Told]) -> Told:
     return told
 
 
-def invalid(wrong: ValidationError) -> RequestValidationError:
-    """Return what FastAPI would raise for a body that it had parsed itself."""
+def invalid(wrong: ValidationError, *, place: str = "body") -> RequestValidationError:
+    """Return what FastAPI would raise for a body or a query that it had parsed itself."""
     faults: list[dict[str, Any]] = []
     for fault in wrong.errors(include_url=False):
         if fault["type"] == "json_invalid":
-            faults.append({"type": "json_invalid", "loc": ("body",), "ctx": fault.get("ctx", {})})
+            faults.append({"type": "json_invalid", "loc": (place,), "ctx": fault.get("ctx", {})})
         else:
-            faults.append({**fault, "loc": ("body", *fault["loc"])})
+            faults.append({**fault, "loc": (place, *fault["loc"])})
     return RequestValidationError(faults)
 
 

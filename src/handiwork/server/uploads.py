@@ -7,7 +7,7 @@ any length nor a form of many ever lies in memory as a whole.
 import base64
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeVar
 
 from fastapi.exceptions import RequestValidationError
@@ -18,7 +18,16 @@ from starlette.requests import ClientDisconnect, Request
 
 from handiwork.errors import ContentTooLarge, InvalidContent
 from handiwork.model import KIB, TOOL_RESULT, Provenance
-from handiwork.server.bodies import JSON_BYTES_FOR_ONE, Body, NewArtifact, NewToolResult, NewVersion, UploadFields
+from handiwork.server.bodies import (
+    JSON_BYTES_FOR_ONE,
+    LARGEST_METADATA_BYTES,
+    Body,
+    NewArtifact,
+    NewToolResult,
+    NewVersion,
+    UploadFields,
+    kept_for,
+)
 from handiwork.server.json_values import demand_few_values
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
 from handiwork.server.strict_bodies import PARSED_HERE_BYTES, invalid, strictly
@@ -29,12 +38,12 @@ from handiwork.types.registry import Registry
 from handiwork.types.strict_json import parsed
 from handiwork.versions.content import CHUNK_BYTES, Bytes
 from handiwork.versions.drafts import Content, Draft, content_of
-from handiwork.versions.tool_results import ToolResult
+from handiwork.versions.tool_results import ToolResult, demand_tool_call_id
 
 FILE_FIELD = "file"
 MOST_FILES = 100
 MOST_FIELDS = 16
-LONGEST_FIELD_BYTES = 8 * KIB
+LONGEST_FIELD_BYTES = LARGEST_METADATA_BYTES
 IN_MEMORY_BYTES = 64 * KIB
 
 _WHERE = "the folder for temporary files"
@@ -77,15 +86,19 @@ async def form_drafts(request: Request, types: Registry, *, provenance: Provenan
     """
     async with _received(request, most_bytes=_largest_cap(types)) as items:
         files, fields = _told_apart(items)
-        said = _validated(UploadFields, fields)
+        said = validated(UploadFields, fields)
         type_ = types.named(said.type)
+        if said.name is not None and len(files) > 1:
+            raise _refused("name", "it for one file only", got=said.name)
         yield [
             Draft(
                 type=type_,
-                name=file.filename or "",
+                name=said.name or file.filename or "",
                 content=await _content(file),
                 title=said.title,
-                retention=said.retention or "default",
+                language=said.language,
+                metadata=said.metadata or {},
+                retention=kept_for(said.retention),
                 provenance=provenance,
             )
             for file in files
@@ -142,9 +155,17 @@ def _drafted(raw: bytes, types: Registry, provenance: Provenance) -> Draft:
         title=told.title,
         language=told.language,
         metadata=told.metadata or {},
-        retention=told.retention or "default",
-        provenance=provenance,
+        retention=kept_for(told.retention),
+        provenance=called(provenance, told.tool_call_id),
     )
+
+
+def called(provenance: Provenance, tool_call_id: str | None) -> Provenance:
+    """Return the provenance with the tool call that a body names. Raises `InvalidName`."""
+    if tool_call_id is None:
+        return provenance
+    demand_tool_call_id(tool_call_id)
+    return replace(provenance, tool_call_id=tool_call_id)
 
 
 def _strict(raw: bytes) -> object:
@@ -275,11 +296,12 @@ def _understood(raw: bytes, types: Registry, parse: Callable[[bytes], Told]) -> 
     return strictly(raw, parse)
 
 
-def _validated(model: type[Parsed], fields: dict[str, str]) -> Parsed:
+def validated(model: type[Parsed], fields: dict[str, str], *, place: str = "body") -> Parsed:
+    """Return what a form or a query says. Raises `RequestValidationError`."""
     try:
         return model.model_validate(fields)
     except ValidationError as wrong:
-        raise invalid(wrong) from wrong
+        raise invalid(wrong, place=place) from wrong
 
 
 def _refused(field: str, expected: str, *, got: str | None) -> RequestValidationError:

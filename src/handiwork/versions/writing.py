@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from handiwork.errors import InvalidContent, UnsupportedFormat
 from handiwork.ids import ArtifactId
 from handiwork.media.formats import format_of_media_type
+from handiwork.media.names import named_after
 from handiwork.model import Artifact, Provenance, Scope
 from handiwork.store.records import Records
 from handiwork.types.artifact_type import ArtifactType
@@ -103,7 +104,7 @@ def _draft(call: GenerateArtifact, type_: ArtifactType, id: ArtifactId, provenan
         content=content_of(call.content, type_),
         title=call.title,
         language=call.language,
-        format=format_,
+        name=named_after(call.title or "untitled", format_.extensions[0]) if format_ and not type_.examine else None,
         provenance=provenance,
     )
 

@@ -1,0 +1,90 @@
+"""Content that is written while it is sent: a body of plain text, piece by piece, seen by followers as it comes.
+
+What is said of it stands in the query. How pieces are collected and told is the engine's.
+"""
+
+import codecs
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from handiwork.errors import InvalidContent
+from handiwork.model import Artifact, Provenance, Scope
+from handiwork.server.bodies import Revised, UploadFields, kept_for
+from handiwork.server.desk import Desk
+from handiwork.server.refusals import MalformedRequest
+from handiwork.server.uploads import validated
+from handiwork.versions.content import Bytes
+from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.revising import Revision
+from handiwork.versions.streaming import Stream
+
+MEDIA_TYPE = "text/plain"
+
+
+def is_dictated(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
+
+
+async def dictated(request: Request, desk: Desk, scope: Scope, provenance: Provenance) -> Artifact:
+    """Store the body as a new artifact when it is whole. Raises what `Session.create` does."""
+    said = validated(UploadFields, dict(request.query_params), place="query")
+    engine, since = desk.engine, desk.clock()
+    type_, id = engine.types.named(said.type), engine.creation.new_id()
+    draft = Draft(
+        type=type_,
+        name=said.name,
+        content=Bytes(b""),
+        title=said.title,
+        language=said.language,
+        metadata=said.metadata or {},
+        retention=kept_for(said.retention),
+        provenance=provenance,
+        id=id,
+    )
+
+    async def store(text: str) -> Artifact:
+        (made,) = await engine.creation.file(scope, [replace(draft, content=content_of(text, type_))], since=since)
+        return made
+
+    engine.creation.admission.demand_described(draft)
+    stream = Stream(scope=scope, type=type_, artifact_id=id, pieces=_pieces(request), since=since)
+    return await _taken(desk, stream, store)
+
+
+async def dictated_revision(
+    request: Request, desk: Desk, head: Artifact, said: Revised, provenance: Provenance
+) -> Artifact:
+    """Make the body the next version when it is whole. Raises what `Session.revise` does."""
+    revision = Revision(
+        base_version=said.base_version,
+        title=said.title,
+        language=said.language,
+        metadata=said.metadata,
+        provenance=replace(provenance, reason=said.reason),
+    )
+    desk.engine.revising.admission.demand_enabled()
+    type_ = desk.engine.types.named(head.type)
+    stream = Stream(scope=head.scope, type=type_, artifact_id=head.id, pieces=_pieces(request), since=desk.clock())
+    revise = desk.engine.revising.revise
+    return await _taken(desk, stream, lambda text: revise(head.scope, head.id, replace(revision, content=text)))
+
+
+async def _taken(desk: Desk, stream: Stream, store: Callable[[str], Coroutine[Any, Any, Artifact]]) -> Artifact:
+    try:
+        return await desk.engine.streaming.taken(stream, store)
+    except ClientDisconnect as gone:
+        raise MalformedRequest("body", expected="all of it") from gone
+
+
+async def _pieces(request: Request) -> AsyncGenerator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        async for chunk in request.stream():
+            if piece := decoder.decode(chunk):
+                yield piece
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as wrong:
+        raise InvalidContent("content", expected="text in UTF-8", got="bytes that are none") from wrong

@@ -1,0 +1,56 @@
+"""What the verbs of a session take, wherever they are carried out: in this process or over HTTP.
+
+How they are carried out is known to `session` and to `client`.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Literal, TypedDict
+
+from handiwork.errors import InvalidLimit
+from handiwork.model import KIB, LONGEST_RETENTION, MIB
+
+MOST_ON_A_PAGE = 1000
+SELECTION_BYTES = 32 * KIB
+LARGEST_SELECTION_BYTES = MIB
+
+Retained = timedelta | Literal["default"] | None
+
+
+class Described(TypedDict, total=False):
+    """What may be said of content beside itself; a new version carries forward what is not said."""
+
+    title: str | None
+    language: str | None
+    metadata: Mapping[str, object] | None
+
+
+class Recorded(TypedDict, total=False):
+    """What may be said of a tool's answer beside itself; `ttl` is how long it is kept, half an hour unless said."""
+
+    failed: bool
+    category: str | None
+    media_type: str | None
+    ttl: timedelta | None
+
+
+def page_size(limit: int) -> int:
+    """Return how many may be on a page. Raises `InvalidLimit`."""
+    if not 1 <= limit <= MOST_ON_A_PAGE:
+        raise InvalidLimit("limit", limit, expected=f"a whole number from 1 to {MOST_ON_A_PAGE:,}")
+    return limit
+
+
+def selection_budget(budget: int) -> int:
+    """Return how many bytes a part of some content may have. Raises `InvalidLimit`."""
+    if not 1 <= budget <= LARGEST_SELECTION_BYTES:
+        raise InvalidLimit("budget", budget, expected=f"a whole number from 1 to {LARGEST_SELECTION_BYTES:,}")
+    return budget
+
+
+def retention_asked(retention: Retained) -> Retained:
+    """Return how long an artifact shall be kept. Raises `InvalidLimit`."""
+    if isinstance(retention, timedelta) and not timedelta(0) < retention <= LONGEST_RETENTION:
+        expected = "a time to come, such as `7d`, of 100 years at most"
+        raise InvalidLimit("retention", str(retention), expected=expected)
+    return retention
