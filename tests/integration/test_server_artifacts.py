@@ -150,7 +150,10 @@ async def test_a_version_that_is_not_there_is_not_found(door: Door) -> None:
 async def test_versions_are_listed(door: Door) -> None:
     told = await made(door)
     answer = await door.client.get(f"{API}/artifacts/{told['id']}/versions")
-    assert answer.json() == {"items": [told["version"]], "nextCursor": None}
+    assert answer.json() == {
+        "items": [{**told["version"], "artifactId": told["id"]}],
+        "nextCursor": None,
+    }
     for cursor in ("0", "-1", "x", "²", "9" * 20):
         refused(await door.client.get(f"{API}/artifacts/{told['id']}/versions?cursor={cursor}"), "invalid_name", 422)
 

@@ -18,6 +18,7 @@ from handiwork.types.strict_json import written
 from handiwork.types.tool_result import answer_of
 from handiwork.verbs import Retained
 from handiwork.versions.content import Bytes, HostFile
+from handiwork.versions.notes import demand_object
 from handiwork.versions.patches import parse_patch
 
 PLAIN = "text/plain; charset=utf-8"
@@ -169,10 +170,7 @@ def object_of(value: Mapping[str, object] | None, what: str) -> Mapping[str, obj
     """Return an object as it can be sent. Raises `InvalidContent`."""
     if value is None:
         return None
-    try:
-        json.dumps(dict(value), allow_nan=False)
-    except (ValueError, TypeError, RecursionError) as wrong:
-        raise InvalidContent(what, expected="an object of JSON", got=str(wrong)[:200]) from wrong
+    demand_object(what, value)
     return dict(value)
 
 

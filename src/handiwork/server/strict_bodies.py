@@ -83,7 +83,11 @@ def invalid(wrong: ValidationError, *, place: str = "body") -> RequestValidation
     """Return what FastAPI would raise for a body or a query that it had parsed itself."""
     faults: list[dict[str, Any]] = []
     for fault in wrong.errors(include_url=False):
-        if fault["type"] == "json_invalid":
+        if fault["type"] == "json_invalid" and fault["loc"]:
+            # JSON in a field, and not the body itself.
+            told = {"type": "value_error", "loc": (place, *fault["loc"]), "msg": "JSON", "input": fault["input"]}
+            faults.append(told)
+        elif fault["type"] == "json_invalid":
             faults.append({"type": "json_invalid", "loc": (place,), "ctx": fault.get("ctx", {})})
         else:
             faults.append({**fault, "loc": (place, *fault["loc"])})

@@ -39,7 +39,7 @@ def test_a_message_that_was_cut_stays_what_the_server_said() -> None:
     status, problem = problem_of(conflict)
     back = error_of(status, problem)
     assert isinstance(back, VersionConflict)
-    assert (str(back), len(back.conflicts)) == (problem["detail"], 50)
+    assert (str(back), len(back.conflicts)) == (problem["detail"], 60)
 
 
 @given(
