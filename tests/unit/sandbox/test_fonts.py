@@ -16,7 +16,7 @@ Load = Callable[[str], Any]
 
 
 def _opened(path: str) -> Any:
-    return io.open(path, "rb")  # noqa: SIM115, UP020  # as a font does
+    return io.open(path, "rb")  # noqa: UP020  # as a font does
 
 
 def _named(path: str) -> str:
