@@ -27,7 +27,7 @@ class _InMemory(io.BytesIO):
 def keep(draw: "Callable[[], None]") -> None:
     """Draw, and let the fonts that this needs stay loaded. A Matplotlib that loads them otherwise goes on as it was."""
     manager: Any = sys.modules.get("matplotlib.font_manager")
-    forgetful = getattr(manager, "_get_font", None)
+    forgetful: Any = getattr(manager, "_get_font", None)
     load = getattr(forgetful, "__wrapped__", None)
     if load is None:
         return
@@ -38,7 +38,8 @@ def keep(draw: "Callable[[], None]") -> None:
         return opened[-1]
 
     ordinary: Any = io.open
-    # What a fork makes Matplotlib forget is the other one.
+    # What a fork makes Matplotlib forget is the other one. It is emptied here, once, and not in every child.
+    forgetful.cache_clear()
     manager._get_font = functools.lru_cache(_MOST_FONTS)(load)
     io.open = open_in_memory  # pyright: ignore[reportAttributeAccessIssue]  # through this name a font opens its file
     try:

@@ -63,6 +63,13 @@ def test_what_a_fork_makes_the_library_forget_is_not_what_is_kept(manager: Any, 
     assert manager._get_font.cache_info().currsize == 1
 
 
+def test_a_font_that_was_loaded_before_lies_in_no_file_either(manager: Any, font: Path) -> None:
+    with manager._get_font(str(font)):
+        before = manager._get_font
+        fonts.keep(lambda: manager._get_font(str(font)))
+        assert before.cache_info().currsize == 0, "every child would have to close it"
+
+
 def test_a_font_that_is_not_opened_by_that_name_goes_on_as_it_was(manager: Any, font: Path) -> None:
     manager._get_font = before = functools.lru_cache(64)(len)
     fonts.keep(lambda: manager._get_font(str(font)))
