@@ -168,6 +168,13 @@ async def test_a_program_cannot_forge_its_result(jail: Jail, forgery: str) -> No
     assert execution.outcome.violations == ()
 
 
+async def test_a_program_finds_none_of_our_modules(jail: Jail) -> None:
+    named = await jail.run("import sys\nprint(*sorted({name.partition('.')[0] for name in sys.modules}))")
+
+    assert {"sys", "numpy"} <= set(named.stdout.split()), "control: others are named"
+    assert "handiwork" not in named.stdout
+
+
 def test_no_wall_is_an_audit_hook_which_a_program_could_take_away() -> None:
     sources = {path.name: path.read_text(encoding="utf-8") for path in Path(handiwork.__path__[0]).rglob("*.py")}
 

@@ -42,7 +42,8 @@ def warm_up(*, fonts: "list[str]") -> "list[str]":
     zoneinfo.reset_tzpath(to=())
     loaded = _imported(MODULES)
     if "matplotlib.pyplot" in loaded:
-        _draw(sys.modules["matplotlib.pyplot"], fonts)
+        _add_fonts(fonts)
+        draw()
         if "reportlab.pdfbase.ttfonts" in loaded:
             _fonts_for_reportlab()
         if "PIL.ImageFont" in loaded:
@@ -61,11 +62,16 @@ def _imported(names: "tuple[str, ...]") -> "list[str]":
     return loaded
 
 
-def _draw(pyplot: Any, fonts: "list[str]") -> None:
+def _add_fonts(fonts: "list[str]") -> None:
     manager: Any = sys.modules["matplotlib.font_manager"]
     if fonts:
         for path in manager.findSystemFonts(fonts):
             manager.fontManager.addfont(path)
+
+
+def draw() -> None:
+    """Draw what most charts have, and forget it."""
+    pyplot: Any = sys.modules["matplotlib.pyplot"]
     figure, axes = pyplot.subplots()
     axes.bar(["A", "B", "C"], [10, 20, 15], label="x")
     axes.set_title("Warm")

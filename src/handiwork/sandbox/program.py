@@ -240,8 +240,12 @@ def _receive(name: str, inputs: "list[str]") -> None:
 
 
 def _forget_ourselves() -> None:
-    for module in [m for m in sys.modules if m.partition(".")[0] == "handiwork"]:
-        del sys.modules[module]
+    # Not by a look at all modules: that would write to each of their names, and every page of them be copied.
+    package, _, _name = __name__.rpartition(".")
+    room = sys.modules.pop(package)
+    for neighbour in list(vars(room)):
+        sys.modules.pop(f"{package}.{neighbour}", None)
+    del sys.modules[package.partition(".")[0]]
 
 
 def _describe(failure: BaseException, name: str) -> "dict[str, Any]":

@@ -28,7 +28,7 @@ def _neighbours_only() -> None:
 if __name__ == "__main__":
     _neighbours_only()
 
-from handiwork.sandbox import capture, filters, frames, jail, keeper, kernel, preload, program, warmth  # noqa: E402  # once the path is settled
+from handiwork.sandbox import capture, filters, fonts, frames, jail, keeper, kernel, preload, program, warmth  # noqa: E402  # once the path is settled
 
 _KEEP_PATHS = ("site-packages", "dist-packages")
 
@@ -40,6 +40,7 @@ def main() -> None:
     sys.path[:] = [p for p in sys.path if p.startswith(standard) or os.path.basename(p) in _KEEP_PATHS]
     sys.dont_write_bytecode = True
     loaded = preload.warm_up(fonts=sys.argv[2:])
+    fonts.keep(preload.draw)
     capture.install()
     for is_watched in (False, True):
         filters.program(alone=None, is_watched=is_watched)  # once, and not in each child
@@ -99,6 +100,8 @@ def _outlive_children() -> None:
 def _fork(plan: "dict[str, Any]", descriptors: "list[int]", *, aside: "set[int]") -> None:
     channel, stdout, stderr = descriptors
     try:
+        # What is mapped already does not count against the job. Asked here, where no page is copied for it.
+        base = _mapped_bytes()
         pid = kernel.fork(jail.birth_flags(plan))
     except OSError as refused:
         with socket.socket(fileno=channel) as gone:
@@ -119,17 +122,15 @@ def _fork(plan: "dict[str, Any]", descriptors: "list[int]", *, aside: "set[int]"
         for source, target in ((null, 0), (stdout, 1), (stderr, 2)):
             os.dup2(source, target)
         kernel.close_all_but({channel})
-        _child(plan, socket.socket(fileno=channel))
+        _child(plan, socket.socket(fileno=channel), base=base)
     finally:
         os._exit(70)
 
 
-def _child(plan: "dict[str, Any]", channel: socket.socket) -> NoReturn:
+def _child(plan: "dict[str, Any]", channel: socket.socket, *, base: program.Base) -> NoReturn:
     """Build the walls and become the keeper of a job; every failure is told and ends the child."""
     walls = jail.Walls(plan["failpoint"])
     try:
-        # What the preloaded interpreter maps already does not count against the job.
-        base = _mapped_bytes()
         report = mmap.mmap(-1, keeper.REPORT_BYTES)  # before the walls, which may refuse it
         if plan["level"] == "full":
             jail.enclose(plan, walls)
