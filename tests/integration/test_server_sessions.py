@@ -175,7 +175,7 @@ async def test_a_local_user_without_a_key_is_no_admin(tmp_path: Path) -> None:
 
 async def test_what_an_artifact_can_be_is_told_in_full(tmp_path: Path) -> None:
     async with open_server(tmp_path) as door:
-        *_, file = (await door.client.get(f"{API}/artifact-types")).json()["items"]
+        *_, file, result = (await door.client.get(f"{API}/artifact-types")).json()["items"]
         assert set(file) == {
             *(
                 "name",
@@ -192,3 +192,4 @@ async def test_what_an_artifact_can_be_is_told_in_full(tmp_path: Path) -> None:
             *("cap", "mediaType"),
         }
         assert (file["name"], file["streaming"]) == ("file", False)
+        assert (result["name"], result["streaming"]) == ("tool_result", False)

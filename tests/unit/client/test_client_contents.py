@@ -81,7 +81,11 @@ def test_a_cap_is_demanded_of_what_has_a_size(tmp_path: Path) -> None:
 
 @given(st.dictionaries(st.text(), st.floats() | st.binary() | st.text()))
 def test_an_object_is_sent_as_json_or_refused(value: dict[str, Any]) -> None:
-    if all(isinstance(each, str) or (isinstance(each, float) and math.isfinite(each)) for each in value.values()):
+    texts = [*value, *(each for each in value.values() if isinstance(each, str))]
+    are_plain = all(
+        isinstance(each, str) or (isinstance(each, float) and math.isfinite(each)) for each in value.values()
+    )
+    if are_plain and not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in "".join(texts)):
         assert object_of(value, "facts") == value
         return
     with pytest.raises(InvalidContent):
