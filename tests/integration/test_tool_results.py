@@ -24,6 +24,7 @@ from handiwork.errors import (
     QuotaExceeded,
     ToolResultNotFound,
     UnknownType,
+    UnsupportedFormat,
 )
 from handiwork.model import MIB, Artifact, Reach
 from handiwork.session import Session
@@ -158,6 +159,19 @@ async def test_an_answer_that_json_does_not_have_or_that_is_too_large_stores_not
         with pytest.raises(ContentTooLarge):
             await session.record("call_1", tool="t", result=large)
     assert await types(session) == []
+
+
+async def test_where_few_formats_are_delivered_an_answer_may_be_anything_and_what_it_becomes_not(
+    tmp_path: Path,
+) -> None:
+    settings = Settings.model_validate({"artifacts": {"allowed_formats": ["json"]}})
+    async with handiwork.open(tmp_path / "store", settings=settings) as engine:
+        session = engine.session("s")
+        await session.record("call_1", tool="search", result="plain text")
+        with pytest.raises(UnsupportedFormat):
+            await session.promote("call_1", "file")
+        await session.record("call_2", tool="search", result={"a": 1})
+        assert (await session.promote("call_2", "json")).media_type == "application/json"
 
 
 async def test_answers_count_towards_quotas_and_are_refused_where_nothing_is_made(tmp_path: Path) -> None:

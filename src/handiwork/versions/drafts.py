@@ -15,7 +15,7 @@ from handiwork.ids import ArtifactId
 from handiwork.media.detection import detect
 from handiwork.media.formats import Format
 from handiwork.media.names import clean_name, named_after
-from handiwork.model import Provenance
+from handiwork.model import TOOL_RESULT, Provenance
 from handiwork.tasks import in_thread
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.image import REFERENCE
@@ -115,7 +115,9 @@ class Admission:
         if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
             raise ContentTooLarge(name, size=draft.content.size, limit=draft.type.cap_bytes)
         found = draft.format or detect(name, draft.content)
-        if (hint := self.hint_against(found)) is not None:
+        # What a tool has answered is kept to be read; what it is promoted to is delivered.
+        wanted = replace(self, formats=None) if draft.type.name == TOOL_RESULT else self
+        if (hint := wanted.hint_against(found)) is not None:
             raise UnsupportedFormat(name, media_type=found.media_type, hint=hint)
         return found
 
