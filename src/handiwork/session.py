@@ -112,9 +112,9 @@ class Session:
             retention=retention_asked(retention),
             provenance=Provenance(principal=self.principal),
         )
+        self.engine.creation.admission.demand_described(draft)
         if not isinstance(content, AsyncIterable):
             return await self._filed(draft)
-        self.engine.creation.admission.demand_described(draft)
         stream = self._stream(cast("AsyncIterable[str]", content), type_, self.engine.creation.new_id())
         return await self.engine.streaming.taken(
             stream,

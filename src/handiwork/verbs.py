@@ -50,7 +50,9 @@ def selection_budget(budget: int) -> int:
 
 def retention_asked(retention: Retained) -> Retained:
     """Return how long an artifact shall be kept. Raises `InvalidLimit`."""
-    if isinstance(retention, timedelta) and not timedelta(0) < retention <= LONGEST_RETENTION:
-        expected = "a time to come, such as `7d`, of 100 years at most"
-        raise InvalidLimit("retention", str(retention), expected=expected)
+    if retention is None or retention == "default":
+        return retention
+    if not isinstance(retention, timedelta) or not timedelta(0) < retention <= LONGEST_RETENTION:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        expected = "a `timedelta` to come, of 100 years at most, or None for ever"
+        raise InvalidLimit("retention", str(retention)[:100], expected=expected)
     return retention

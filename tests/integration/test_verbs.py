@@ -28,12 +28,13 @@ from handiwork.errors import (
     HandiworkError,
     IllegalTransition,
     InvalidContent,
+    InvalidName,
     QuotaExceeded,
     VersionConflict,
 )
 from handiwork.events import Event, Output
 from handiwork.export.verify import verify
-from handiwork.model import Artifact, Execution, Limits
+from handiwork.model import Artifact, Execution, Limits, Reach
 from handiwork.session import Session
 
 SOON = 15.0
@@ -434,6 +435,18 @@ REFUSED: dict[str, Call] = {
     "a page that is too long": lambda s, a: s.versions(a.id, limit=1001),
     "a cursor that is none": lambda s, _: s.list(cursor="nonsense"),
     "a label that is empty": lambda s, a: s.label(a.id, ""),
+    "a retention in words": lambda s, _: s.create("markdown", content="x", retention="1d"),  # pyright: ignore[reportArgumentType]  # as callers without types say it
+    "the first bytes of an encrypted blob": lambda s, _: s.create(
+        "file", content=b"\x89HANDIWORK-SEAL\nx", name="a.bin"
+    ),
+    "a call that is no iterator": lambda s, _: s.write({"type": "markdown"}),  # pyright: ignore[reportArgumentType]  # as above
+    "a call without what it needs": lambda s, _: s.write(pieces('{"type": "markdown"}')),
+    "a call for a format of no kind": lambda s, _: s.write(
+        pieces('{"type": "file", "content": "x", "mediaType": "x/y"}')
+    ),
+    "a tool call that none is called": lambda s, _: s.record("a\nb", tool="t", result=1),
+    "a promotion of nothing": lambda s, _: s.promote("call_0", "markdown"),
+    "facts that are a list": lambda s, a: s.step(a.id, facts=[1]),  # pyright: ignore[reportArgumentType]  # as above
     "facts that are no JSON": lambda s, a: s.step(a.id, facts={"a": float("inf")}),
 }
 
@@ -448,6 +461,36 @@ async def test_what_is_refused_is_refused_alike(tmp_path: Path) -> None:
             assert len((await session.list()).items) == 1
             assert (await session.get(made.id)).version.number == 1
     assert {case: said["here"][case] for case in REFUSED} == {case: said["afar"][case] for case in REFUSED}
+
+
+async def test_a_call_is_written_a_result_kept_and_a_file_revised_alike(side: Side, tmp_path: Path) -> None:
+    session = side.session()
+    page = await session.write(
+        pieces('{"type": "file", "title": "page", "media', 'Type": "text/html", "content": "<p>hello"}'),
+        tool_call_id="call_1",
+    )
+    assert (page.name, page.media_type, page.version.provenance.tool_call_id) == ("page.html", "text/html", "call_1")
+    revised = await session.write(
+        pieces(f'{{"artifactId": "{page.id}", "patch": [{{"find": "hello", "replace": "bye"}}]}}')
+    )
+    assert (revised.id, await session.read(page.id)) == (page.id, b"<p>bye")
+    kept = await session.record("call_2", tool="crm.search", result=[{"name": "Ada"}], ttl=timedelta(hours=1))
+    assert (kept.type, kept.version.provenance.tool_call_id) == ("tool_result", "call_2")
+    promoted = await session.promote("call_2", "csv", title="People")
+    assert (await session.read(promoted.id), promoted.title) == (b'"name"\n"Ada"\n', "People")
+    assert (await session.promote("call_2", "csv")).id == promoted.id
+    (tmp_path / "more.html").write_text("<p>more")
+    assert (await session.revise(page.id, content=tmp_path / "more.html")).version.number == 3
+    assert (await session.versions(page.id, before=0)).items == ()
+    assert len((await session.versions(page.id, before=2**40)).items) == 3
+
+
+async def test_whose_session_is_erased_must_be_said(side: Side) -> None:
+    session = side.session("mine")
+    await session.create("markdown", title="N", content="x")
+    with pytest.raises(InvalidName):
+        await side.engine.erase(Reach(tenant="default", session="mine"))
+    assert len((await session.list()).items) == 1
 
 
 async def refusal(call: Awaitable[object], made: Artifact) -> object:

@@ -98,7 +98,7 @@ def body_of(given: Given, fields: Fields, *, type_name: str) -> Body:
             return Body(headers={"content-type": PLAIN}, query=_spelled(said), content=given.encoded)
         case Path() as path:
             return form_of(HostFile.at(path), {"name": path.name, **said})
-        case bytes() | bytearray() as data if "name" in said:
+        case bytes() | bytearray() as data if said.get("name"):
             return form_of(Bytes(bytes(data)), said)
         case bytes() | bytearray() as data:
             return Body(value={**said, **_base64(bytes(data))})

@@ -3,6 +3,7 @@
 Whose things are seen is decided by the key; the server says so when the connection is opened.
 """
 
+import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -93,6 +94,8 @@ class RemoteEngine:
         query: dict[str, str | int | None] = {}
         if reach.tenant != self.caller.tenant:
             raise InvalidName("tenant", reach.tenant, expected=f"`{self.caller.tenant}`, which the key is for")
+        if reach.session is not None and reach.user is None:
+            raise InvalidName("user", "", expected="the user whose session it is")
         if reach.session is not None:
             path = f"/sessions/{segment_of(reach.session)}"
             _whose, headers = self._user(reach.user)
@@ -120,16 +123,19 @@ class RemoteEngine:
 
 
 def _address(url: str) -> str:
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise InvalidName("address", f"a {type(url).__name__}", expected=ADDRESS)
+    # What stands before `@` or after `?` may be a secret.
+    told = re.split(r"[?#]", url.rpartition("@")[2])[0][:100]
     try:
         parts = urlsplit(url)
         port, host = parts.port, parts.hostname
-    except (ValueError, AttributeError, TypeError) as wrong:
-        raise InvalidName("address", str(url)[:100], expected=ADDRESS) from wrong
+    except ValueError:
+        raise InvalidName("address", told, expected=ADDRESS) from None
     is_odd = parts.username is not None or parts.query or parts.fragment or port == 0
     is_odd = is_odd or not (url.isascii() and url.isprintable()) or " " in url
     if parts.scheme not in {"http", "https"} or not host or is_odd:
-        # What stands before it may be a password.
-        raise InvalidName("address", url.rpartition("@")[2][:100], expected=ADDRESS)
+        raise InvalidName("address", told, expected=ADDRESS)
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
@@ -137,7 +143,7 @@ def _authorization(key: str | None) -> dict[str, str]:
     if key is None:
         return {}
     # It is told to nobody, also not by an error.
-    if not (key.isascii() and key.isprintable()) or " " in key or not key:
+    if not isinstance(key, str) or not (key.isascii() and key.isprintable()) or " " in key or not key:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
         raise NotAuthenticated
     return {"authorization": f"Bearer {key}"}
 

@@ -3,27 +3,30 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Unpack
 
 from handiwork.client import answers
 from handiwork.client.connection import Query
 from handiwork.client.contents import Body, Given, body_of, object_of, result_of, revision_of, seconds_of
 from handiwork.client.downloads import Download
-from handiwork.client.place import Place
+from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
 from handiwork.errors import InvalidContent
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.export.bundle import Exported
 from handiwork.export.target import Target, export
+from handiwork.media.names import named_after
 from handiwork.model import MIB, Artifact, Execution, Limits, Principal, Scope, Version
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page
 from handiwork.store.revisions import VersionPage
-from handiwork.tasks import to_the_end
+from handiwork.tasks import in_thread, to_the_end
 from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked, selection_budget
 from handiwork.versions.arguments import Arguments
-from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call
+from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
+from handiwork.versions.content import HostFile
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 from handiwork.versions.texts import Difference
@@ -122,7 +125,10 @@ class RemoteSession:
             said = revised.model_dump(by_alias=True, exclude_unset=True, exclude={"artifact_id"})
             body = Body(value={**said, "toolCallId": tool_call_id})
             return await self.place.artifact("POST", revised.artifact_id, "/versions", body=body)
-        said = parsed_call(GenerateArtifact, whole).model_dump(by_alias=True, exclude_unset=True)
+        asked = parsed_call(GenerateArtifact, whole)
+        said = asked.model_dump(by_alias=True, exclude_unset=True)
+        if (suffix := suffix_of(asked)) and asked.type == "file":
+            said["name"] = named_after(asked.title or "untitled", suffix)
         call = self.place.call(
             "POST", f"{self.place.path}/artifacts", body=Body(value=said | {"toolCallId": tool_call_id})
         )
@@ -208,6 +214,11 @@ class RemoteSession:
             "language": described.get("language"),
             "metadata": object_of(described.get("metadata"), "metadata"),
         }
+        if isinstance(content, Path):
+            file = HostFile.at(content)
+            type_name = (await self.get(reference)).type
+            Given(content, subject=reference).demand_within(await self.place.cap(type_name), type_name=type_name)
+            content = await in_thread(file.read_at, 0, file.size)
         given = Given(content, subject=reference)
         if given.is_in_pieces or given.size > UNASKED_BYTES:
             type_name = (await self.get(reference)).type
@@ -225,6 +236,11 @@ class RemoteSession:
         """Return versions with numbers below `before`, the newest first."""
         found: list[Version] = []
         wanted = page_size(limit)
+        if before is not None and before > LARGEST_VERSION:
+            before = None
+        if before is not None and before < 1:
+            await self.get(reference)
+            return VersionPage(items=(), next_before=None)
         while True:
             query: Query = {"limit": min(wanted - len(found), MOST_VERSIONS), "cursor": before}
             page = await self.place.ask(

@@ -6,8 +6,10 @@ What is said of it stands in the query. How pieces are collected and told is the
 import codecs
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import replace
+from email.message import Message
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from handiwork.errors import InvalidContent
@@ -28,9 +30,20 @@ def is_dictated(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == MEDIA_TYPE
 
 
+def said_in_query(request: Request) -> dict[str, str]:
+    """Return what the query says of the text. Raises `RequestValidationError` for what it says twice."""
+    said: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in said:
+            fault = {"type": "value_error", "loc": ("query", name), "msg": "it once", "input": value}
+            raise RequestValidationError([fault])
+        said[name] = value
+    return said
+
+
 async def dictated(request: Request, desk: Desk, scope: Scope, provenance: Provenance) -> Artifact:
     """Store the body as a new artifact when it is whole. Raises what `Session.create` does."""
-    said = validated(UploadFields, dict(request.query_params), place="query")
+    said = validated(UploadFields, said_in_query(request), place="query")
     engine, since = desk.engine, desk.clock()
     type_, id = engine.types.named(said.type), engine.creation.new_id()
     draft = Draft(
@@ -80,6 +93,9 @@ async def _taken(desk: Desk, stream: Stream, store: Callable[[str], Coroutine[An
 
 
 async def _pieces(request: Request) -> AsyncGenerator[str]:
+    charset = _charset(request.headers["content-type"])
+    if charset not in {None, "utf-8", "utf8", "us-ascii"}:
+        raise InvalidContent("content", expected="text in UTF-8", got=f"the charset `{charset}`")
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         async for chunk in request.stream():
@@ -88,3 +104,9 @@ async def _pieces(request: Request) -> AsyncGenerator[str]:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as wrong:
         raise InvalidContent("content", expected="text in UTF-8", got="bytes that are none") from wrong
+
+
+def _charset(content_type: str) -> str | None:
+    message = Message()
+    message["content-type"] = content_type
+    return message.get_content_charset()

@@ -23,7 +23,7 @@ from handiwork.server.bodies import Labels, NewVersion, Restoring, Revised, Step
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
 from handiwork.server.dictation import MEDIA_TYPE as PLAIN
-from handiwork.server.dictation import dictated_revision, is_dictated
+from handiwork.server.dictation import dictated_revision, is_dictated, said_in_query
 from handiwork.server.downloads import conditional, etag_of
 from handiwork.server.path_names import PathName
 from handiwork.server.refusals import PreconditionFailed
@@ -194,7 +194,7 @@ def _says_content(body: NewVersion) -> bool:
 
 
 def _said(request: Request) -> dict[str, str]:
-    return {name: value for name, value in request.query_params.items() if name != "session"}
+    return {name: value for name, value in said_in_query(request).items() if name != "session"}
 
 
 def _listed(version: Version) -> Shape:

@@ -41,6 +41,7 @@ from handiwork.versions.drafts import Content, Draft, content_of
 from handiwork.versions.tool_results import ToolResult, demand_tool_call_id
 
 FILE_FIELD = "file"
+_ANY = TypeAdapter(JsonValue)
 MOST_FILES = 100
 MOST_FIELDS = 16
 LONGEST_FIELD_BYTES = LARGEST_METADATA_BYTES
@@ -299,9 +300,12 @@ def _understood(raw: bytes, types: Registry, parse: Callable[[bytes], Told]) -> 
 def validated(model: type[Parsed], fields: dict[str, str], *, place: str = "body") -> Parsed:
     """Return what a form or a query says. Raises `RequestValidationError`."""
     try:
-        return model.model_validate(fields)
+        told = model.model_validate(fields)
     except ValidationError as wrong:
         raise invalid(wrong, place=place) from wrong
+    if "metadata" in fields:
+        strictly(fields["metadata"].encode("utf-8", "replace"), _ANY.validate_json)
+    return told
 
 
 def _refused(field: str, expected: str, *, got: str | None) -> RequestValidationError:

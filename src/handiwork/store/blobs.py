@@ -9,6 +9,8 @@ from typing import Protocol
 from handiwork.store.keys import BlobKey, BlobPrefix
 
 CHUNK_BYTES = 1024 * 1024
+SEAL = b"\x89HANDIWORK-SEAL\n"
+"""What an encrypted blob begins with, and no content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

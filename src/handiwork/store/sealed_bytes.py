@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from handiwork.store.blobs import Stored
+from handiwork.store.blobs import SEAL, Stored
 from handiwork.store.vault import GENERATION_BYTES, TAG_BYTES, WRAPPED_BYTES, Unopened, Vault
 
-MAGIC = b"\x89HANDIWORK-SEAL\n"
+MAGIC = SEAL
 FORM = b"\x01"
 PART_BYTES = 64 * 1024
 SEALED_PART_BYTES = PART_BYTES + TAG_BYTES

@@ -4,19 +4,23 @@ One text in them, such as the content of a document, can be read as it grows; th
 read strictly. Which tool is called, and what becomes of it, is not known here.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from typing import cast
 
 import jiter
 
 from handiwork.errors import ContentRefused, ContentTooLarge, InvalidContent
-from handiwork.model import MIB
+from handiwork.model import KIB, MIB
+from handiwork.tasks import in_thread
 from handiwork.types.strict_json import parsed
 
 LARGEST_BYTES = 64 * MIB
 """What the largest content may take, with every character of it escaped."""
 # All is read again each time, so it is read when a share of it is new: the longer it is, the longer are the pieces.
 LEAST_STEP_BYTES = 32
+READ_HERE_BYTES = 16 * KIB
+# A character may be written as `\u0041`, and beside the content there are a title and names.
+BYTES_FOR_ONE, BESIDE_BYTES = 6, 64 * KIB
 STEP_SHARE = 32
 
 
@@ -25,7 +29,10 @@ class Arguments:
 
     def __init__(self, fragments: AsyncIterable[str], *, field: str = "content") -> None:
         """`field` names the text that may be read as it grows."""
+        if not isinstance(fragments, AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise _refused("an async iterator of pieces of JSON text", f"a `{type(fragments).__name__}`")
         self._fragments, self._field = aiter(fragments), field
+        self._most_bytes = LARGEST_BYTES
         self._written = bytearray()
         self._known: dict[str, object] = {}
         self._read_next = 0
@@ -41,6 +48,10 @@ class Arguments:
             if self.is_growing and any(name in self._settled for name in needed):
                 break
         return self._settled
+
+    def bound(self, content_bytes: int) -> None:
+        """Take no more from now on than content of so many bytes needs, however it is escaped."""
+        self._most_bytes = min(LARGEST_BYTES, content_bytes * BYTES_FOR_ONE + BESIDE_BYTES)
 
     @property
     def is_growing(self) -> bool:
@@ -92,15 +103,18 @@ class Arguments:
                 raise _refused("fragments of JSON text", f"a `{type(fragment).__name__}`")
             self._written += fragment.encode("utf-8", "surrogatepass")
             size = len(self._written)
-            if size > LARGEST_BYTES:
-                raise ContentTooLarge("arguments", size=size, limit=LARGEST_BYTES)
+            if size > self._most_bytes:
+                raise ContentTooLarge("arguments", size=size, limit=self._most_bytes)
             if size >= self._read_next:
                 self._read_next = size + max(LEAST_STEP_BYTES, size // STEP_SHARE)
-                self._known = _object(self._so_far())
+                self._known = _object(await self._read(self._so_far))
                 return True
         self._has_ended = True
-        self._known = _object(self._all())
+        self._known = _object(await self._read(self._all))
         return True
+
+    async def _read(self, read: Callable[[], object]) -> object:
+        return read() if len(self._written) <= READ_HERE_BYTES else await in_thread(read)
 
     def _so_far(self) -> object:
         if not self._written.strip():

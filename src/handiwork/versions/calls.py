@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 
-from handiwork.errors import InvalidContent
+from handiwork.errors import InvalidContent, UnsupportedFormat
+from handiwork.media.formats import format_of_media_type
 
 
 class Call(BaseModel):
@@ -38,6 +39,16 @@ class ReviseArtifact(Call):
     patch: JsonValue = None
     base_version: int | None = Field(default=None, ge=1)
     reason: str | None = None
+
+
+def suffix_of(call: GenerateArtifact) -> str | None:
+    """Return how the name of a file of the media type ends that a call asks for. Raises `UnsupportedFormat`."""
+    if call.media_type is None:
+        return None
+    if (found := format_of_media_type(call.media_type)) is None:
+        hint = "Leave `mediaType` out, or name that of a common format, such as `text/html`."
+        raise UnsupportedFormat(call.title or call.type, media_type=call.media_type, hint=hint)
+    return found.extensions[0]
 
 
 Parsed = TypeVar("Parsed", bound=Call)

@@ -16,6 +16,7 @@ from handiwork.media.detection import detect
 from handiwork.media.formats import Format
 from handiwork.media.names import clean_name, named_after
 from handiwork.model import TOOL_RESULT, Provenance
+from handiwork.store.blobs import SEAL
 from handiwork.tasks import in_thread
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.image import REFERENCE
@@ -103,6 +104,9 @@ class Admission:
         self.demand_enabled()
         if draft.name is not None:
             _demand_name(draft.name)
+        for what, text in (("title", draft.title), ("name", draft.name)):
+            if text is not None and not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+                raise InvalidName(what, f"a {type(text).__name__}", expected="text")
         if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
             raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
         demand_object("metadata", draft.metadata)
@@ -114,6 +118,10 @@ class Admission:
         self.demand_described(draft)
         if draft.content.size - draft.uncounted_bytes > draft.type.cap_bytes:
             raise ContentTooLarge(name, size=draft.content.size, limit=draft.type.cap_bytes)
+        if draft.content.read_at(0, len(SEAL)) == SEAL:
+            # Where encryption is turned on later, nobody could read it.
+            hint = "Put it into an archive, such as a ZIP, and store that."
+            raise InvalidContent(name, expected="other first bytes than an encrypted blob has", got="those", hint=hint)
         found = draft.format or detect(name, draft.content)
         # What a tool has answered is kept to be read; what it is promoted to is delivered.
         wanted = replace(self, formats=None) if draft.type.name == TOOL_RESULT else self

@@ -88,6 +88,8 @@ class Marking:
 
 
 def _merged(was: Mapping[str, object], said: Mapping[str, object]) -> Mapping[str, object]:
+    if not isinstance(said, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        demand_object("facts", said)
     merged = {name: value for name, value in {**was, **said}.items() if value is not None}
     demand_object("facts", merged)
     return merged

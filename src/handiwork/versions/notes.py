@@ -33,8 +33,9 @@ def demand_texts(**texts: str | None) -> None:
 def demand_object(what: str, value: Mapping[str, object]) -> None:
     """Raise `InvalidContent` unless it is an object of plain JSON of at most `LARGEST_BYTES`, without NUL."""
     expected = f"an object of JSON of at most {DEEPEST} levels and {LARGEST_BYTES:,} bytes, without NUL"
-    if not isinstance(value, dict):
-        value = dict(value)
+    if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise InvalidContent(what, expected=expected, got=f"a `{type(value).__name__}`")
+    value = dict(value)
     if (fault := fault_of(value)) is not None:
         raise InvalidContent(what, expected=expected, got=fault)
     size = 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from handiwork.clock import Clock
-from handiwork.errors import AlreadyPromoted, InvalidLimit, InvalidName, ToolResultNotFound
+from handiwork.errors import AlreadyPromoted, InvalidContent, InvalidLimit, InvalidName, ToolResultNotFound
 from handiwork.media.names import named_after
 from handiwork.model import TOOL_RESULT, Artifact, Provenance, Scope
 from handiwork.store.blobs import Blobs
@@ -84,6 +84,8 @@ class ToolResults:
             _demand_name("category", result.category, longest=LONGEST_CATEGORY)
         if result.ttl is not None and not timedelta(0) < result.ttl <= LONGEST_RETENTION:
             raise InvalidLimit("ttl", str(result.ttl), expected="a time to come, such as `30m`, of 24 hours at most")
+        if not isinstance(result.failed, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+            raise InvalidContent("failed", expected="True or False", got=repr(result.failed)[:LONGEST_TOLD])
         type_, since = self.types.named(TOOL_RESULT), since or self.clock()
         answer = await in_thread(answer_of, result.result, media_type=result.media_type, cap_bytes=type_.cap_bytes)
         (recorded,) = await self.creation.file(scope, [_recorded(result, answer, type_)], since=since)
@@ -192,6 +194,8 @@ def _content_for(type_: ArtifactType, data: bytes, media_type: str) -> bytes:
 
 
 def _demand_name(what: str, value: str, *, longest: int) -> None:
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise InvalidName(what, f"a {type(value).__name__}", expected=f"1 to {longest} printable characters")
     if not 0 < len(value) <= longest or not value.isprintable():
         told = value if len(value) <= LONGEST_TOLD else value[:LONGEST_TOLD] + "…"
         raise InvalidName(what, told, expected=f"1 to {longest} printable characters")

@@ -6,16 +6,15 @@ What a model may ask for is known to `calls`; here it becomes a first version or
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from handiwork.errors import InvalidContent, UnsupportedFormat
+from handiwork.errors import InvalidContent
 from handiwork.ids import ArtifactId
-from handiwork.media.formats import format_of_media_type
 from handiwork.media.names import named_after
 from handiwork.model import Artifact, Provenance, Scope
 from handiwork.store.records import Records
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.registry import Registry
 from handiwork.versions.arguments import Arguments
-from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call
+from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
 from handiwork.versions.creation import Creation
 from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Draft, content_of
@@ -60,6 +59,7 @@ class Writing:
 
     async def _create(self, scope: Scope, arguments: Arguments, type_name: str, provenance: Provenance) -> Artifact:
         type_, id = self.types.named(type_name), self.creation.new_id()
+        arguments.bound(type_.cap_bytes)
         since = self.creation.clock()
 
         async def file(_text: str = "") -> Artifact:
@@ -75,6 +75,8 @@ class Writing:
     async def _revise(self, scope: Scope, arguments: Arguments, reference: str, provenance: Provenance) -> Artifact:
         since = self.creation.clock()
         head = (await self.records.get(scope, reference)).artifact
+        # A patch may take away as much as it puts in its place.
+        arguments.bound(2 * self.types.named(head.type).cap_bytes)
 
         async def revise(_text: str = "") -> Artifact:
             call = parsed_call(ReviseArtifact, await arguments.whole())
@@ -94,17 +96,14 @@ class Writing:
 
 
 def _draft(call: GenerateArtifact, type_: ArtifactType, id: ArtifactId, provenance: Provenance) -> Draft:
-    format_ = None if call.media_type is None else format_of_media_type(call.media_type)
-    if call.media_type is not None and format_ is None:
-        hint = "Leave `mediaType` out, or name that of a common format, such as `text/html`."
-        raise UnsupportedFormat(call.title or type_.name, media_type=call.media_type, hint=hint)
+    suffix = suffix_of(call)
     return Draft(
         id=id,
         type=type_,
         content=content_of(call.content, type_),
         title=call.title,
         language=call.language,
-        name=named_after(call.title or "untitled", format_.extensions[0]) if format_ and not type_.examine else None,
+        name=named_after(call.title or "untitled", suffix) if suffix and not type_.examine else None,
         provenance=provenance,
     )
 
