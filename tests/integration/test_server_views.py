@@ -40,7 +40,7 @@ CLOSED = (
     "connect-src 'none'; frame-src 'none'; worker-src 'none'; object-src 'none'; form-action 'none'; webrtc 'block'"
 )
 # Our own page under each name of this machine, and who is named in the configuration.
-FRAMERS = "http://127.0.0.1:8765 http://[::1]:8765 http://localhost:8765 https://*.chat.example https://app.example"
+FRAMERS = "http://127.0.0.1:8765 http://localhost:8765 https://*.chat.example https://app.example"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

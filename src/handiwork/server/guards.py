@@ -65,11 +65,14 @@ def origins_of(names: Iterable[str]) -> frozenset[str]:
 
 
 def spellings(url: str) -> tuple[str, ...]:
-    """Return the origins under which a browser may know this address: on this machine it has several names."""
+    """Return the origins under which a browser may know this address: on this machine it has several names.
+
+    A policy of a page cannot name addresses of IPv6.
+    """
     place = urlsplit(url)
     host, port = _parsed_host(place.netloc)
     suffix = "" if port is None else f":{port}"
-    names = LOCAL_NAMES if host in LOCAL_NAMES else (host,)
+    names = [name for name in LOCAL_NAMES if "[" not in name] if host in LOCAL_NAMES else [host]
     return tuple(f"{place.scheme}://{name}{suffix}" for name in names)
 
 
