@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
@@ -12,7 +11,6 @@ from handiwork.executions.inputs import InputReference
 from handiwork.executions.runs import Order
 from handiwork.export.bundle import Exported
 from handiwork.export.target import Target, export
-from handiwork.ids import ArtifactId
 from handiwork.model import (
     Artifact,
     Execution,
@@ -24,15 +22,13 @@ from handiwork.model import (
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
-from handiwork.types.artifact_type import ArtifactType
 from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
 from handiwork.versions.differences import MISSING
-from handiwork.versions.drafts import Draft, content_of, received
+from handiwork.versions.drafts import Draft, received
 from handiwork.versions.revising import Revision
 from handiwork.versions.selection import Selection
-from handiwork.versions.streaming import Stream
 from handiwork.versions.texts import Difference
 from handiwork.versions.tool_results import ToolResult
 
@@ -112,24 +108,11 @@ class Session:
             retention=retention_asked(retention),
             provenance=Provenance(principal=self.principal),
         )
+        if isinstance(content, AsyncIterable):
+            return await self.engine.writing.create(self.scope, draft, cast("AsyncIterable[str]", content))
         self.engine.creation.admission.demand_described(draft)
-        if not isinstance(content, AsyncIterable):
-            return await self._filed(draft)
-        stream = self._stream(cast("AsyncIterable[str]", content), type_, self.engine.creation.new_id())
-        return await self.engine.streaming.taken(
-            stream,
-            lambda text: self._filed(
-                replace(draft, content=content_of(text, type_), id=stream.artifact_id), since=stream.since
-            ),
-        )
-
-    async def _filed(self, draft: Draft, *, since: datetime | None = None) -> Artifact:
-        (artifact,) = await self.engine.creation.file(self.scope, [draft], since=since)
+        (artifact,) = await self.engine.creation.file(self.scope, [draft])
         return artifact
-
-    def _stream(self, pieces: AsyncIterable[str], type_: ArtifactType, id: ArtifactId) -> Stream:
-        since = self.engine.creation.clock()
-        return Stream(scope=self.scope, type=type_, artifact_id=id, pieces=pieces, since=since)
 
     async def write(self, arguments: AsyncIterable[str], *, tool_call_id: str | None = None) -> Artifact:
         """Create or revise as a model's tool call says, while its arguments arrive as pieces of JSON text.
@@ -234,10 +217,7 @@ class Session:
             return await revise(self.scope, reference, revision)
         self.engine.revising.demand_possible(revision)
         head = await self.get(reference)
-        stream = self._stream(cast("AsyncIterable[str]", content), self.engine.types.named(head.type), head.id)
-        return await self.engine.streaming.taken(
-            stream, lambda text: revise(self.scope, head.id, replace(revision, content=text))
-        )
+        return await self.engine.writing.revise(head, revision, cast("AsyncIterable[str]", content))
 
     async def restore(self, reference: str, version: int) -> Artifact:
         """Make an earlier version the newest again, as a version of its own."""

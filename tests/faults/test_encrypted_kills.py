@@ -69,7 +69,9 @@ async def assert_nothing_lost(data: Path, keys: Sequence[Path], told: Told) -> i
 
 
 async def clean_after_the_grace(data: Path, keys: Sequence[Path]) -> None:
-    clock = lambda: datetime.now(UTC) + 2 * GRACE  # noqa: E731
+    def clock() -> datetime:
+        return datetime.now(UTC) + 2 * GRACE
+
     async with wiring.open(data, settings=encrypted(*keys), clock=clock) as engine:
         await engine.clean()
     assert state.blob_keys(data) == state.known_keys(data), "neither an orphan nor a row without bytes is left"

@@ -126,7 +126,10 @@ async def open_again(data: Path, artifacts: list[str], told: Told) -> None:
 async def clean_after_the_grace(data: Path, told: Told) -> int:
     """Clean with a clock that is past the grace, read all versions, and return how many orphans there were."""
     orphans = state.blob_keys(data) - state.known_keys(data)
-    clock = lambda: datetime.now(UTC) + 2 * GRACE  # noqa: E731
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + 2 * GRACE
+
     async with wiring.open(data, settings=SETTINGS, clock=clock) as engine:
         assert (await engine.clean()).orphans == len(orphans)
         session = engine.session("s")

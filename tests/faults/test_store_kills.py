@@ -118,7 +118,10 @@ def assert_nothing_lost(data: Path, told: Told, *, hashed_from: str) -> Counter[
 async def clean_after_the_grace(data: Path, told: Told) -> int:
     """Clean with a clock that is past the grace, and return how many orphans there were."""
     orphans = state.blob_keys(data) - state.known_keys(data)
-    clock = lambda: datetime.now(UTC) + 2 * GRACE  # noqa: E731
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + 2 * GRACE
+
     async with wiring.open(data, settings=SETTINGS, clock=clock) as engine:
         looked = await engine.retention.look()
         cleaned = await engine.clean()

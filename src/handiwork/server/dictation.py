@@ -4,10 +4,9 @@ What is said of it stands in the query. How pieces are collected and told is the
 """
 
 import codecs
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 from email.message import Message
-from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -19,9 +18,8 @@ from handiwork.server.desk import Desk
 from handiwork.server.refusals import MalformedRequest
 from handiwork.server.uploads import validated
 from handiwork.versions.content import Bytes
-from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.drafts import Draft
 from handiwork.versions.revising import Revision
-from handiwork.versions.streaming import Stream
 
 MEDIA_TYPE = "text/plain"
 
@@ -44,10 +42,8 @@ def said_in_query(request: Request) -> dict[str, str]:
 async def dictated(request: Request, desk: Desk, scope: Scope, provenance: Provenance) -> Artifact:
     """Store the body as a new artifact when it is whole. Raises what `Session.create` does."""
     said = validated(UploadFields, said_in_query(request), place="query")
-    engine, since = desk.engine, desk.clock()
-    type_, id = engine.types.named(said.type), engine.creation.new_id()
     draft = Draft(
-        type=type_,
+        type=desk.engine.types.named(said.type),
         name=said.name,
         content=Bytes(b""),
         title=said.title,
@@ -55,16 +51,8 @@ async def dictated(request: Request, desk: Desk, scope: Scope, provenance: Prove
         metadata=said.metadata or {},
         retention=kept_for(said.retention),
         provenance=provenance,
-        id=id,
     )
-
-    async def store(text: str) -> Artifact:
-        (made,) = await engine.creation.file(scope, [replace(draft, content=content_of(text, type_))], since=since)
-        return made
-
-    engine.creation.admission.demand_described(draft)
-    stream = Stream(scope=scope, type=type_, artifact_id=id, pieces=_pieces(request), since=since)
-    return await _taken(desk, stream, store)
+    return await _whole(desk.engine.writing.create(scope, draft, _pieces(request)))
 
 
 async def dictated_revision(
@@ -79,15 +67,12 @@ async def dictated_revision(
         provenance=replace(provenance, reason=said.reason),
     )
     desk.engine.revising.admission.demand_enabled()
-    type_ = desk.engine.types.named(head.type)
-    stream = Stream(scope=head.scope, type=type_, artifact_id=head.id, pieces=_pieces(request), since=desk.clock())
-    revise = desk.engine.revising.revise
-    return await _taken(desk, stream, lambda text: revise(head.scope, head.id, replace(revision, content=text)))
+    return await _whole(desk.engine.writing.revise(head, revision, _pieces(request)))
 
 
-async def _taken(desk: Desk, stream: Stream, store: Callable[[str], Coroutine[Any, Any, Artifact]]) -> Artifact:
+async def _whole(taken: Awaitable[Artifact]) -> Artifact:
     try:
-        return await desk.engine.streaming.taken(stream, store)
+        return await taken
     except ClientDisconnect as gone:
         raise MalformedRequest("body", expected="all of it") from gone
 

@@ -1,9 +1,9 @@
-"""Artifacts that a model writes in a tool call, made and told while the arguments of the call arrive.
+"""Artifacts that are told while they are written: from pieces of text, or from the arguments of a tool call.
 
 What a model may ask for is known to `calls`; here it becomes a first version or a further one.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, replace
 
 from handiwork.errors import InvalidContent
@@ -27,13 +27,38 @@ _TYPE, _ARTIFACT = "type", ("artifactId", "artifact_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """Makes of the arguments of one call an artifact or a version, in one store."""
+    """Makes artifacts and versions of what arrives piece by piece, in one store."""
 
     records: Records
     creation: Creation
     revising: Revising
     streaming: Streaming
     types: Registry
+
+    async def create(self, scope: Scope, draft: Draft, pieces: AsyncIterable[str]) -> Artifact:
+        """File the draft with the content that the pieces come to, and tell them to those who look on.
+
+        Raises what `Creation.file` and `Streaming.taken` do; what the draft says besides is looked at first.
+        """
+        self.creation.admission.demand_described(draft)
+        type_, id, since = draft.type, self.creation.new_id(), self.creation.clock()
+
+        async def file(text: str) -> Artifact:
+            (made,) = await self.creation.file(
+                scope, [replace(draft, content=content_of(text, type_), id=id)], since=since
+            )
+            return made
+
+        stream = Stream(scope=scope, type=type_, artifact_id=id, pieces=pieces, since=since)
+        return await self.streaming.taken(stream, file)
+
+    async def revise(self, head: Artifact, revision: Revision, pieces: AsyncIterable[str]) -> Artifact:
+        """Make the next version of the content that the pieces come to. Raises as `Revising.revise` and `taken`."""
+        type_, revise, since = self.types.named(head.type), self.revising.revise, self.creation.clock()
+        stream = Stream(scope=head.scope, type=type_, artifact_id=head.id, pieces=pieces, since=since)
+        return await self.streaming.taken(
+            stream, lambda text: revise(head.scope, head.id, replace(revision, content=text))
+        )
 
     async def write(self, scope: Scope, arguments: Arguments, provenance: Provenance) -> Artifact:
         """Create what `{type, title, content, …}` says, or revise what `{artifactId, content | patch, …}` names.
