@@ -51,7 +51,7 @@ docs: $(READY)  ## run every example of the documentation
 
 lock: $(UV)  ## resolve requirements.lock again
 	@$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
-	    --python-version 3.11 --upgrade --extra runtime --group dev pyproject.toml -o requirements.lock
+	    --python-version 3.11 --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
 
 clean:  ## remove what the commands made
 	rm -rf $(VENV) .uv dist handiwork-demo .pictures .bench .pytest_cache .ruff_cache .import_linter_cache .hypothesis

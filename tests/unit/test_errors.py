@@ -79,6 +79,7 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     ),
     (errors.SandboxBroken("it died"), ("it died", "doctor")),
     (errors.RuntimeMissing(["numpy", "pandas"]), ("numpy, pandas", "handiwork[runtime]")),
+    (errors.ExtraMissing("beeai", why="No module named 'beeai_framework'"), ("`beeai`", "handiwork[beeai]")),
     (errors.StorageFull("/data"), ("`/data`", "Free space")),
     (errors.StorageFailed("/data", "I/O error"), ("`/data`", "I/O error")),
     (errors.BlobNotFound("a/b"), ("`a/b`",)),

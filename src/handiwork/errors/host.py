@@ -42,6 +42,17 @@ class RuntimeMissing(HandiworkError):
         self.hint = "Install them with `pip install 'handiwork[runtime]'`."
 
 
+class ExtraMissing(HandiworkError):
+    """An optional part of Handiwork that this needs is not installed."""
+
+    code = "extra_missing"
+
+    def __init__(self, extra: str, *, why: str) -> None:
+        super().__init__(f"`{extra}` is not installed: {why}.")
+        self.extra, self.why = extra, why
+        self.hint = f"Install it with `pip install 'handiwork[{extra}]'`."
+
+
 class StorageFull(HandiworkError):
     """The disk or quota is full; nothing was stored and nothing was damaged."""
 

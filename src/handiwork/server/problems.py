@@ -62,6 +62,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.IsolationUnavailable: 503,
         errors.SandboxBroken: 503,
         errors.RuntimeMissing: 503,
+        errors.ExtraMissing: 503,
         errors.StorageFull: 507,
         errors.StorageFailed: 503,
         errors.BlobNotFound: 500,
