@@ -103,7 +103,7 @@ class ProposeAction(Call):
 
 
 async def arguments_of(given: object) -> Mapping[str, object]:
-    """Return the arguments of a call, given as JSON text or as a mapping, with what is null left out.
+    """Return the arguments of a call, given as JSON text or as a mapping.
 
     Raises:
         InvalidContent, ContentTooLarge: they are no JSON object, or one that is too large or too deep.
@@ -112,7 +112,7 @@ async def arguments_of(given: object) -> Mapping[str, object]:
     value = _read(given) if is_small else await in_thread(_read, given)
     if not isinstance(value, dict):
         raise InvalidContent("arguments", expected="one JSON object", got=f"a `{type(value).__name__}`")
-    return {name: each for name, each in cast("dict[str, object]", value).items() if each is not None}
+    return cast("dict[str, object]", value)
 
 
 def _read(given: object) -> object:
