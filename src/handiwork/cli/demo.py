@@ -5,6 +5,7 @@ What is asked and made is in `handiwork.demo.conversation`; the gallery that sho
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +17,12 @@ from rich.console import Console
 from handiwork import wiring
 from handiwork.cli.failures import DONE, FAILED
 from handiwork.cli.files import write_new
-from handiwork.cli.outcome import print_execution
 from handiwork.cli.printing import format_word, print_json, print_table, progress, results, say, size
-from handiwork.demo.conversation import Turn, play
+from handiwork.demo import scripted
+from handiwork.demo.conversation import ASKS, Answered, Asked, Called, Calling, Edited, Moment, play, toolbox
 from handiwork.engine import Engine
 from handiwork.ids import ArtifactId
-from handiwork.model import Artifact, Execution
+from handiwork.model import TOOL_RESULT, Artifact
 from handiwork.session import Session
 from handiwork.settings import load
 from handiwork.shapes import artifact_shape
@@ -29,6 +30,10 @@ from handiwork.shapes import artifact_shape
 FOLDER = "handiwork-demo"
 PORT = 8765
 LOOPBACK = "127.0.0.1"
+
+_INDENT = 7
+# Links and pictures lead to addresses that a terminal has no use for.
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,8 @@ class Played:
     """What came of the conversation, and where its files are."""
 
     session: str
-    last: Execution
+    problem: str | None
+    """What the last call that failed has answered, when the conversation could not go on."""
     artifacts: Sequence[Artifact]
     files: Path
     paths: Mapping[ArtifactId, Path]
@@ -68,7 +74,7 @@ async def _play_once(request: Request) -> int:
     async with wiring.open(request.folder, settings=load()) as engine:
         played = await _played(engine, console, request.folder)
     _print(console, request, played, gallery=None)
-    return DONE if played.last.ok else FAILED
+    return DONE if played.problem is None else FAILED
 
 
 def _play_and_serve(request: Request) -> int:
@@ -92,7 +98,7 @@ def _play_and_serve(request: Request) -> int:
                     _print(console, request, played, gallery=gallery)
 
                 await answer_until_told(desk, public=public, content=content, announce=announce)
-        return DONE if played.last.ok else FAILED
+        return DONE if played.problem is None else FAILED
 
     with contextlib.ExitStack() as stack:
         claimed = claim_any(LOOPBACK, PORT) if request.port is None else claim(LOOPBACK, request.port)
@@ -108,35 +114,60 @@ def _console(request: Request) -> Console:
 async def _played(engine: Engine, console: Console, folder: Path) -> Played:
     name = f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     session = engine.session(name)
-    last = await _play(session, console)
-    artifacts = (await session.list()).items[::-1]
+    problem = await _play(session, console)
+    # What tools have answered is kept for a while only, and nobody's file.
+    artifacts = [each for each in (await session.list()).items[::-1] if each.type != TOOL_RESULT]
     files = folder / "files" / name
     files.mkdir(parents=True)
     paths = {a.id: await write_new(files, a.name, session.stream(a.id)) for a in artifacts}
-    return Played(session=name, last=last, artifacts=artifacts, files=files, paths=paths)
+    return Played(session=name, problem=problem, artifacts=artifacts, files=files, paths=paths)
 
 
-async def _play(session: Session, console: Console) -> Execution:
-    last: Execution | None = None
+async def _play(session: Session, console: Console) -> str | None:
+    failed: Called | None = None
     say(console, ("A conversation on real data: daily weather of Seattle and New York, 2012 to 2015.", "bold"))
     with progress("Starting the sandbox") as stage:
-        async for turn in play(session):
-            stage(f"{turn.number} of {turn.total}: {turn.step.program}")
-            _print_turn(console, turn)
-            last = turn.execution or last
-    assert last is not None
-    return last
+        async for moment in play(session, scripted.Script(), toolbox(session, scripted.write)):
+            match moment:
+                case Asked(number=number):
+                    stage(f"{number} of {len(ASKS)}")
+                case Calling(tool=tool):
+                    stage(tool)
+                case Called():
+                    failed = moment if moment.answer.is_error else None
+                case _:
+                    pass
+            _print_moment(console, moment)
+    return failed.answer.text if failed is not None else None
 
 
-def _print_turn(console: Console, turn: Turn) -> None:
-    if turn.execution is None:
-        say(console, ("\nuser   ", "bold cyan"), turn.step.ask)
-        return
-    outcome = turn.execution.outcome
-    made = ", ".join(artifact.name for artifact in turn.execution.artifacts)
-    level = outcome.isolation.level if outcome.isolation is not None else "none"
-    facts = f"  ({outcome.duration_ms / 1000:.2f} s, isolation {level})"
-    say(console, ("agent  ", "bold green"), f"{made or outcome.status}", (facts, "dim"))
+def _print_moment(console: Console, moment: Moment) -> None:
+    match moment:
+        case Asked():
+            _print_turn(console, ("\nuser   ", "bold cyan"), moment.text)
+        case Edited():
+            say(console, ("\nuser   ", "bold cyan"), (f"edits {moment.artifact.name}", "italic"))
+        case Called():
+            made = ", ".join(artifact.name for artifact in moment.answer.artifacts)
+            say(console, ("tool   ", "bold yellow"), f"{moment.tool}  ", made, (f"  ({_facts(moment)})", "dim"))
+        case Answered():
+            _print_turn(console, ("agent  ", "bold green"), _LINK.sub(r"\1", moment.shown))
+        case Calling():
+            pass
+
+
+def _print_turn(console: Console, who: tuple[str, str], text: str) -> None:
+    first, *rest = text.rstrip("\n").split("\n")
+    say(console, who, first)
+    for line in rest:
+        say(console, " " * _INDENT, line)
+
+
+def _facts(called: Called) -> str:
+    facts = [f"{called.seconds:.2f} s"]
+    if called.execution is not None and called.execution.outcome.isolation is not None:
+        facts.append(f"isolation {called.execution.outcome.isolation.level}")
+    return ", ".join(facts)
 
 
 def _print(console: Console, request: Request, played: Played, *, gallery: str | None) -> None:
@@ -144,8 +175,8 @@ def _print(console: Console, request: Request, played: Played, *, gallery: str |
         made = [artifact_shape(a) | {"path": str(played.paths[a.id])} for a in played.artifacts]
         print_json({"session": played.session, "gallery": gallery, "artifacts": made})
     else:
-        if not played.last.ok:
-            print_execution(played.last, {}, has_handles=True)
+        if played.problem is not None:
+            say(console, "\n", (played.problem, "red"))
         _print_made(console, request, played)
         if gallery is not None:
             say(console, "\nSee them in the gallery: ", (gallery, "bold underline"))

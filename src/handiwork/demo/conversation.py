@@ -1,84 +1,165 @@
-"""The sample conversation: what a user asks, the program an agent writes for it, and the files that come of it.
+"""The sample conversation: what a user asks and does, and what an agent makes of it with the tools of a session.
 
-It uses the same calls as any user of the engine. How it is shown is the command line's.
+Who the agent is, a script or a model, is not known here. How the conversation is shown is the command line's.
 """
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from handiwork.demo.days import daily_weather
 from handiwork.model import Artifact, Execution
 from handiwork.session import Session
+from handiwork.tools.marks import tool
+from handiwork.tools.tool import Answer
+from handiwork.tools.toolbox import Toolbox
 
 _HERE = Path(__file__).parent
 DATA = _HERE / "data" / "weather.csv"
-_CHARTS = ("good-days-line.png", "rain-bar.png", "lost-days-pie.png")
-_SUMMARY = "season-summary.csv"
-EVERYTHING = "*"
+INSTRUCTIONS = f"""You plan outdoor work. The file `{DATA.name}` of this conversation holds the daily weather of Seattle and
+New York, 2012 to 2015. A good day has less than 1 mm of rain or snow and a high of 10 to 30 °C. Make what the user asks
+for with your tools, and name what you made by its tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One request and the program for it; `takes` are names of files made before, or everything."""
+class Ask:
+    """What the user says; before it, the user may add a line to the newest artifact of a type."""
 
-    ask: str
-    program: str
-    takes: tuple[str, ...]
-
-    @property
-    def code(self) -> str:
-        return (_HERE / "steps" / self.program).read_text(encoding="utf-8")
+    text: str
+    edits: str | None = None
+    line: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """A moment of the conversation: `execution` is None while the program runs."""
-
-    number: int
-    total: int
-    step: Step
-    execution: Execution | None
-
-
-STEPS = (
-    Step(
-        ask="When can we work outdoors in Seattle and New York? Show me a line, a bar and a pie chart.",
-        program="01_charts.py",
-        takes=(DATA.name,),
+ASKS = (
+    Ask(text="When can we work outdoors in Seattle and New York? Show me a line, a bar and a pie chart."),
+    Ask(text="Put the monthly numbers and the daily data into an Excel workbook, and the summary into a CSV."),
+    Ask(text="Does snow matter? Look at the daily records of New York, and keep them with the rest."),
+    Ask(text="Write a PDF report with those charts and page numbers."),
+    Ask(text="Sum up the findings in Markdown."),
+    Ask(
+        text="I have added what we agreed. Now tick off the two steps that are done.",
+        edits="markdown",
+        line="The crews agreed to these limits, and the unit of the wind is m/s.",
     ),
-    Step(
-        ask="Put the monthly numbers and the daily data into an Excel workbook, and the summary into a CSV.",
-        program="02_workbook.py",
-        takes=(DATA.name,),
-    ),
-    Step(
-        ask="Write a PDF report with those charts and page numbers.",
-        program="03_report.py",
-        takes=(_SUMMARY, *_CHARTS),
-    ),
-    Step(ask="Sum up the findings in Markdown.", program="04_findings.py", takes=(_SUMMARY,)),
-    Step(ask="Give me a script that computes the summary again next year.", program="05_script.py", takes=()),
-    Step(
-        ask="Compose the charts into one picture for the wall, and a small one for mail.",
-        program="06_board.py",
-        takes=(_SUMMARY, *_CHARTS),
-    ),
-    Step(ask="Draw the year as an SVG calendar.", program="07_calendar.py", takes=(_SUMMARY,)),
-    Step(ask="Let me explore the days in an interactive chart.", program="08_explorer.py", takes=(DATA.name,)),
-    Step(ask="Pack everything into one ZIP.", program="09_bundle.py", takes=(EVERYTHING,)),
+    Ask(text="Give me a script that computes the summary again next year."),
+    Ask(text="Compose the charts into one picture for the wall, and draw the year as an SVG calendar."),
+    Ask(text="Let me explore the days in an interactive chart, and the crews pick a month on a small page."),
+    Ask(text="Make a table of which city is better in which month, and a mark for the plan."),
+    Ask(text="Let the writer write the note to the crews, and show it to me."),
+    Ask(text="Pack everything into one ZIP."),
 )
 
 
-async def play(session: Session) -> AsyncGenerator[Turn]:
-    """Hold the conversation, yielding each step before and after its program; it ends early when a program fails."""
-    made: dict[str, Artifact] = {}
-    data = await session.create("file", content=DATA, title="Daily weather, Seattle and New York, 2012 to 2015")
-    made[data.name] = data
-    for number, step in enumerate(STEPS, 1):
-        yield Turn(number=number, total=len(STEPS), step=step, execution=None)
-        names = tuple(made) if step.takes == (EVERYTHING,) else step.takes
-        execution = await session.run(step.code, inputs=[made[name].handle for name in names], name=step.program)
-        made |= {artifact.name: artifact for artifact in execution.artifacts}
-        yield Turn(number=number, total=len(STEPS), step=step, execution=execution)
-        if not execution.ok:
-            return
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The user has said something."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """The user has changed an artifact."""
+
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calling:
+    """The agent is about to use a tool."""
+
+    tool: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """The agent has used a tool; `execution` is the run, where it was one."""
+
+    tool: str
+    answer: Answer
+    seconds: float
+    execution: Execution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The agent has answered: `text` as it wrote it, with references, and `shown` as the user reads it."""
+
+    text: str
+    shown: str
+
+
+Moment = Asked | Edited | Calling | Called | Answered
+
+
+class Agent(Protocol):
+    """Who answers. What it has made and heard so far it remembers by itself."""
+
+    def answer(self, message: str, use: "Use") -> AsyncGenerator[Calling | Called | str]:
+        """Yield each call before and after it is made, and at last the text of the answer."""
+        ...
+
+
+class Use(Protocol):
+    """Carries out a call of a tool."""
+
+    async def __call__(self, name: str, arguments: object, *, tool_call_id: str | None = None) -> Called: ...
+
+
+Write = Callable[[str], Awaitable[str]]
+"""Has somebody else write a text for a task; it may mark what is to be handed over by reference."""
+
+
+def toolbox(session: Session, write: Write) -> Toolbox:
+    """Return what the agent of the conversation can use: the tools of every session, and two of its own."""
+
+    @tool
+    async def ask_writer(task: str) -> str:
+        """Have the writer write a text. Answers with a reference to it."""
+        return await session.handoff(await write(task))
+
+    return session.tools(extra=[daily_weather, ask_writer])
+
+
+async def play(session: Session, agent: Agent, tools: Toolbox) -> AsyncGenerator[Moment]:
+    """Hold the conversation, yielding each moment of it; it ends early when a call of the agent fails at last."""
+
+    async def use(name: str, arguments: object, *, tool_call_id: str | None = None) -> Called:
+        begun = time.perf_counter()
+        answer = await tools.call(name, arguments, tool_call_id=tool_call_id)
+        seconds = time.perf_counter() - begun
+        return Called(tool=name, answer=answer, seconds=seconds, execution=await _execution(session, answer))
+
+    await session.create("file", content=DATA, title="Daily weather, Seattle and New York, 2012 to 2015")
+    for number, ask in enumerate(ASKS, 1):
+        if ask.edits is not None and (edited := await _edited(session, ask.edits, ask.line)):
+            yield Edited(artifact=edited)
+        yield Asked(number=number, text=ask.text)
+        context = await session.context()
+        async with aclosing(agent.answer(f"{context.text}\n\n{ask.text}", use)) as moments:
+            async for moment in moments:
+                if isinstance(moment, str):
+                    yield Answered(text=moment, shown=await session.expand(moment))
+                else:
+                    yield moment
+
+
+async def _edited(session: Session, type: str, line: str) -> Artifact | None:
+    """Add a line to the newest artifact of a type, as the user does in the gallery."""
+    page = await session.list(type=type, limit=1)
+    if not page.items:
+        return None
+    text = (await session.read(page.items[0].id)).decode()
+    return await session.revise(page.items[0].id, content=f"{text.rstrip()}\n\n{line}\n")
+
+
+async def _execution(session: Session, answer: Answer) -> Execution | None:
+    match answer.structured.get("execution"):
+        case {"id": str(id)}:
+            return await session.execution(id)
+        case _:
+            return None
