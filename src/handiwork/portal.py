@@ -29,7 +29,7 @@ from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
 from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained
+from handiwork.verbs import SELECTION_BYTES, Described, Introduced, Recorded, Retained
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -139,7 +139,7 @@ class SyncSession:
         content: object,
         name: str | None = None,
         retention: Retained = "default",
-        **described: Unpack[Described],
+        **described: Unpack[Introduced],
     ) -> Artifact:
         return self._portal.call(
             lambda: self._session.create(type, content=content, name=name, retention=retention, **described)
@@ -219,6 +219,9 @@ class SyncSession:
     def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
         """What is given has `feed` and `close`, as the others have."""
         return self._session.expander(audience, reveal=reveal).waiting(self._portal.call)
+
+    def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
+        return self._portal.call(lambda: self._session.handoff(text, reveal=reveal))
 
     def label(self, reference: str, *labels: str) -> Artifact:
         return self._portal.call(lambda: self._session.label(reference, *labels))
