@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -53,8 +54,8 @@ async def connect(
     # Reading all certificates takes a while, and is for nothing where there are none.
     verify = tls or address.startswith("https:")
     # What the environment says about proxies is not for a library to read.
-    async with httpx2.AsyncClient(headers=headers, limits=limits, verify=verify, trust_env=False) as client:
-        connection = Connection(client, url=address, patience=chosen)
+    new_client = partial(httpx2.AsyncClient, headers=headers, limits=limits, verify=verify, trust_env=False)
+    async with Connection(new_client, url=address, patience=chosen) as connection:
         caller = await _asked(connection, Call(method="GET", path="/caller"), answers.caller)
         yield RemoteEngine(connection=connection, caller=caller)
 
