@@ -11,6 +11,7 @@ from copy import copy
 from typing import Any, Self, cast
 
 from handiwork.context.artifact_store import Handoffs, handed_over
+from handiwork.context.marker import parts
 from handiwork.context.revealing import Reveal
 from handiwork.errors import ExtraMissing, HandiworkError
 from handiwork.references import MOST_HELD, Mention, pieces_of
@@ -72,12 +73,19 @@ class ArtifactHandoffTool(HandoffTool):
         context.context[_HANDED_OVER] = True
         asked = HandoffSchema(task=await self._named(task))
         reply = await super()._run(asked, options, context)
-        try:
-            return StringToolOutput(await handed_over(self._store, reply.result, created_by=self.name))
-        except HandiworkError as refused:
-            raise ToolError(
-                f"What `{self.name}` made was not stored: {refused} {refused.hint or ''}".strip()
-            ) from refused
+        return StringToolOutput(await self._kept(reply.result))
+
+    async def _kept(self, reply: str) -> str:
+        """Put what an agent has made into the store, and return its reply with references instead."""
+        told: list[str] = []
+        for part in parts(reply):
+            try:
+                told.append(await handed_over(self._store, part, created_by=self.name))
+            except HandiworkError as refused:
+                why = f"What `{self.name}` made was not stored: {refused} {refused.hint or ''}".rstrip()
+                before = f" Before it was stored: {', '.join(told)}" if told else ""
+                raise ToolError(f"{why}{before}") from refused
+        return "\n\n".join(told)
 
     def _state_of(self, context: RunContext) -> tuple[dict[str, Any], BaseMemory]:
         state = context.context.get("state")

@@ -6,6 +6,7 @@ ever dropped: what is not understood stays content.
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 MARK = "ARTIFACT"
 SUMMARY_MARK = "ARTIFACT_SUMMARY:"
@@ -68,6 +69,39 @@ def marked(text: str) -> Marked | None:
     if inner is None:
         return Marked(content="\n".join(content), summary=summary)
     return Marked(content="\n".join(inner), summary=summary, info=info) if any(map(str.strip, inner)) else None
+
+
+def parts(text: str) -> list[str]:
+    """Return a text as its artifacts, each with what follows it; a text that does not begin with one as a whole.
+
+    A mark counts outside of fences alone, and only with its summary.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+    first = _next(lines, 0)
+    if first is None or lines[first].strip() != MARK:
+        return [text]
+    starts, fences = [0], list[str]()
+    for number, line in enumerate(lines[first + 1 :], start=first + 1):
+        found = _FENCE.fullmatch(line.rstrip())
+        if found is not None:
+            _open_or_close(fences, found)
+        elif not fences and line.strip() == MARK and _is_summary(lines, number + 1):
+            starts.append(number)
+    return ["\n".join(lines[start:end]) for start, end in pairwise([*starts, len(lines)])]
+
+
+def _is_summary(lines: list[str], at: int) -> bool:
+    following = _next(lines, at)
+    return following is not None and lines[following].lstrip().startswith(SUMMARY_MARK)
+
+
+def _open_or_close(fences: list[str], found: re.Match[str]) -> None:
+    """Go on behind a line that begins or ends a fence; whoever closes an outer one has closed what is in it."""
+    closed = [at for at, fence in enumerate(fences) if not found[2] and found[1].startswith(fence)]
+    if closed:
+        del fences[closed[-1] :]
+    elif found[2] or not fences:
+        fences.append(found[1])
 
 
 def _next(lines: list[str], at: int) -> int | None:
