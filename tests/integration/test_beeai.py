@@ -12,7 +12,18 @@ from beeai_framework.agents.lite import LiteAgent
 from beeai_framework.agents.requirement import RequirementAgent
 from beeai_framework.agents.requirement.events import RequirementAgentFinalAnswerEvent
 from beeai_framework.agents.tool_calling import ToolCallingAgent
-from beeai_framework.backend import AnyMessage, UserMessage
+from beeai_framework.backend import (
+    AnyMessage,
+    AssistantMessage,
+    CustomMessage,
+    MessageImageContent,
+    MessageTextContent,
+    MessageToolCallContent,
+    MessageToolResultContent,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
 from beeai_framework.context import Run
 from beeai_framework.emitter import EmitterOptions, EventMeta
 from beeai_framework.memory import UnconstrainedMemory
@@ -215,6 +226,39 @@ async def test_a_hand_off_without_a_conversation_says_what_it_needs(context: dic
         await tool.run({"task": "Draft an issue"}).context(context)
 
 
+async def test_messages_of_every_kind_are_handed_over_and_stay_as_they_were() -> None:
+    store = ArtifactStore()
+    mention, memory = await kept(store), UnconstrainedMemory()
+    call = MessageToolCallContent(id="1", tool_name="look", args=f"{{not JSON: {mention}")
+    found = MessageToolResultContent(
+        tool_call_id="1", tool_name="look", result={"drafts": [mention, Found(text=mention)]}
+    )
+    picture = MessageImageContent(image_url={"url": "https://example.com/a.png"})
+    said: list[AnyMessage] = [
+        SystemMessage(f"Secret {mention}"),
+        CustomMessage("developer", f"Mind {mention}"),
+        UserMessage([MessageTextContent(text=mention), picture]),
+        AssistantMessage(call),
+        ToolMessage(found),
+        AssistantMessage([MessageToolCallContent(id="2", tool_name="reader", args="{}")]),
+    ]
+    await memory.add_many(said)
+    before = [message.to_plain() for message in memory.messages]
+    reader = ScriptedModel(answer("Read."))
+    tool = ArtifactHandoffTool(agent("reader", reader), artifact_store=store, reveal_policy="full")
+    await tool.run({"task": "Read it"}).context({"state": {"memory": memory}})
+    custom, user, called, result, task = conversation(reader)
+    assert custom.role == "developer"
+    assert DRAFT in str(custom.to_plain()["content"])
+    assert user.content[1] == picture
+    assert (DRAFT in user.text, called.content) == (True, [call])
+    assert [
+        DRAFT in text for text in (result.content[0].result["drafts"][0], result.content[0].result["drafts"][1].text)
+    ]
+    assert task.text == "Your task: Read it"
+    assert [message.to_plain() for message in memory.messages] == before
+
+
 async def test_a_name_and_a_description_can_be_given() -> None:
     writer = agent("writer", ScriptedModel())
     tool = ArtifactHandoffTool(writer, artifact_store=ArtifactStore(), name="transfer to writer", description="Writes")
@@ -354,6 +398,10 @@ async def test_an_escape_that_the_framework_misreads_on_the_way_does_not_make_th
     assert told.output == outcome.last_message.text
     assert "C:\\\\u00e9, " in told.output
     assert told.text.count("A path") == told.text.count("# Dark mode") == told.text.count("That is all") == 1
+
+
+class Found(BaseModel):
+    text: str
 
 
 class Review(BaseModel):

@@ -2,6 +2,8 @@
 
 import html
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -99,3 +101,18 @@ async def test_every_text_of_a_value_is_rewritten_and_no_name() -> None:
 async def test_what_is_nested_without_end_is_left_alone() -> None:
     for depth, text in ((DEEPEST_ANSWER, "A"), (DEEPEST_ANSWER + 1, "a"), (DEEPEST_ANSWER + 400, "a")):
         assert json.dumps(await rewritten(nested(depth), louder)).strip("[]") == f'"{text}"'
+
+
+def test_without_the_framework_it_says_how_to_get_it() -> None:
+    code = """
+import sys
+import handiwork.errors
+
+sys.modules["beeai_framework"] = None
+try:
+    import handiwork.adapters.beeai
+except handiwork.errors.ExtraMissing as missing:
+    print(missing.extra, missing.hint)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert told.stdout == "beeai Install it with `pip install 'handiwork[beeai]'`.\n", told.stderr
