@@ -266,6 +266,8 @@ def test_the_import_contracts_hold(copy: Path) -> None:
         ("sandbox/kernel.py", "import handiwork.sandbox.walls", "Sandbox"),
         ("sandbox/frames.py", "import handiwork.model", "Inside"),
         ("versions/creation.py", "import pandas", "Agent libraries"),
+        ("wires.py", "import beeai_framework.agents", "Frameworks"),
+        ("engine.py", "import google.adk.artifacts", "Frameworks"),
     ],
 )
 def test_an_import_that_a_contract_forbids_is_found(copy: Path, module: str, line: str, contract: str) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handiwork.client.engine import connect
+    from handiwork.context.artifact_store import ArtifactStore
+    from handiwork.context.marker import HANDOFF_INSTRUCTIONS
     from handiwork.engine import Engine
     from handiwork.errors import HandiworkError
     from handiwork.events import Event
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from handiwork.wiring import open
 
 __all__ = [
+    "HANDOFF_INSTRUCTIONS",
     "Artifact",
+    "ArtifactStore",
     "ArtifactType",
     "ContentModel",
     "Engine",
@@ -38,7 +42,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "HANDOFF_INSTRUCTIONS": "context.marker",
     "Artifact": "model",
+    "ArtifactStore": "context.artifact_store",
     "ArtifactType": "types.artifact_type",
     "ContentModel": "types.declaring",
     "Engine": "engine",

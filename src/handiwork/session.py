@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
+from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Linking, Reveal, Revealing
 from handiwork.events import Event, Output
@@ -25,7 +26,16 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
 from handiwork.tools.toolbox import Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
+from handiwork.verbs import (
+    SELECTION_BYTES,
+    Described,
+    Introduced,
+    Recorded,
+    Retained,
+    handle_asked,
+    page_size,
+    retention_asked,
+)
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
 from handiwork.versions.differences import MISSING
@@ -89,7 +99,7 @@ class Session:
         content: object,
         name: str | None = None,
         retention: Retained = "default",
-        **described: Unpack[Described],
+        **described: Unpack[Introduced],
     ) -> Artifact:
         """Store content as a new artifact: bytes, text, a `Path`, or any JSON value for a type of structured content.
 
@@ -100,6 +110,7 @@ class Session:
         Raises:
             ContentRefused: it is not what the type demands; the error says where and what was expected.
             UnknownType, InvalidName, InvalidLimit, ContentTooLarge, UnsupportedFormat: nothing was stored.
+            HandleTaken: another artifact of the session has this `handle`.
             QuotaExceeded, StorageFull: there is no room for it.
         """
         type_ = self.engine.types.named(type)
@@ -112,6 +123,8 @@ class Session:
             metadata=described.get("metadata") or {},
             retention=retention_asked(retention),
             provenance=Provenance(principal=self.principal),
+            summary=described.get("summary"),
+            handle=handle_asked(described.get("handle")),
         )
         if isinstance(content, AsyncIterable):
             return await self.engine.writing.create(self.scope, draft, cast("AsyncIterable[str]", content))
@@ -266,6 +279,14 @@ class Session:
     def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
         """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
         return Expander(Revealing(reading=self, audience=audience, reveal=reveal, link=self.link))
+
+    async def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
+        """Store what an agent has marked as an artifact, and return what others are to see of it.
+
+        That is the reference, with its summary unless `reveal` is `none`, or with `full` the content in a fence. The
+        form is that of `handiwork.HANDOFF_INSTRUCTIONS`; any other text is returned as it is. Raises as `create` does.
+        """
+        return await ArtifactStore.over(self).handoff(text, reveal=reveal)
 
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""
