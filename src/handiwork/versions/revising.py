@@ -181,7 +181,7 @@ class Revising:
         provenance = replace(provenance, title=head.artifact.title)
         again = replace(earlier.artifact.version, number=number, created_at=now, provenance=provenance)
         revised = Filed(artifact=replace(head.artifact, version=again), blob_key=earlier.blob_key)
-        adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now))
+        adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now), restores=version)
         return self._noted(await to_the_end(adding))
 
     async def _next(self, head: Filed, revision: Revision) -> Artifact:
