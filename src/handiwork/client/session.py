@@ -64,7 +64,7 @@ class RemoteSession:
 
     place: Place
     principal: Principal
-    offer: Offer = field(default_factory=Offer)
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     @property
     def scope(self) -> Scope:
