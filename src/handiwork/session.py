@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
@@ -22,6 +22,7 @@ from handiwork.model import (
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
+from handiwork.tools.toolbox import Toolbox
 from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
@@ -281,6 +282,11 @@ class Session:
             InvalidName, StorageFull, StorageFailed: it cannot be written there.
         """
         return await export(self, target, references)
+
+    def tools(self) -> Toolbox:
+        """Return the tools for a model, which act as the agent, whoever's session it is."""
+        agent = Principal(kind="agent", id=self.principal.id)
+        return Toolbox(replace(self, principal=agent), self.engine.offer)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""
