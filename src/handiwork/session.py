@@ -1,6 +1,6 @@
 """The session: the verbs of Handiwork for one conversation of one user. How each is done lies in the rooms below."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -301,10 +301,13 @@ class Session:
         """
         return await export(self, target, references)
 
-    def tools(self) -> Toolbox:
-        """Return the tools for a model, which act as the agent, whoever's session it is."""
+    def tools(self, extra: Iterable[object] = ()) -> Toolbox:
+        """Return the tools for a model, which act as the agent, whoever's session it is.
+
+        `extra` are functions that are marked with `@handiwork.tool`. Raises `InvalidTool`.
+        """
         agent = Principal(kind="agent", id=self.principal.id)
-        return Toolbox(replace(self, principal=agent), self.engine.offer)
+        return Toolbox(replace(self, principal=agent), self.engine.offer, extra)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""
