@@ -157,7 +157,10 @@ class ArtifactService(BaseArtifactService):
         # No session can be called like the place of what is the user's, which begins with a colon.
         name = f"{_escaped(app_name)}/{':user' if session_id is None else _escaped(session_id.strip())}"
         try:
-            session = self._engine.session(name, user=user_id)
+            if isinstance(self._engine, RemoteEngine):
+                session = self._engine.session(name, user=user_id)
+            else:
+                session = self._engine.session(name, user=user_id, principal="agent")
         except HandiworkError as refused:
             raise InputValidationError(_told(refused)) from refused
         return Files(session=session, turns=self._turns)

@@ -28,10 +28,13 @@ Artifact = Mapping[str, Any]
 Told = TypeVar("Told")
 
 
-def artifact_tools(session: AnySession) -> list[BaseTool]:
-    """Return the tools of a session. Each answers a text for the model, with references beside it as its artifact."""
+def artifact_tools(session: AnySession, extra: Sequence[object] = ()) -> list[BaseTool]:
+    """Return the tools of a session. Each answers a text for the model, with references beside it as its artifact.
+
+    `extra` are functions of your own that are marked with `@handiwork.tool`.
+    """
     own, home = at_home(session)
-    toolbox = own.tools()
+    toolbox = own.tools(extra)
     return [ArtifactTool.of(tool, toolbox, home) for tool in toolbox]
 
 

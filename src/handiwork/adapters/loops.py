@@ -6,12 +6,13 @@ Frameworks call their tools from threads and from loops of their own; what is as
 import asyncio
 import threading
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from anyio.from_thread import BlockingPortal
 
 from handiwork.client.session import RemoteSession
+from handiwork.model import Principal
 from handiwork.session import Session
 
 ANSWER_SECONDS = 10.0
@@ -67,7 +68,16 @@ class Home:
 
 
 def at_home(session: AnySession) -> tuple[Session | RemoteSession, Home]:
-    """Return a session with the loop that it lives in: the running one, or the one behind its portal."""
+    """Return a session that acts as the agent, with the loop that it lives in: the running one, or its portal's.
+
+    On a server the key says as whom it acts.
+    """
     if isinstance(session, Session | RemoteSession):
-        return session, Home(asyncio.get_running_loop())
-    return session.session, Home(session.portal.call(asyncio.get_running_loop))
+        return _as_agent(session), Home(asyncio.get_running_loop())
+    return _as_agent(session.session), Home(session.portal.call(asyncio.get_running_loop))
+
+
+def _as_agent(session: Session | RemoteSession) -> Session | RemoteSession:
+    if isinstance(session, RemoteSession):
+        return session
+    return replace(session, principal=Principal(kind="agent", id=session.principal.id))
