@@ -13,6 +13,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from handiwork import wiring
 from handiwork.client.engine import RemoteEngine, connect
 from handiwork.client.session import RemoteSession
+from handiwork.context.expander import Expander
+from handiwork.context.revealing import Audience, Reveal
 from handiwork.engine import Engine
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -221,6 +223,13 @@ class SyncSession:
         self, reference: str, selector: str | None = None, *, version: int | None = None, budget: int = SELECTION_BYTES
     ) -> Selection:
         return self._portal.call(lambda: self._session.select(reference, selector, version=version, budget=budget))
+
+    def expand(self, text: str, audience: Audience = "user", *, reveal: Reveal = "summary") -> str:
+        return self._portal.call(lambda: self._session.expand(text, audience, reveal=reveal))
+
+    def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
+        """What is given has `feed` and `close`, as the others have."""
+        return self._session.expander(audience, reveal=reveal).waiting(self._portal.call)
 
     def label(self, reference: str, *labels: str) -> Artifact:
         return self._portal.call(lambda: self._session.label(reference, *labels))

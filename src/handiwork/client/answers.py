@@ -165,6 +165,14 @@ def selection(headers: Mapping[str, str], body: bytes) -> Selection:
     )
 
 
+def expanded(told: Told) -> str:
+    return _text(told["text"])
+
+
+def address(told: Told) -> str:
+    return _text(told["url"])
+
+
 def difference(told: Told) -> Difference:
     changes = told["changes"]
     return Difference(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -10,8 +10,11 @@ from handiwork.client import answers
 from handiwork.client.connection import Query
 from handiwork.client.contents import Body, Given, body_of, object_of, result_of, revision_of, seconds_of
 from handiwork.client.downloads import Download
+from handiwork.client.expanding import expander_over
 from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
+from handiwork.context.expander import Expander
+from handiwork.context.revealing import Audience, Reveal
 from handiwork.errors import InvalidContent
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -271,6 +274,16 @@ class RemoteSession:
         call = self.place.call_on(reference, "GET", "/content", query=query)
         answer = await self.place.connection.fetch(call)
         return self.place.read(call, lambda told, _scope: answers.selection(told.headers, told.body), answer)
+
+    async def expand(self, text: str, audience: Audience = "user", *, reveal: Reveal = "summary") -> str:
+        """Return a text with its references expanded for who reads it. See `Session.expand`."""
+        body = Body(value={"text": text, "audience": audience, "reveal": reveal})
+        call = self.place.call("POST", f"{self.place.path}/expand", body=body)
+        return await self.place.ask(call, lambda told, _scope: answers.expanded(told))
+
+    def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
+        """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
+        return expander_over(self.place, lambda place: replace(self, place=place), audience, reveal)
 
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""

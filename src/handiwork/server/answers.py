@@ -172,6 +172,12 @@ class LinkAnswer(Answer):
     expires_at: datetime
 
 
+class ExpandedAnswer(Answer):
+    """A text with what its references lead to."""
+
+    text: str
+
+
 class MadeFile(ArtifactAnswer):
     """A file that a run made: an artifact, with what is most asked of its version beside it."""
 

@@ -255,7 +255,7 @@ async def link_to(
     """
     order = body or LinkOrder()
     filed = await desk.engine.find(caller.within(session=session), artifact, version=order.version)
-    url, link = await _linked(desk, caller, filed.artifact, order)
+    url, link = await linked(desk, caller, filed.artifact, order)
     return json_answer({"url": url, "expiresAt": time_shape(link.expires_at)}, 201)
 
 
@@ -277,7 +277,7 @@ async def view(
 ) -> Response:
     """Lead to a page that shows a version safely, whatever is in it. It works without a key for five minutes."""
     filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
-    url, _link = await _linked(desk, caller, filed.artifact, LinkOrder(disposition="view"))
+    url, _link = await linked(desk, caller, filed.artifact, LinkOrder(disposition="view"))
     return Response(status_code=307, headers={"location": url})
 
 
@@ -312,7 +312,8 @@ async def thumbnail(
     return Response(png, headers=headers)
 
 
-async def _linked(desk: Desk, caller: Caller, artifact: Artifact, order: LinkOrder) -> tuple[str, SignedLink]:
+async def linked(desk: Desk, caller: Caller, artifact: Artifact, order: LinkOrder) -> tuple[str, SignedLink]:
+    """Return an address of the version that the artifact carries, which the caller is known to be allowed."""
     shows_page = order.disposition == "view"
     link = await desk.links.make(
         artifact,

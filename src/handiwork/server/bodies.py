@@ -351,6 +351,20 @@ class LinkOrder(Body):
     expires_in: Seconds | None = None
 
 
+class ExpandOrder(Body):
+    """A text whose references are to be expanded, and who will read it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Here it is: <artifact id='chart_k3x9'/>", "audience": "user"}]}
+    )
+
+    text: str
+    audience: Literal["user", "agent", "model"] = "user"
+    reveal: Annotated[Literal["none", "summary", "full"], Field(description="How much another agent gets to see.")] = (
+        "summary"
+    )
+
+
 class TokenOrder(Body):
     user: Text | None = None
     session: Text | None = None
