@@ -9,16 +9,17 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from handiwork.adapters import command_lines, staging
 from handiwork.adapters.command_lines import Group, Loop, Pipe, Redirect, Script, Simple, Text, Variable, Word
 from handiwork.adapters.files import Files
-from handiwork.adapters.words import WORDS, Asked, Answered, Failed, Folders
+from handiwork.adapters.words import LARGEST_OUTPUT, WORDS, Answered, Asked, Failed, Folders
 from handiwork.errors import HandiworkError
 from handiwork.model import Artifact, Execution, Limits
 
 MOST_STEPS = 2_000
-LARGEST_OUTPUT = 2 * 1024 * 1024
+LONGEST_PATTERN = 1_000
 MOST_INPUTS = 100
 INTERPRETERS = frozenset({"python", "python3"})
 NOT_FOUND, TIMED_OUT, KILLED = 127, 124, 137
@@ -175,7 +176,8 @@ class Shell:
         return found
 
     async def _matching(self, pattern: str) -> list[str]:
-        wanted = self._path(pattern)
+        if len(wanted := self._path(pattern)) > LONGEST_PATTERN:
+            raise Failed(f"a pattern has more than {LONGEST_PATTERN:,} characters")
         base = "" if pattern.startswith("/") else self.folder.rstrip("/") + "/"
         return [
             path.removeprefix(base)
@@ -195,6 +197,8 @@ class Shell:
                     parts.append({"PWD": self.folder, "HOME": self.files.root}.get(name, self.variables.get(name, "")))
                 case _:
                     parts.append((await self._script(part.body, None)).output.rstrip("\n"))
+        if sum(map(len, parts)) > LARGEST_OUTPUT:
+            raise Failed(f"a word has more than {LARGEST_OUTPUT:,} characters")
         return "".join(parts)
 
     def _path(self, path: str) -> str:
@@ -210,40 +214,69 @@ class Programs:
     limits: Limits | None = None
 
     async def run(self, asked: staging.Invocation) -> Answered:
-        base = self.files.root.rstrip("/") + "/"
-        below = {path.removeprefix(base): artifact for path, artifact in (await self.files.all()).items() if path.startswith(base)}
-        if len(below) > MOST_INPUTS:
-            return Answered(errors=f"python: {len(below)} files lie below {base}; {MOST_INPUTS} are the most.\n", code=1)
-        folder = "" if not f"{self.folder}/".startswith(base) else f"{self.folder}/".removeprefix(base).rstrip("/")
-        names = {artifact.name for artifact in below.values()}
-        if len(names) < len(below):
-            twice = sorted(path for path, a in below.items() if sum(b.name == a.name for b in below.values()) > 1)
-            return Answered(errors=f"python: files have the same name: {', '.join(twice[:4])}. Rename one.\n", code=1)
-        files = [
+        """Run a program as it was called."""
+        files = await self.files.all()
+        below = {path.removeprefix(self._base): each for path, each in files.items() if path.startswith(self._base)}
+        folder = f"{self.folder}/".removeprefix(self._base).strip("/") if self._is_below else ""
+        if (wrong := _unfit(below)) is not None:
+            return Answered(errors=f"python: {wrong}\n", code=1)
+        session = self.files.session
+        if not below and not folder and not asked.arguments and asked.standard_input is None:
+            return _answered(await session.run(asked.code, limits=self.limits))
+        staged = [
             staging.Staged(path=path, name=each.name, size=each.size, sha256=each.sha256)
             for path, each in below.items()
         ]
-        whole = staging.program(replace(asked, folder=folder, files=files))
+        whole = staging.program(replace(asked, folder=folder, files=staged))
         inputs = [f"{each.id}@{each.version.number}" for each in below.values()]
-        run = await self.files.session.run(whole, inputs=inputs, limits=self.limits, check=False)
-        await self._kept(run, below)
+        # What is put around the program is nothing that the check knows; the walls do not depend on it.
+        run = await session.run(whole, inputs=inputs, limits=self.limits, check=False)
+        for made in run.artifacts:
+            await self._kept(made, below)
         return _answered(run)
 
-    async def _kept(self, run: Execution, before: Mapping[str, Artifact]) -> None:
-        """Make next versions of what was there before, and let go what the program has removed."""
-        session, base = self.files.session, self.files.root.rstrip("/") + "/"
-        for made in run.artifacts:
-            path = self.files.path_of(made).removeprefix(base)
-            if path == staging.REMOVED:
-                for gone in json.loads(await session.read(made.id)):
-                    if gone in before:
-                        with suppress(HandiworkError):
-                            await session.remove(before[gone].id)
-                await session.remove(made.id)
-            elif (was := before.get(path)) is not None:
-                if made.sha256 != was.sha256:
-                    await session.revise(was.id, content=await session.read(made.id))
-                await session.remove(made.id)
+    @property
+    def _base(self) -> str:
+        return self.files.root.rstrip("/") + "/"
+
+    @property
+    def _is_below(self) -> bool:
+        return f"{self.folder}/".startswith(self._base)
+
+    async def _kept(self, made: Artifact, before: Mapping[str, Artifact]) -> None:
+        """Make a next version of what was there before, or let go what the program has removed."""
+        session, path = self.files.session, self.files.path_of(made).removeprefix(self._base)
+        if path == staging.REMOVED:
+            for gone in _removed(await session.read(made.id), before):
+                with suppress(HandiworkError):
+                    await session.remove(gone.id)
+        elif (was := before.get(path)) is None:
+            return
+        elif made.sha256 != was.sha256:
+            await session.revise(was.id, content=await session.read(made.id))
+        await session.remove(made.id)
+
+
+def _unfit(files: Mapping[str, Artifact]) -> str | None:
+    """Return why a program cannot have these files, or None."""
+    if len(files) > MOST_INPUTS:
+        return f"{len(files)} files are there, and a program takes at most {MOST_INPUTS}: remove some, or move them out"
+    paths: dict[str, str] = {}
+    for path, artifact in files.items():
+        if artifact.name in paths:
+            return f"`{paths[artifact.name]}` and `{path}` have the same name, rename one"
+        paths[artifact.name] = path
+    return None
+
+
+def _removed(told: bytes, before: Mapping[str, Artifact]) -> list[Artifact]:
+    """Return what a program says that it has removed, of what it was given."""
+    try:
+        paths = json.loads(told)
+    except (ValueError, RecursionError):
+        return []
+    names = cast("list[object]", paths) if isinstance(paths, list) else []
+    return [before[path] for path in names if isinstance(path, str) and path in before]
 
 
 def _answered(run: Execution) -> Answered:

@@ -1,4 +1,4 @@
-"""deepagents: its files are the artifacts of a session, with every write a version, and its commands run in the sandbox.
+"""deepagents: its files are the artifacts of a session, every write is a version, and commands run in the sandbox.
 
 What the shell of `execute` knows is in `commands`; where a path leads is in `files`.
 """
@@ -6,10 +6,11 @@ What the shell of `execute` knows is in `commands`; where a path leads is in `fi
 import base64
 import posixpath
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from handiwork.adapters.commands import Shell
-from handiwork.adapters.files import Files
+from handiwork.adapters.files import Files, cleaned
 from handiwork.adapters.loops import AnySession, at_home
 from handiwork.adapters.words import Folders, is_readable
 from handiwork.errors import ExtraMissing, HandiworkError, VersionConflict
@@ -25,7 +26,6 @@ try:
         DeleteResult,
         EditResult,
         ExecuteResponse,
-        FileData,
         FileDownloadResponse,
         FileInfo,
         FileUploadResponse,
@@ -38,6 +38,8 @@ try:
         WriteResult,
     )
     from deepagents.backends.utils import compile_grep_include_glob, normalize_read_bounds
+
+    from handiwork.adapters import file_shapes
 except ModuleNotFoundError as missing:
     raise ExtraMissing("deepagents", why="these are backends of deepagents") from missing
 
@@ -107,7 +109,7 @@ class ArtifactBackend(BackendProtocol):
         file_path: str,
         old_string: str,
         new_string: str,
-        replace_all: bool = False,  # noqa: FBT001, FBT002  # as deepagents spells it
+        replace_all: bool = False,
     ) -> EditResult:
         """Replace characters that stand there exactly once, or all of them."""
         return self._home.wait(self._edit(file_path, old_string, new_string, everywhere=replace_all))
@@ -117,7 +119,7 @@ class ArtifactBackend(BackendProtocol):
         file_path: str,
         old_string: str,
         new_string: str,
-        replace_all: bool = False,  # noqa: FBT001, FBT002  # as deepagents spells it
+        replace_all: bool = False,
     ) -> EditResult:
         """Do as `edit`."""
         return await self._home.visit(self._edit(file_path, old_string, new_string, everywhere=replace_all))
@@ -147,9 +149,9 @@ class ArtifactBackend(BackendProtocol):
         return await self._home.visit(self._download(paths))
 
     async def _ls(self, path: str) -> LsResult:
-        base = _folder(path)
+        base = file_shapes.folder(path)
         files = await self._files.all()
-        entries = {each: _info(each, files[each]) for each in files if each.startswith(base)}
+        entries = {each: file_shapes.info(each, files[each]) for each in files if each.startswith(base)}
         folders = [each + "/" for each in self._folders.paths]
         found: dict[str, FileInfo] = {}
         for each in [*entries, *(folder for folder in folders if folder.startswith(base) and folder != base)]:
@@ -158,7 +160,7 @@ class ArtifactBackend(BackendProtocol):
         return LsResult(entries=[found[each] for each in sorted(found)])
 
     async def _read(self, path: str, offset: int, limit: int) -> ReadResult:
-        artifact = await self._files.find(path)
+        artifact = await self._files.find(cleaned(path))
         if artifact is None:
             return ReadResult(error=f"File '{path}' not found")
         if not is_readable(artifact):
@@ -166,15 +168,19 @@ class ArtifactBackend(BackendProtocol):
         try:
             content = await self._files.session.read(artifact.id)
         except HandiworkError as refused:
-            return ReadResult(error=_told(refused))
-        text = None if artifact.category == "image" and artifact.media_type != "image/svg+xml" else _text(content)
+            return ReadResult(error=file_shapes.told(refused))
+        text = (
+            None
+            if artifact.category == "image" and artifact.media_type != "image/svg+xml"
+            else file_shapes.text(content)
+        )
         if text is not None:
-            return _window(text, artifact, *normalize_read_bounds(offset, limit))
+            return file_shapes.window(text, artifact, *normalize_read_bounds(offset, limit))
         if len(content) > LARGEST_PREVIEW:
             return ReadResult(
                 error=f"File '{path}': Binary file exceeds maximum preview size of {LARGEST_PREVIEW} bytes"
             )
-        return ReadResult(file_data=_data(base64.b64encode(content).decode(), "base64", artifact))
+        return ReadResult(file_data=file_shapes.data(base64.b64encode(content).decode(), "base64", artifact))
 
     async def _grep(self, pattern: str, path: str | None, glob: str | None, max_count: int | None) -> GrepResult:
         try:
@@ -185,13 +191,18 @@ class ArtifactBackend(BackendProtocol):
         for each, artifact in files.items():
             if artifact.size > LARGEST_SEARCHED or not is_readable(artifact):
                 continue
-            text = _text(await self._files.session.read(artifact.id))
-            for number, line in enumerate((text or "").split("\n"), start=1):
-                if pattern in line and text is not None:
+            for number, line in enumerate(await self._lines(artifact), start=1):
+                if pattern in line:
                     if max_count is not None and len(matches) >= max_count:
                         return GrepResult(matches=matches, truncated=True)
                     matches.append(GrepMatch(path=each, line=number, text=line))
         return GrepResult(matches=matches)
+
+    async def _lines(self, artifact: Artifact) -> list[str]:
+        # What is gone since it was listed, or is damaged, has none.
+        with suppress(HandiworkError):
+            return (file_shapes.text(await self._files.session.read(artifact.id)) or "").split("\n")
+        return []
 
     async def _glob(self, pattern: str, path: str | None) -> GlobResult:
         try:
@@ -199,51 +210,49 @@ class ArtifactBackend(BackendProtocol):
         except ValueError as wrong:
             return GlobResult(error=str(wrong))
         newest_first = sorted(files.items(), key=lambda file: file[1].updated_at, reverse=True)
-        return GlobResult(matches=[_info(each, artifact) for each, artifact in newest_first])
+        return GlobResult(matches=[file_shapes.info(each, artifact) for each, artifact in newest_first])
 
     async def _matching(self, pattern: str | None, path: str | None) -> dict[str, Artifact]:
         """Return files below a path. Raises `ValueError` for a pattern that is none."""
         matches = compile_grep_include_glob(pattern) if pattern else None
-        base = _folder(path or "/")
+        base = file_shapes.folder(path or "/")
         return {
             each: artifact
             for each, artifact in (await self._files.all()).items()
             if each == base.rstrip("/") or each.startswith(base)
-            if matches is None or matches(each.removeprefix(base).rpartition("//")[2] or posixpath.basename(each))
+            if matches is None
+            or matches(each.removeprefix(base) if each.startswith(base) else posixpath.basename(each))
         }
 
     async def _write(self, path: str, content: str) -> WriteResult:
         try:
-            await self._files.write(path, content.encode())
+            await self._files.write(cleaned(path), content.encode())
         except UnicodeEncodeError as wrong:
             return WriteResult(error=f"Half a character stands at position {wrong.start}; write it whole.")
         except HandiworkError as refused:
-            return WriteResult(error=_told(refused))
+            return WriteResult(error=file_shapes.told(refused))
         return WriteResult(path=path)
 
     async def _edit(self, path: str, old: str, new: str, *, everywhere: bool) -> EditResult:
-        artifact = await self._files.find(path)
+        artifact = await self._files.find(cleaned(path))
         if artifact is None:
             return EditResult(error=f"File '{path}' not found")
-        text = _text(await self._files.session.read(artifact.id))
-        if text is None:
-            return EditResult(error=f"File '{path}' is no text and cannot be edited")
-        if (wrong := _misfit(text, old, everywhere=everywhere)) is not None:
-            return EditResult(error=wrong)
-        number = artifact.version.number
         try:
+            text = file_shapes.text(await self._files.session.read(artifact.id, version=artifact.version.number))
+            if (wrong := file_shapes.misfit(text, old, everywhere=everywhere)) is not None or text is None:
+                return EditResult(error=wrong)
             content = text.replace(old, new).encode()
-            await self._files.session.revise(artifact.id, content=content, base_version=number)
+            await self._files.session.revise(artifact.id, content=content, base_version=artifact.version.number)
         except VersionConflict:
             return EditResult(error=f"File '{path}' was changed at the same time; read it again")
         except UnicodeEncodeError as half:
             return EditResult(error=f"Half a character stands at position {half.start}; write it whole.")
         except HandiworkError as refused:
-            return EditResult(error=_told(refused))
+            return EditResult(error=file_shapes.told(refused))
         return EditResult(path=path, occurrences=text.count(old))
 
     async def _delete(self, path: str) -> DeleteResult:
-        base = _folder(path)
+        base = file_shapes.folder(path)
         files = await self._files.all()
         gone = [artifact for each, artifact in files.items() if each == base.rstrip("/") or each.startswith(base)]
         empty = {each for each in self._folders.paths if f"{each}/".startswith(base)}
@@ -254,36 +263,40 @@ class ArtifactBackend(BackendProtocol):
             for artifact in gone:
                 await self._files.session.remove(artifact.id)
         except HandiworkError as refused:
-            return DeleteResult(error=_told(refused))
+            return DeleteResult(error=file_shapes.told(refused))
         return DeleteResult(path=path)
 
     async def _upload(self, files: Sequence[tuple[str, bytes]]) -> list[FileUploadResponse]:
         answers: list[FileUploadResponse] = []
         for path, content in files:
-            error = None if _is_path(path) else INVALID_PATH
+            error = None if file_shapes.is_path(path) else INVALID_PATH
             if error is None:
                 try:
-                    await self._files.write(path, content)
+                    await self._files.write(cleaned(path), content)
                 except HandiworkError as refused:
-                    error = _told(refused)
+                    error = file_shapes.told(refused)
             answers.append(FileUploadResponse(path=path, error=error))
         return answers
 
     async def _download(self, paths: Sequence[str]) -> list[FileDownloadResponse]:
         answers: list[FileDownloadResponse] = []
         for path in paths:
-            artifact = await self._files.find(path) if _is_path(path) else None
+            artifact = await self._files.find(cleaned(path)) if file_shapes.is_path(path) else None
             if artifact is None:
                 answers.append(FileDownloadResponse(path=path, error=await self._missing(path)))
             elif not is_readable(artifact):
                 answers.append(FileDownloadResponse(path=path, error=PERMISSION_DENIED))
             else:
-                content = await self._files.session.read(artifact.id)
-                answers.append(FileDownloadResponse(path=path, content=content))
+                try:
+                    content = await self._files.session.read(artifact.id)
+                except HandiworkError as refused:
+                    answers.append(FileDownloadResponse(path=path, error=file_shapes.told(refused)))
+                else:
+                    answers.append(FileDownloadResponse(path=path, content=content))
         return answers
 
     async def _missing(self, path: str) -> str:
-        if not _is_path(path):
+        if not file_shapes.is_path(path):
             return INVALID_PATH
         return IS_DIRECTORY if (await self._ls(path)).entries or path in self._folders.paths else FILE_NOT_FOUND
 
@@ -321,70 +334,5 @@ class ArtifactSandbox(ArtifactBackend, SandboxBackendProtocol):
         try:
             told = await shell.run(command)
         except HandiworkError as refused:
-            return ExecuteResponse(output=_told(refused), exit_code=1)
+            return ExecuteResponse(output=file_shapes.told(refused), exit_code=1)
         return ExecuteResponse(output=told.output + told.errors, exit_code=told.code, truncated=told.is_cut)
-
-
-def _window(text: str, artifact: Artifact, offset: int, limit: int) -> ReadResult:
-    if not text.strip():
-        return ReadResult(file_data=_data(text, "utf-8", artifact))
-    if limit == 0:
-        return ReadResult(file_data=_data("", "utf-8", artifact), no_lines_requested=True)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    ends_with_line = not lines[-1]
-    total = len(lines) - ends_with_line
-    if offset >= total:
-        return ReadResult(error=f"Line offset {offset} exceeds file length ({total} lines)")
-    end = min(offset + limit, total)
-    shown = "\n".join(lines[offset:end]) + ("\n" if ends_with_line and end == total else "")
-    return ReadResult(
-        file_data=_data(shown, "utf-8", artifact),
-        total_lines=total,
-        start_line=offset + 1,
-        end_line=end,
-        next_offset=end if end < total else None,
-    )
-
-
-def _misfit(text: str, old: str, *, everywhere: bool) -> str | None:
-    """Return why these characters cannot be replaced, or None."""
-    count = text.count(old) if old else 0
-    if not old:
-        return "old_string is empty: give the characters that are to be replaced"
-    if count == 0:
-        return f"String not found in file: '{old[:200]}'"
-    if count > 1 and not everywhere:
-        return f"String appears multiple times ({count}): give more of the lines about it, or replace_all"
-    return None
-
-
-def _data(content: str, encoding: str, artifact: Artifact) -> FileData:
-    return FileData(
-        content=content,
-        encoding=encoding,
-        created_at=artifact.created_at.isoformat(),
-        modified_at=artifact.updated_at.isoformat(),
-    )
-
-
-def _info(path: str, artifact: Artifact) -> FileInfo:
-    return FileInfo(path=path, is_dir=False, size=artifact.size, modified_at=artifact.updated_at.isoformat())
-
-
-def _folder(path: str) -> str:
-    return posixpath.normpath(path).rstrip("/") + "/"
-
-
-def _is_path(path: str) -> bool:
-    return path.startswith("/") and "\0" not in path and ".." not in path.split("/")
-
-
-def _text(content: bytes) -> str | None:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _told(refused: HandiworkError) -> str:
-    return f"{refused} {refused.hint}" if refused.hint else str(refused)

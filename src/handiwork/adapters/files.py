@@ -21,6 +21,11 @@ PATH = "path"
 """The note on a version that tells where it lies below the root; without one it lies there under its name."""
 
 
+def cleaned(path: str) -> str:
+    """Return an absolute path in the one spelling that a file has."""
+    return posixpath.normpath("/" + path.lstrip("/")) if path.startswith("/") else ""
+
+
 class Turns:
     """Who writes a path writes it alone, as far as the writers share these turns."""
 
@@ -60,7 +65,7 @@ class Files:
             What `create` and `revise` raise.
         """
         name = posixpath.basename(path)
-        if not name or len(path) > LONGEST_PATH or path != posixpath.normpath(path) or not path.startswith("/"):
+        if not name or len(path) > LONGEST_PATH or path != cleaned(path):
             expected = f"an absolute path of a file, without `.` and `..`, at most {LONGEST_PATH:,} characters"
             raise InvalidName("path", path[:100], expected=expected)
         # Two that find nothing at the same time would make two artifacts of one path.

@@ -14,7 +14,7 @@ from handiwork.tools.tool import Answer, Tool
 from handiwork.tools.toolbox import Toolbox
 
 try:
-    from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage, ToolMessage
+    from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, BaseMessage, ToolCall, ToolMessage
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
     from langgraph.config import get_stream_writer
@@ -25,6 +25,7 @@ CALL_ID = "handiwork_tool_call_id"
 """Under which argument a tool is given the id of its call, which no model is shown."""
 
 Artifact = Mapping[str, Any]
+Called = str | dict[str, Any] | ToolCall
 Told = TypeVar("Told")
 
 
@@ -50,14 +51,14 @@ class ArtifactTool(BaseTool):
     def of(cls, tool: Tool, toolbox: Toolbox, home: Home) -> "ArtifactTool":
         """Return one tool of the table."""
         made = cls(name=tool.name, description=tool.description, args_schema=dict(tool.parameters))
-        made._toolbox, made._home = toolbox, home  # noqa: SLF001  # it is our own
+        made._toolbox, made._home = toolbox, home
         return made
 
-    def invoke(self, input: "str | dict[str, Any]", config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+    def invoke(self, input: Called, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Call the tool and wait for it; in async code use `ainvoke`."""
         return super().invoke(_with_id(input), config, **kwargs)
 
-    async def ainvoke(self, input: "str | dict[str, Any]", config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+    async def ainvoke(self, input: Called, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Call the tool."""
         return await super().ainvoke(_with_id(input), config, **kwargs)
 
@@ -99,7 +100,11 @@ def references_of(message: BaseMessage) -> list[Artifact]:
     """Return the references to artifacts that a tool has answered beside its text."""
     answered = cast("object", getattr(message, "artifact", None))
     found = cast("Mapping[str, Any]", answered).get("artifacts") if isinstance(answered, Mapping) else None
-    return [cast("Artifact", each) for each in cast("list[object]", found) if isinstance(each, Mapping)] if isinstance(found, list) else []
+    return (
+        [cast("Artifact", each) for each in cast("list[object]", found) if isinstance(each, Mapping)]
+        if isinstance(found, list)
+        else []
+    )
 
 
 async def expanded(session: AnySession, stream: AsyncIterable[tuple[Any, Told]]) -> AsyncIterator[tuple[Any, Told]]:
@@ -107,20 +112,21 @@ async def expanded(session: AnySession, stream: AsyncIterable[tuple[Any, Told]])
 
     The state of the graph keeps the short references. What is held back of a message comes before the next one.
     """
-    own, _home = at_home(session)
+    own, home = at_home(session)
     expander, current, told = own.expander("user"), None, None
     async for message, about in stream:
         is_text = isinstance(message, AIMessage | AIMessageChunk) and isinstance(message.content, str)
         if current is not None and (not is_text or message.id != current.id):
-            if rest := await expander.end():
+            if rest := await home.visit(expander.end()):
                 yield current.model_copy(update={"content": rest}), cast("Told", told)
             expander, current = own.expander("user"), None
         if not is_text:
             yield message, about
             continue
         current, told = message, about
-        yield message.model_copy(update={"content": await expander.take(cast("str", message.content))}), about
-    if current is not None and (rest := await expander.end()):
+        shown = await home.visit(expander.take(cast("str", message.content)))
+        yield message.model_copy(update={"content": shown}), about
+    if current is not None and (rest := await home.visit(expander.end())):
         yield current.model_copy(update={"content": rest}), cast("Told", told)
 
 

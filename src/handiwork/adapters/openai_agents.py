@@ -71,15 +71,15 @@ def handoff_filter(
 
 async def expanded(session: AnySession, events: AsyncIterable[StreamEvent]) -> AsyncIterator[str]:
     """Yield the text of a streamed run with its references expanded for the user, as it comes."""
-    own, _home = at_home(session)
+    own, home = at_home(session)
     expander = own.expander("user")
     async for event in events:
         if event.type != "raw_response_event":
             continue
         if event.data.type == "response.output_text.delta":
-            if piece := await expander.take(event.data.delta):
+            if piece := await home.visit(expander.take(event.data.delta)):
                 yield piece
-        elif event.data.type == "response.output_text.done" and (rest := await expander.end()):
+        elif event.data.type == "response.output_text.done" and (rest := await home.visit(expander.end())):
             yield rest
             expander = own.expander("user")
 
@@ -136,12 +136,14 @@ def _references(context: FunctionToolCustomDataContext) -> dict[str, Any] | None
 async def _item(item: RunItem, expand: Expand) -> RunItem:
     raw = cast("Any", item.raw_item)
     if isinstance(raw, Mapping):
-        return replace(item, raw_item=await _expanded(raw, expand, 0))
+        return replace(item, raw_item=await _expanded(cast("object", raw), expand, 0))
     parts = cast("object", getattr(raw, "content", None))
     if not isinstance(parts, list):
         return item
     shown = [
-        part.model_copy(update={"text": await expand(part.text)}) if isinstance(getattr(part, "text", None), str) else part
+        part.model_copy(update={"text": await expand(part.text)})
+        if isinstance(getattr(part, "text", None), str)
+        else part
         for part in cast("list[Any]", parts)
     ]
     return replace(item, raw_item=raw.model_copy(update={"content": shown}))
@@ -160,6 +162,8 @@ async def _expanded(value: object, expand: Expand, depth: int) -> object:
         return value
     named = cast("Mapping[str, object]", value)
     return {
-        name: await expand(each) if name in _TEXTS and isinstance(each, str) else await _expanded(each, expand, depth + 1)
+        name: await expand(each)
+        if name in _TEXTS and isinstance(each, str)
+        else await _expanded(each, expand, depth + 1)
         for name, each in named.items()
     }

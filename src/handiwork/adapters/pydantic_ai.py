@@ -69,7 +69,7 @@ class Artifacts(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], result: Any
     ) -> Any:
         """Keep what another tool has answered where it is large, and refer to it."""
-        value = result.return_value if isinstance(result, ToolReturn) else result
+        value = _value_of(result)
         if (tool_def.metadata or {}).get(TOOLSET) or _is_shown(value):
             return result
         results = Results(verbs=self._session, tool=call.tool_name, mark=self._mark)
@@ -79,8 +79,6 @@ class Artifacts(AbstractCapability[Any]):
             return result
         if answer.result is value:
             return result
-        if isinstance(result, ToolReturn):
-            return replace(result, return_value=answer.text)
         return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
 
     async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
@@ -93,10 +91,10 @@ class Artifacts(AbstractCapability[Any]):
         self, ctx: RunContext[Any], *, stream: AsyncIterable[AgentStreamEvent]
     ) -> AsyncIterator[AgentStreamEvent]:
         """Show the user what a text refers to while it comes."""
-        texts = _Texts(self._session.expander("user"), self._home)
+        texts = self._texts()
         async for event in stream:
             if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-                texts = _Texts(self._session.expander("user"), self._home)
+                texts = self._texts()
                 yield replace(event, part=replace(event.part, content=await texts.take(event.part.content)))
             elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
                 delta = replace(event.delta, content_delta=await texts.take(event.delta.content_delta))
@@ -107,6 +105,9 @@ class Artifacts(AbstractCapability[Any]):
                 yield replace(event, part=replace(event.part, content=texts.written))
             else:
                 yield event
+
+    def _texts(self) -> "_Texts":
+        return _Texts(self._session.expander("user"), self._home)
 
 
 class ArtifactToolset(AbstractToolset[Any]):
@@ -160,6 +161,12 @@ class _Texts:
         rest = await self._home.visit(self._expander.end())
         self.written += rest
         return rest
+
+
+def _value_of(result: Any) -> Any:
+    """Return what a tool has answered a model, without what it has told the program around it."""
+    given = cast("object", result)
+    return cast("Any", given).return_value if isinstance(given, ToolReturn) else result
 
 
 def _is_shown(value: object) -> bool:

@@ -41,7 +41,7 @@ def program(asked: Invocation) -> str:
     return f"_CODE, _NAME, _ARGUMENTS, _FOLDER, _INPUT, _FILES, _REMOVED = {facts!r}\n{_PROGRAM}"
 
 
-_PROGRAM = '''
+_PROGRAM = """
 import hashlib as _hashlib, io as _io, json as _json, linecache as _linecache, os as _os, shutil as _shutil
 import sys as _sys, traceback as _traceback
 
@@ -100,4 +100,4 @@ try:
     _run()
 finally:
     _take_away()
-'''
+"""

@@ -11,6 +11,8 @@ from handiwork.adapters.files import Files
 from handiwork.model import Artifact
 
 MOST_FOLDERS = 1_000
+LARGEST_OUTPUT = 2 * 1024 * 1024
+"""How many characters one line may write in all."""
 MODE = "mode"
 """The note on a version whose file may not be read, as `chmod` says it."""
 OWNER_READS = 0o400
@@ -92,7 +94,12 @@ def is_readable(artifact: Artifact) -> bool:
 
 async def _cat(asked: Asked) -> Answered:
     _flags, names = asked.flags()
-    return Answered(output="".join([await _one(asked, name) for name in names or ["-"]]))
+    texts: list[str] = []
+    for name in names or ["-"]:
+        texts.append(await _one(asked, name))
+        if sum(map(len, texts)) > LARGEST_OUTPUT:
+            raise Failed(f"more than {LARGEST_OUTPUT:,} characters")
+    return Answered(output="".join(texts))
 
 
 async def _chmod(asked: Asked) -> Answered:
@@ -135,8 +142,8 @@ async def _false(_asked: Asked) -> Answered:
 
 async def _head(asked: Asked) -> Answered:
     count, names = _count(asked)
-    texts = [await _one(asked, name) for name in names or ["-"]]
-    return Answered(output="".join("".join(text.splitlines(keepends=True)[:count]) for text in texts))
+    lines = [line for name in names or ["-"] for line in (await _one(asked, name)).splitlines(keepends=True)[:count]]
+    return Answered(output="".join(lines))
 
 
 async def _ls(asked: Asked) -> Answered:
@@ -149,7 +156,11 @@ async def _ls(asked: Asked) -> Answered:
             lines.append(name)
             continue
         start = path.rstrip("/") + "/"
-        inside = {each.removeprefix(start).partition("/")[0] for each in (*below, *asked.folders.paths) if each.startswith(start)}
+        inside = {
+            each.removeprefix(start).partition("/")[0]
+            for each in (*below, *asked.folders.paths)
+            if each.startswith(start)
+        }
         if not inside and path != asked.files.root and path not in asked.folders.paths:
             raise Failed(f"{name}: No such file or folder")
         lines += sorted(each for each in inside if "a" in flags or "A" in flags or each[:1] != ".")
@@ -219,9 +230,15 @@ async def _seq(asked: Asked) -> Answered:
         numbers = [int(word) for word in asked.arguments]
     except ValueError:
         raise Failed("whole numbers are needed") from None
-    first, step, last = {1: (1, 1, *numbers), 2: (numbers[:1] + [1] + numbers[1:]), 3: numbers}.get(len(numbers), (1, 0, 0))
-    if not step:
-        raise Failed("one to three numbers are needed")
+    match numbers:
+        case [last]:
+            first, step = 1, 1
+        case [first, last]:
+            step = 1
+        case [first, step, last] if step:
+            pass
+        case _:
+            raise Failed("one to three numbers are needed, with a step that is not 0")
     found = range(first, last + (1 if step > 0 else -1), step)
     if len(found) > _MOST_NUMBERS:
         raise Failed(f"more than {_MOST_NUMBERS:,} numbers")
@@ -230,8 +247,10 @@ async def _seq(asked: Asked) -> Answered:
 
 async def _tail(asked: Asked) -> Answered:
     count, names = _count(asked)
-    texts = [await _one(asked, name) for name in names or ["-"]]
-    return Answered(output="".join("".join(text.splitlines(keepends=True)[-count:] if count else []) for text in texts))
+    lines: list[str] = []
+    for name in names or ["-"]:
+        lines += (await _one(asked, name)).splitlines(keepends=True)[-count:] if count else []
+    return Answered(output="".join(lines))
 
 
 async def _test(asked: Asked) -> Answered:
