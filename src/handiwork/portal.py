@@ -113,6 +113,15 @@ class SyncSession:
     def __init__(self, session: Session | RemoteSession, portal: BlockingPortal) -> None:
         self._session, self._portal = session, portal
 
+    @property
+    def session(self) -> Session | RemoteSession:
+        """The session itself, for what is to be awaited in the loop of `portal`."""
+        return self._session
+
+    @property
+    def portal(self) -> BlockingPortal:
+        return self._portal
+
     def run(
         self,
         code: str,

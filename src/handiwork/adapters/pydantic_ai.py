@@ -1,0 +1,174 @@
+"""Pydantic AI: one capability that gives an agent the tools of a session, and its user the answer with what it names.
+
+What the tools do is known to `handiwork.tools`, what a reference shows to `handiwork.context`.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from pydantic_core import SchemaValidator, core_schema
+
+from handiwork.adapters.loops import AnySession, Home, at_home
+from handiwork.context.expander import Expander
+from handiwork.errors import ExtraMissing
+from handiwork.tools.marks import THRESHOLD_BYTES, Mark
+from handiwork.tools.results import Results, Unspeakable
+from handiwork.tools.toolbox import Toolbox
+
+try:
+    from pydantic_ai.capabilities import AbstractCapability
+    from pydantic_ai.messages import (
+        AgentStreamEvent,
+        PartDeltaEvent,
+        PartEndEvent,
+        PartStartEvent,
+        TextPart,
+        TextPartDelta,
+        ToolCallPart,
+        ToolReturn,
+        is_multi_modal_content,
+    )
+    from pydantic_ai.run import AgentRunResult
+    from pydantic_ai.tools import RunContext, ToolDefinition
+    from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
+except ModuleNotFoundError as missing:
+    raise ExtraMissing("pydantic-ai", why="this is a capability of Pydantic AI") from missing
+
+TOOLSET = "handiwork"
+_OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
+
+
+class Artifacts(AbstractCapability[Any]):
+    """What an agent needs to work with artifacts: `Agent(model, capabilities=[Artifacts(session)])`.
+
+    It has the tools of the session, and is told which artifacts there are. What its other tools answer is kept and
+    referred to when it has more than `threshold_bytes` bytes. The user is shown what the answer refers to, at once on
+    the stream of events; the messages keep the short references. `extra` are functions of your own that are marked
+    with `@handiwork.tool`.
+    """
+
+    def __init__(
+        self, session: AnySession, extra: Sequence[object] = (), *, threshold_bytes: int = THRESHOLD_BYTES
+    ) -> None:
+        super().__init__()
+        self._session, self._home = at_home(session)
+        self._toolset = ArtifactToolset(self._session.tools(extra), self._home)
+        self._mark = Mark(is_cached=True, threshold_bytes=threshold_bytes)
+
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        """Return None: a session is nothing that a file can hold."""
+        return None
+
+    def get_toolset(self) -> AbstractToolset[Any]:
+        """Return the tools of the session."""
+        return self._toolset
+
+    async def after_tool_execute(
+        self, ctx: RunContext[Any], *, call: ToolCallPart, tool_def: ToolDefinition, args: dict[str, Any], result: Any
+    ) -> Any:
+        """Keep what another tool has answered where it is large, and refer to it."""
+        value = _value_of(result)
+        if (tool_def.metadata or {}).get(TOOLSET) or _is_shown(value):
+            return result
+        results = Results(verbs=self._session, tool=call.tool_name, mark=self._mark)
+        try:
+            answer = await self._home.visit(results.answer(value, call.tool_call_id))
+        except Unspeakable:
+            return result
+        if answer.result is value:
+            return result
+        return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
+
+    async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
+        """Show the user what the answer refers to."""
+        if not isinstance(result.output, str):
+            return result
+        return replace(result, output=await self._home.visit(self._session.expand(result.output)))
+
+    async def wrap_run_event_stream(
+        self, ctx: RunContext[Any], *, stream: AsyncIterable[AgentStreamEvent]
+    ) -> AsyncIterator[AgentStreamEvent]:
+        """Show the user what a text refers to while it comes."""
+        texts = self._texts()
+        async for event in stream:
+            if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+                texts = self._texts()
+                yield replace(event, part=replace(event.part, content=await texts.take(event.part.content)))
+            elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+                delta = replace(event.delta, content_delta=await texts.take(event.delta.content_delta))
+                yield replace(event, delta=delta)
+            elif isinstance(event, PartEndEvent) and isinstance(event.part, TextPart):
+                if rest := await texts.end():
+                    yield PartDeltaEvent(index=event.index, delta=TextPartDelta(content_delta=rest))
+                yield replace(event, part=replace(event.part, content=texts.written))
+            else:
+                yield event
+
+    def _texts(self) -> "_Texts":
+        return _Texts(self._session.expander("user"), self._home)
+
+
+class ArtifactToolset(AbstractToolset[Any]):
+    """The tools of a session. What was wrong with a call is told to the model as its answer."""
+
+    def __init__(self, toolbox: Toolbox, home: Home) -> None:
+        self._toolbox, self._home = toolbox, home
+
+    @property
+    def id(self) -> str:
+        """What the toolset is called in an agent."""
+        return TOOLSET
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        """Return the tools by name."""
+        return {
+            tool.name: ToolsetTool(
+                toolset=self,
+                tool_def=ToolDefinition(
+                    name=tool.name,
+                    description=tool.description,
+                    parameters_json_schema=dict(tool.parameters),
+                    metadata={TOOLSET: True},
+                ),
+                max_retries=1,
+                args_validator=_OBJECT,
+            )
+            for tool in self._toolbox
+        }
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> ToolReturn:
+        """Carry out a call; the references are in the metadata, which no model is sent."""
+        answer = await self._home.visit(self._toolbox.call(name, tool_args, tool_call_id=ctx.tool_call_id))
+        return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
+
+
+class _Texts:
+    """One text that is being written, as the user sees it."""
+
+    def __init__(self, expander: Expander, home: Home) -> None:
+        self._expander, self._home, self.written = expander, home, ""
+
+    async def take(self, piece: str) -> str:
+        shown = await self._home.visit(self._expander.take(piece))
+        self.written += shown
+        return shown
+
+    async def end(self) -> str:
+        rest = await self._home.visit(self._expander.end())
+        self.written += rest
+        return rest
+
+
+def _value_of(result: Any) -> Any:
+    """Return what a tool has answered a model, without what it has told the program around it."""
+    given = cast("object", result)
+    return cast("Any", given).return_value if isinstance(given, ToolReturn) else result
+
+
+def _is_shown(value: object) -> bool:
+    """Tell whether a model is to look at it, as at a picture."""
+    return any(map(is_multi_modal_content, cast("list[object]", value) if isinstance(value, list) else [value]))
