@@ -19,6 +19,7 @@ from handiwork.wires.wire import MAKES_VERSION, Look, Newest, whole_text
 
 EXTENSION = "urn:handiwork:artifact:1"
 WORKING = "TASK_STATE_WORKING"
+JSON = "application/json"
 DEEPEST = 16
 """Structured content that is deeper goes as text: readers of protocol buffers bound how deep a message is."""
 LARGEST_WHOLE = 2**53
@@ -130,7 +131,7 @@ class A2A:
         number = version["number"]
         is_sent = draft is not None and draft.number == number and draft.hashed.hexdigest() == version["sha256"]
         if "content" in version and not is_sent:
-            parts.insert(0, {**_content(version["content"]), **described})
+            parts.insert(0, {**_content(version), **described})
         shape = {"name": artifact["title"], "description": version["summary"], "parts": parts}
         return self._update(artifact["id"], told, shape, append=is_sent, last_chunk=True)
 
@@ -151,10 +152,13 @@ def _name(id: str, number: int) -> str:
     return id if number == 1 else f"{id}@{number}"
 
 
-def _content(content: object) -> Shape:
-    if isinstance(content, str):
+def _content(version: Shape) -> Shape:
+    """Return content as text, or as data where that is exact; `null` and texts of JSON are told as JSON text."""
+    content: object = version["content"]
+    is_plain = version["mediaType"] != JSON or version["size"] == len(str(content).encode("utf-8", "surrogatepass"))
+    if isinstance(content, str) and is_plain:
         return {"text": content}
-    is_carried = content is not None and _is_carried(content)
+    is_carried = isinstance(content, dict | list) and _is_carried(content)
     return {"data": content} if is_carried else {"text": json.dumps(content, ensure_ascii=False)}
 
 
