@@ -222,7 +222,7 @@ def test_what_is_told_over_every_wire_ends_in_what_list_says(opened: tuple[async
                         "it is not written any more"
                     )
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None)
     @given(plan=plans, cut_after=cuts)
     def each(plan: Sequence[Any], cut_after: Sequence[int]) -> None:
         runner.run(live_and_late(plan, cut_after))

@@ -34,10 +34,10 @@ LISTED_TOGETHER = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """An artifact that is told without its events; with the last of them comes the cursor to go on from."""
+    """An artifact that is told without its events, or after the last of them the cursor to go on from."""
 
-    artifact: Artifact
-    seq: int | None
+    artifact: Artifact | None = None
+    seq: int | None = None
 
 
 class Spelling(Protocol):
@@ -103,7 +103,9 @@ class Projected:
 
     async def tell(self, told: Told | Listed) -> bytes:
         if isinstance(told, Listed):
-            return server_sent_shapes(self.wire.list(await whole_shape(self.desk, told.artifact)), seq=told.seq)
+            artifact = told.artifact
+            shapes = () if artifact is None else self.wire.list(await whole_shape(self.desk, artifact))
+            return server_sent_shapes(shapes, seq=told.seq)
         look = self.wire.look(told)
         seen = None if look is None else await self._seen(look)
         return server_sent_shapes(self.wire.tell(told, seen), seq=told.seq if isinstance(told, Event) else None)
@@ -121,11 +123,11 @@ class Projected:
         while True:
             page = await self.desk.engine.records.page(self.scope, limit=LISTED_TOGETHER, cursor=cursor)
             seq, cursor = page.seq if seq is None else seq, page.next_cursor
-            for number, artifact in enumerate(page.items, start=1):
-                is_last = cursor is None and number == len(page.items)
-                yield Listed(artifact=artifact, seq=seq if is_last else None)
+            for artifact in page.items:
+                yield Listed(artifact=artifact)
             if cursor is None:
-                return
+                break
+        yield Listed(seq=seq)
 
     async def _seen(self, look: Look) -> Shape | None:
         try:

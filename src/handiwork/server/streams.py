@@ -32,7 +32,6 @@ from handiwork.server.desk import API, Desk
 from handiwork.server.path_names import PathName
 from handiwork.server.problems import CLOSE_CODE_BASE, problem_of
 from handiwork.server.projections import Format, Listed, Projected, Spelling, spelling_of
-from handiwork.store.event_log import Stretch
 from handiwork.wires.frames import HEARTBEAT, Frames, message, passing_message, resync_reason, server_sent
 
 SUBPROTOCOL = "handiwork"
@@ -234,10 +233,14 @@ async def events(
     """
     scope = caller.scope(session)
     # Looked at here, since once the stream has begun there is no other status.
-    stretch = await desk.engine.retention.log.after(scope, after, limit=1)
-    spelling = spelling_of(format, desk=desk, scope=scope, after=after, frames=streams.frames)
-    is_projected = isinstance(spelling, Projected)
-    catching_up = spelling.listed if is_projected and after == 0 and _is_begun_later(stretch) else None
+    spelling, catching_up = spelling_of(format, desk=desk, scope=scope, after=after, frames=streams.frames), None
+    try:
+        await desk.engine.retention.log.after(scope, after, limit=1)
+    except CursorTooOld:
+        if after or not isinstance(spelling, Projected):
+            raise
+        # Other protocols know no list that a client could begin with.
+        catching_up = spelling.listed
     follower = Follower(desk=desk, streams=streams, caller=caller, scope=scope, after=after, catching_up=catching_up)
     return EventStream(follower, spelling)
 
@@ -285,11 +288,6 @@ async def _recognised(websocket: WebSocket, offered: list[str]) -> Caller:
     caller.require("artifact:read")
     user = websocket.headers.get("x-handiwork-user")
     return caller if user is None else replace(caller, user=caller.within(user=user).user)
-
-
-def _is_begun_later(stretch: Stretch) -> bool:
-    """Tell whether what was told first in a session is kept no longer."""
-    return stretch.events[0].seq > 1 if stretch.events else stretch.last > 0
 
 
 def _cursor(told: str) -> int | None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from handiwork.events import Delta, Event, Output, Settled, Told
 from handiwork.shapes import Shape, event_shape, passing_shape
@@ -154,11 +154,11 @@ def _name(id: str, number: int) -> str:
 
 def _content(version: Shape) -> Shape:
     """Return content as text, or as data where that is exact; `null` and texts of JSON are told as JSON text."""
-    content: object = version["content"]
+    content: Any = version["content"]
     is_plain = version["mediaType"] != JSON or version["size"] == len(str(content).encode("utf-8", "surrogatepass"))
     if isinstance(content, str) and is_plain:
         return {"text": content}
-    is_carried = isinstance(content, dict | list) and _is_carried(content)
+    is_carried = isinstance(content, (dict, list)) and _is_carried(cast("object", content))
     return {"data": content} if is_carried else {"text": json.dumps(content, ensure_ascii=False)}
 
 

@@ -96,7 +96,7 @@ def test_what_is_written_is_appended_and_sealed_by_an_appended_last_chunk(connec
     assert flags == [(False, False), (True, False), (True, True)]
     assert connection.text() == WHOLE
     assert connection.sealed == [PLAN]
-    assert connection.task.artifacts[0].metadata[EXTENSION]["status"] == "ready"
+    assert MessageToDict(connection.task.artifacts[0].metadata)[EXTENSION]["status"] == "ready"
 
 
 def test_what_was_stored_otherwise_than_it_was_written_replaces_it(connection: Connection) -> None:
