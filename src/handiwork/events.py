@@ -78,5 +78,15 @@ class Output:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """That nothing more of some content is written; what has come of it is told by an event, if anything has."""
+
+    scope: Scope
+    artifact_id: ArtifactId
+
+
 Passing = Output | Delta
 """What passes by those who follow, and has no `seq`."""
+Told = Event | Passing | Settled
+"""All that those who follow live are told."""

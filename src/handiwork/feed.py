@@ -18,7 +18,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from handiwork.errors import HandiworkError, StorageFailed
-from handiwork.events import Delta, Event, EventType, Passing
+from handiwork.events import Delta, Event, EventType, Passing, Settled, Told
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
 from handiwork.store.event_log import EventLog
@@ -43,12 +43,12 @@ class _Channel:
     last: int | None = None
     followers: int = 0
     must_look: bool = True
-    passing: deque[Passing] = field(default_factory=lambda: deque[Passing](maxlen=PASSING))
+    passing: deque[Passing | Settled] = field(default_factory=lambda: deque[Passing | Settled](maxlen=PASSING))
     passed: int = 0
     failure: HandiworkError | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def newer(self, passed: int) -> tuple[Sequence[Passing], bool]:
+    def newer(self, passed: int) -> tuple[Sequence[Passing | Settled], bool]:
         """What came by after the first `passed` pieces, as far as it is still here, and whether that is all of it."""
         missed = self.passed - passed
         count = min(missed, len(self.passing))
@@ -84,18 +84,16 @@ class Feed:
             if passing.artifact_id not in written:
                 written[passing.artifact_id] = _Written(begun=passing)
             written[passing.artifact_id].text.write(passing.text)
-        channel = self._channels.get(passing.scope)
-        if channel is not None:
-            channel.passing.append(passing)
-            channel.passed += 1
-            channel.tell()
+        self._pass_on(passing)
 
     def forget(self, scope: Scope, artifact_id: ArtifactId) -> None:
-        """Let go of the text so far of content that is written no more."""
+        """Let go of the text so far of content that is written no more, and say so."""
         written = self._written.get(scope, {})
-        written.pop(artifact_id, None)
+        was_told = written.pop(artifact_id, None) is not None
         if not written:
             self._written.pop(scope, None)
+        if was_told:
+            self._pass_on(Settled(scope=scope, artifact_id=artifact_id))
 
     async def follow(self, scope: Scope, *, after: int) -> AsyncGenerator[Event]:
         """Do as `follow_live`, without what programs write."""
@@ -104,7 +102,7 @@ class Feed:
                 if isinstance(each, Event):
                     yield each
 
-    async def follow_live(self, scope: Scope, *, after: int) -> AsyncGenerator[Event | Passing]:
+    async def follow_live(self, scope: Scope, *, after: int) -> AsyncGenerator[Told]:
         """Yield the events of a session with a number over `after`, first those there are and then those to come.
 
         In between comes what programs write meanwhile, and content that is being written: the text so far first.
@@ -157,6 +155,13 @@ class Feed:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+
+    def _pass_on(self, passing: Passing | Settled) -> None:
+        channel = self._channels.get(passing.scope)
+        if channel is not None:
+            channel.passing.append(passing)
+            channel.passed += 1
+            channel.tell()
 
     def _so_far(self, scope: Scope) -> list[Passing]:
         """What has been written of each content that is not done, each as one piece."""

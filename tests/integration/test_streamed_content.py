@@ -17,7 +17,7 @@ from handiwork.errors import (
     ProducingDisabled,
     ScopeErased,
 )
-from handiwork.events import Delta, Event, Passing
+from handiwork.events import Delta, Event, Told
 from handiwork.model import Reach
 from handiwork.session import Session
 from handiwork.settings import Settings
@@ -58,9 +58,9 @@ async def at_once(*pieces: str) -> AsyncIterator[str]:
         yield piece
 
 
-async def seen(session: Session, *, until: str, after: int = 0) -> list[Event | Passing]:
+async def seen(session: Session, *, until: str, after: int = 0) -> list[Told]:
     """What a follower sees until an event of this type, or a piece that ends with this text."""
-    found: list[Event | Passing] = []
+    found: list[Told] = []
     async with aclosing(session.engine.feed.follow_live(session.scope, after=after)) as told:
         async for each in told:
             found.append(each)

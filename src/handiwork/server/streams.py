@@ -8,7 +8,7 @@ holds up its own tasks alone, and after a while it is sent away; its cursor lets
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
@@ -24,24 +24,15 @@ from starlette.websockets import WebSocketDisconnect
 
 from handiwork.access.policy import Caller
 from handiwork.errors import CursorTooOld, HandiworkError
-from handiwork.events import Event, Passing
+from handiwork.events import Event, Settled, Told
 from handiwork.model import Scope
 from handiwork.server.answers import problems
 from handiwork.server.callers import TheCaller, TheDesk, demands, desk_of
 from handiwork.server.desk import API, Desk
 from handiwork.server.path_names import PathName
 from handiwork.server.problems import CLOSE_CODE_BASE, problem_of
-from handiwork.wires import (
-    HEARTBEAT,
-    RETRY,
-    Frames,
-    message,
-    passing_message,
-    resync_reason,
-    server_sent,
-    server_sent_passing,
-    server_sent_resync,
-)
+from handiwork.server.projections import Format, Listed, Projected, Spelling, spelling_of
+from handiwork.wires.frames import HEARTBEAT, Frames, message, passing_message, resync_reason, server_sent
 
 SUBPROTOCOL = "handiwork"
 BEARER = "bearer."
@@ -91,16 +82,20 @@ class Streams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follower:
-    """Somebody who follows one session from a cursor on, as long as they may."""
+    """Somebody who follows one session from a cursor on, as long as they may.
+
+    `catching_up` is told first, and the last of it may say from where to follow instead.
+    """
 
     desk: Desk
     streams: Streams
     caller: Caller
     scope: Scope
     after: int
+    catching_up: Callable[[], AsyncGenerator[Listed]] | None = None
 
     async def follow(
-        self, hand_out: Callable[[Event | Passing], Awaitable[None]], *others: Coroutine[Any, Any, End]
+        self, hand_out: Callable[[Told | Listed], Awaitable[None]], *others: Coroutine[Any, Any, End]
     ) -> End:
         """Hand out events until that or one of the others comes to an end, and return why.
 
@@ -120,12 +115,23 @@ class Follower:
             return "gone"
         return None
 
-    async def _all(self, hand_out: Callable[[Event | Passing], Awaitable[None]]) -> End:
-        async with aclosing(self.desk.engine.feed.follow_live(self.scope, after=self.after)) as events:
-            async for event in events:
-                if end := await self.sent(hand_out(event)):
+    async def _all(self, hand_out: Callable[[Told | Listed], Awaitable[None]]) -> End:
+        async with aclosing(self._told()) as told:
+            async for each in told:
+                if end := await self.sent(hand_out(each)):
                     return end
         return "stopping"
+
+    async def _told(self) -> AsyncGenerator[Told | Listed]:
+        after = self.after
+        if self.catching_up is not None:
+            async with aclosing(self.catching_up()) as listed:
+                async for each in listed:
+                    yield each
+                    after = each.seq or after
+        async with aclosing(self.desk.engine.feed.follow_live(self.scope, after=after)) as told:
+            async for each in told:
+                yield each
 
     async def _until_over(self) -> End:
         while True:
@@ -144,19 +150,20 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, follower: Follower) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+    def __init__(self, follower: Follower, spelling: Spelling) -> None:
+        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no", **spelling.headers})
         del self.headers["content-length"]
-        self._follower = follower
+        self._follower, self._spelling = follower, spelling
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        streams = self._follower.streams
+        streams, spelling = self._follower.streams, self._spelling
 
         async def write(chunk: bytes, *, is_last: bool = False) -> None:
             await send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
 
-        async def hand_out(event: Event | Passing) -> None:
-            await write(streams.frames.of(event) if isinstance(event, Event) else server_sent_passing(event))
+        async def hand_out(told: Told | Listed) -> None:
+            if chunk := await spelling.tell(told):
+                await write(chunk)
 
         async def beat() -> End:
             while True:
@@ -165,17 +172,15 @@ class EventStream(Response):
                     return end
 
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await write(RETRY)
-        last_words = b""
+        await write(spelling.begin())
         try:
             if await self._follower.follow(hand_out, _until_gone(receive), beat()) != "stopping":
                 # Nobody is there, or takes anything: without an end the web server cuts the connection.
                 return
-        except CursorTooOld as failure:
-            last_words = server_sent_resync(failure)
-        except HandiworkError:
-            # The status was sent long ago. A client that comes back is told what is wrong.
-            pass
+            last_words = spelling.end()
+        except HandiworkError as failure:
+            # The status was sent long ago.
+            last_words = spelling.break_off(failure)
         with contextlib.suppress(OSError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await write(last_words, is_last=True)
@@ -215,7 +220,7 @@ async def events(
     caller: TheCaller,
     streams: TheStreams,
     after: TheCursor,
-    format: Annotated[Literal["handiwork"], Query(description="How events are spelled.")] = "handiwork",
+    format: Annotated[Format, Query(description="How events are spelled.")] = "handiwork",
 ) -> EventStream:
     """What happens in a session, live, from a cursor on: Server-Sent Events without end.
 
@@ -223,11 +228,21 @@ async def events(
     longer, or that the session has not reached, is a problem of code `resync`, and while the stream runs an event
     `resync` before its end: list the artifacts again and follow from the `seq` of that answer. What a program writes
     while it runs comes as `execution-output`, which has no id and which nobody keeps.
+
+    In another `format` the same is told in the frames of AG-UI, of the AI SDK's UI message stream, or of A2A.
     """
     scope = caller.scope(session)
     # Looked at here, since once the stream has begun there is no other status.
-    await desk.engine.retention.log.after(scope, after, limit=1)
-    return EventStream(Follower(desk=desk, streams=streams, caller=caller, scope=scope, after=after))
+    spelling, catching_up = spelling_of(format, desk=desk, scope=scope, after=after, frames=streams.frames), None
+    try:
+        await desk.engine.retention.log.after(scope, after, limit=1)
+    except CursorTooOld:
+        if after or not isinstance(spelling, Projected):
+            raise
+        # Other protocols know no list that a client could begin with.
+        catching_up = spelling.listed
+    follower = Follower(desk=desk, streams=streams, caller=caller, scope=scope, after=after, catching_up=catching_up)
+    return EventStream(follower, spelling)
 
 
 @router.websocket(f"{API}/sessions/{{session}}/ws")
@@ -235,8 +250,11 @@ async def socket(websocket: WebSocket, session: PathName, streams: TheStreams) -
     """The same over a WebSocket, each event a message, with the key or token as a subprotocol `bearer.…`."""
     offered: list[str] = websocket.scope["subprotocols"]
 
-    async def hand_out(event: Event | Passing) -> None:
-        await websocket.send_text(streams.messages.of(event) if isinstance(event, Event) else passing_message(event))
+    async def hand_out(told: Told | Listed) -> None:
+        if isinstance(told, Event):
+            await websocket.send_text(streams.messages.of(told))
+        elif not isinstance(told, Settled | Listed):
+            await websocket.send_text(passing_message(told))
 
     # A browser tells its page the code of the end only of a WebSocket that was accepted.
     try:
@@ -246,7 +264,8 @@ async def socket(websocket: WebSocket, session: PathName, streams: TheStreams) -
     try:
         caller = await _recognised(websocket, offered)
         scope, after = caller.scope(session), _cursor(websocket.query_params.get("after", "0"))
-        if after is None:
+        # The protocols of others are spoken over Server-Sent Events.
+        if after is None or websocket.query_params.get("format", "handiwork") != "handiwork":
             end: End = "invalid_request"
         else:
             follower = Follower(desk=desk_of(websocket), streams=streams, caller=caller, scope=scope, after=after)

@@ -1,12 +1,12 @@
 """Events as they go over the wire: as a message of a WebSocket, as a frame of Server-Sent Events. Pure functions.
 
 To whom a frame is sent, and when, is not known here. `Frames` keeps what was made, so that an event is put into words
-once however many follow it.
+once however many follow it. What the protocols of others say in a frame is known to `ag_ui`, `ai_sdk` and `a2a`.
 """
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from handiwork.errors import CursorTooOld
@@ -47,6 +47,17 @@ def server_sent_passing(passing: Passing) -> bytes:
 def server_sent_resync(failure: CursorTooOld) -> bytes:
     """Return the frame that ends a stream which cannot go on. It has no id: there is no cursor to go on from."""
     return f"event: {failure.code}\ndata: {_json(_standing(failure))}\n\n".encode("ascii")
+
+
+def server_sent_shapes(shapes: Sequence[Shape], *, seq: int | None = None) -> bytes:
+    """Return what another protocol says of one event: a frame without a name for each shape.
+
+    The cursor stands in the last of them, or alone if there is none: who is cut off before it gets all of them again.
+    """
+    frames = [f"data: {_json(shape)}\n\n" for shape in shapes]
+    if seq is not None:
+        frames[-1:] = [f"id: {seq}\n{frames[-1]}" if frames else f"id: {seq}\n\n"]
+    return "".join(frames).encode("ascii")
 
 
 def resync_reason(failure: CursorTooOld) -> str:

@@ -8,7 +8,7 @@ from handiwork.events import Event, Output
 from handiwork.ids import ArtifactId, EventId, ExecutionId
 from handiwork.model import Scope
 from handiwork.shapes import event_shape
-from handiwork.wires import (
+from handiwork.wires.frames import (
     HEARTBEAT,
     RETRY,
     Frames,
