@@ -5,7 +5,7 @@ The verbs of one conversation are in `session`; how each is done lies in the roo
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from handiwork.errors import InvalidName
 from handiwork.executions.pictures import Pictures
@@ -32,10 +32,10 @@ from handiwork.store.records import Filed, Records, SessionPage
 from handiwork.tools.tool import Offer
 from handiwork.types.registry import Registry
 from handiwork.verbs import SELECTION_BYTES, page_size, selection_budget
-from handiwork.versions.content import Stored
 from handiwork.versions.creation import Creation
 from handiwork.versions.excerpts import select
 from handiwork.versions.marking import Marking
+from handiwork.versions.proving import Outlines
 from handiwork.versions.revising import Revising
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
@@ -68,6 +68,7 @@ class Engine:
     types: Registry
     sandbox: Sandbox
     pictures: Pictures
+    outlines: Outlines = field(default_factory=Outlines)
 
     def session(
         self, name: str, *, user: str = "local", tenant: str = "default", principal: PrincipalKind = "user"
@@ -113,13 +114,13 @@ class Engine:
         """Return a part of the content as text. See `Session.select`."""
         asked = None if selector is None else Selector.parse(selector)
         version = filed.artifact.version
-        content = Stored(blobs=self.blobs, key=filed.blob_key, size=version.size)
+        content, room = self.outlines.content(self.blobs, filed), selection_budget(budget)
         async with unless_gone(self.records, filed.artifact):
-            found = await select(content, asked, media_type=version.media_type, budget_bytes=selection_budget(budget))
-        # What was left out counts too: a part is as trustworthy as the whole.
-        async with aclosing(self.content(filed)) as chunks:
-            async for _chunk in chunks:
-                pass
+            found = await select(
+                content, asked, media_type=version.media_type, budget_bytes=room, places=content.places
+            )
+            # A part is as trustworthy as the whole.
+            await content.finish()
         return found
 
     async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> None:

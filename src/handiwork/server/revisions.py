@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from handiwork.access.policy import Caller
 from handiwork.errors import HeadMoved, InvalidName
 from handiwork.model import Artifact, Reach, Scope, Version
 from handiwork.server.answers import DifferenceAnswer, VersionsAnswer, problems
@@ -20,12 +21,12 @@ from handiwork.server.artifacts import (
     whole_shape,
 )
 from handiwork.server.bodies import Labels, NewVersion, Restoring, Revised, Step, VersionNumber
-from handiwork.server.callers import TheCaller, TheDesk, demands
+from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.desk import API, Desk
 from handiwork.server.dictation import MEDIA_TYPE as PLAIN
 from handiwork.server.dictation import dictated_revision, is_dictated, said_in_query
 from handiwork.server.downloads import conditional, etag_of
-from handiwork.server.path_names import PathName
+from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import PreconditionFailed
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import MERGE_PATCH, called, decoded, json_merge_patch, json_revision, validated
@@ -100,13 +101,7 @@ async def differ(
     )
 
 
-@router.post(
-    f"{API}/artifacts/{{artifact}}/versions",
-    status_code=201,
-    responses={201: _MADE, **_CHANGES},
-    **_taking(NewVersion.model_json_schema(), is_dictated=True),
-)
-async def revise(
+async def _revise(
     artifact: PathName, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
     """Make the next version of an artifact; content that is the same as before makes none.
@@ -132,6 +127,23 @@ async def revise(
         provenance=called(provenance_of(request, caller, reason=body.reason), body.tool_call_id),
     )
     return await _answered(desk, await _revised(desk, reach, artifact, revision), 201)
+
+
+async def _revise_shortly(request: Request, desk: Desk, caller: Caller) -> Response | None:
+    if request.scope["query_string"]:
+        return None
+    return await _revise(name_in_path(request.path_params["artifact"]), request, desk, caller)
+
+
+revising = APIRouter(tags=["artifacts"], route_class=short_way("artifact:write", _revise_shortly))
+revising.post(
+    f"{API}/artifacts/{{artifact}}/versions",
+    name="revise",
+    status_code=201,
+    responses={201: _MADE, **_CHANGES},
+    **_taking(NewVersion.model_json_schema(), is_dictated=True),
+)(_revise)
+router.include_router(revising)
 
 
 @router.patch(

@@ -8,10 +8,11 @@ import contextlib
 import json
 import os
 import threading
-from collections import deque
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from handiwork.ids import ArtifactId
 from handiwork.model import Artifact
 from handiwork.store.keys import artifact_prefix
 from handiwork.tasks import to_the_end
@@ -32,7 +33,7 @@ class Projections:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="handiwork-notes")
-        self._waiting: deque[Artifact] = deque()
+        self._waiting: OrderedDict[ArtifactId, Artifact] = OrderedDict()
         self._hurry = threading.Event()
         self._lock = threading.Lock()
         self._is_at_work = False
@@ -41,7 +42,10 @@ class Projections:
         with self._lock:
             if len(self._waiting) >= MOST_WAITING:
                 return
-            self._waiting.append(artifact)
+            # Of versions that come one soon after the other, only the last is described.
+            waiting = self._waiting.get(artifact.id)
+            if waiting is None or waiting.version.number <= artifact.version.number:
+                self._waiting[artifact.id] = artifact
             must_start, self._is_at_work = not self._is_at_work, True
         if must_start:
             self._thread.submit(self._write_all)
@@ -71,7 +75,7 @@ class Projections:
     def _next(self) -> Artifact | None:
         with self._lock:
             self._is_at_work = bool(self._waiting)
-            return self._waiting.popleft() if self._waiting else None
+            return self._waiting.popitem(last=False)[1] if self._waiting else None
 
 
 def _described(artifact: Artifact) -> dict[str, object]:

@@ -13,7 +13,7 @@ from handiwork.tasks import in_thread
 
 CHECKED_FIRST_BYTES = CHUNK_BYTES
 # Hashing this much takes about as long as asking a thread to.
-HASHED_HERE_BYTES = 128 * 1024
+HASHED_HERE_BYTES = 256 * 1024
 
 
 async def read_verified(

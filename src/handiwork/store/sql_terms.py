@@ -19,8 +19,10 @@ from handiwork.store.tables import artifacts, erasures, promotions, sessions, ve
 # Bytes that are older and not on record are taken for orphans, after twice this time.
 LONGEST = timedelta(minutes=30)
 
+# Of the three places that a session lies in; a list of any length would be put together anew each time.
+_PLACES = ("its_tenant", "its_user", "its_session")
 _ERASED = select(erasures.c.at).where(
-    erasures.c.place.in_(bindparam("places", expanding=True)), erasures.c.at >= bindparam("since")
+    erasures.c.place.in_([bindparam(name) for name in _PLACES]), erasures.c.at >= bindparam("since")
 )
 
 
@@ -42,7 +44,8 @@ def demand(
 
 def demand_nothing_erased(connection: Connection, scope: Scope, since: datetime) -> None:
     """Raise `ScopeErased` when session, user or tenant was erased at `since` or later."""
-    if connection.execute(_ERASED, {"places": places(scope), "since": since}).first() is not None:
+    asked: dict[str, object] = {**dict(zip(_PLACES, places(scope), strict=True)), "since": since}
+    if connection.execute(_ERASED, asked).first() is not None:
         raise ScopeErased(scope.session)
 
 

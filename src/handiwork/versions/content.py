@@ -1,14 +1,12 @@
-"""Content that is already in reach: bytes in memory, a file of the host, or what is stored. Nothing is stored here."""
+"""Content that is already in reach: bytes in memory, or a file of the host. Nothing is stored here."""
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from handiwork.errors import InputNotFound
-from handiwork.store.blobs import Blobs
-from handiwork.store.keys import BlobKey
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -68,15 +66,3 @@ class HostFile:
                 yield chunk
         finally:
             file.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """Content in the store, read from anywhere in it, its hash not checked."""
-
-    blobs: Blobs
-    key: BlobKey
-    size: int
-
-    def chunks(self, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
-        return self.blobs.open(self.key, offset=offset, length=length)

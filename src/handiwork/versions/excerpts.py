@@ -7,16 +7,18 @@ characters. The parts of a line, row or element that alone is over the budget ar
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
 from handiwork.errors import SelectorMisfit
 from handiwork.model import MIB
 from handiwork.types.csv_table import delimiter_of
-from handiwork.versions.blocks import blocks, is_utf16, scanned
+from handiwork.versions.blocks import beginning, blocks, blocks_from, is_utf16, scanned, text_begins
 from handiwork.versions.json_arrays import ElementScanner, inside_of
 from handiwork.versions.json_paths import DocumentMalformed, JsonPath, PathMissed, parsed, rendered
 from handiwork.versions.lines import LastLines, LineScanner, last_lines
 from handiwork.versions.matches import AllWords, ExactText, Matches
+from handiwork.versions.places import Place, Places
 from handiwork.versions.selection import PLAIN, Page, Selection, Source, beginning_of, shortened, utf8_size
 from handiwork.versions.selectors import WHOLE, Selector
 from handiwork.versions.tables import RowScanner
@@ -45,8 +47,12 @@ class _Reader(Protocol):
     def finish(self) -> None: ...
 
 
-async def select(content: Source, selector: Selector | None, *, media_type: str, budget_bytes: int) -> Selection:
+async def select(
+    content: Source, selector: Selector | None, *, media_type: str, budget_bytes: int, places: Places | None = None
+) -> Selection:
     """Return what the selector selects, at most `budget_bytes` of it; without a selector all of it, page by page.
+
+    `places` are those of this content, known from earlier; more are learned on the way.
 
     Lines and matches come as plain text, rows and elements in the format of the content. Of a tail that is over the
     budget, the last ones are shown.
@@ -55,7 +61,7 @@ async def select(content: Source, selector: Selector | None, *, media_type: str,
         SelectorMisfit: the content has no such parts, nothing at this path, or is not what its media type says.
     """
     media_type = media_type.partition(";")[0].strip().lower()
-    asked = _Asked(selector or WHOLE, media_type, max(budget_bytes, 0))
+    asked = _Asked(selector or WHOLE, media_type, max(budget_bytes, 0), Places() if places is None else places)
     if not is_text(media_type):
         raise asked.misfit("it is no text", hint="Text, tables and JSON have parts; download this one as a whole.")
     if selector is None and content.size <= budget_bytes:
@@ -85,11 +91,12 @@ def is_text(media_type: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A selector, what kind of content it is for, and how much may come back."""
+    """A selector, what kind of content it is for, how much may come back, and what is known of the content."""
 
     selector: Selector
     media_type: str
     budget_bytes: int
+    places: Places
 
     @property
     def is_json(self) -> bool:
@@ -101,10 +108,15 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
-    """What units some content has, and how they are put together again."""
+    """What units some content has, and how they are put together again.
+
+    `scanner` makes one for the start of the content, `onward` one for a place in it; places go by the `name`.
+    """
 
     unit: Literal["rows", "lines"]
+    name: str
     scanner: Callable[[], Scanner]
+    onward: Callable[[], Scanner]
     media_type: str
     has_lead: bool = False
     is_array: bool = False
@@ -114,18 +126,37 @@ def _layout(asked: _Asked, start: bytes) -> tuple[_Layout, bytes]:
     """Return the units that the selector means, and where in the first block they begin."""
     kind = asked.selector.kind
     if kind != "lines" and asked.media_type in _TABLES:
-        delimiter = delimiter_of(start, asked.media_type).encode("ascii")
-        rows = _Layout(unit="rows", scanner=lambda: RowScanner(delimiter), media_type=asked.media_type, has_lead=True)
-        return rows, start
+        delimiter = delimiter_of(start, asked.media_type)
+        scanner = partial(RowScanner, delimiter.encode("ascii"))
+        return _Layout(
+            unit="rows",
+            name=f"rows{delimiter}",
+            scanner=scanner,
+            onward=scanner,
+            media_type=asked.media_type,
+            has_lead=True,
+        ), start
     inside = inside_of(start) if kind != "lines" and asked.is_json else None
     if inside is not None:
-        return _Layout(unit="rows", scanner=ElementScanner, media_type=asked.media_type, is_array=True), inside
+        onward = partial(ElementScanner, is_first=False)
+        return _Layout(
+            unit="rows",
+            name="elements",
+            scanner=ElementScanner,
+            onward=onward,
+            media_type=asked.media_type,
+            is_array=True,
+        ), inside
     if kind == "rows" and asked.media_type in _JSON_LINES:
-        return _Layout(unit="rows", scanner=LineScanner, media_type=asked.media_type), start
+        return _lines("rows", asked.media_type), start
     if kind == "rows":
         hint = "Use `path=$.name` for a part of it." if asked.is_json else "Use `lines=1:50`, `head=20` or `grep=text`."
         raise asked.misfit("rows are of tables and JSON arrays, and it is neither", hint=hint)
-    return _Layout(unit="lines", scanner=LineScanner, media_type=PLAIN), start
+    return _lines("lines", PLAIN), start
+
+
+def _lines(unit: Literal["rows", "lines"], media_type: str) -> _Layout:
+    return _Layout(unit=unit, name="lines", scanner=LineScanner, onward=LineScanner, media_type=media_type)
 
 
 async def _range(content: Source, asked: _Asked) -> Selection:
@@ -224,13 +255,34 @@ def _part_of(document: bytes, path: JsonPath, budget_bytes: int) -> Selection:
 async def _walked(
     content: Source, asked: _Asked, span: Span, *, keeps: Literal["first", "last"] = "first"
 ) -> tuple[_Layout, Walk, Page]:
-    async with aclosing(blocks(content)) as stream:
-        layout, start = _layout(asked, await anext(stream, b""))
-        budget_bytes = asked.budget_bytes
+    first = await beginning(content)
+    async with aclosing(blocks(content, first=first)) as stream:
+        block = await anext(stream, b"")
+        layout, start = _layout(asked, block)
+        budget_bytes, text = asked.budget_bytes, text_begins(first)
         page = _page_of_array(budget_bytes, keeps=keeps) if layout.is_array else Page(room=budget_bytes, keeps=keeps)
-        walk = Walk(layout.scanner(), page, span, has_lead=layout.has_lead)
-        await _fed(walk, start, stream)
+        offset = (text or 0) + len(block) - len(start)
+        walk = Walk(layout.scanner(), page, span, has_lead=layout.has_lead, offset=offset)
+        place = None if text is None else asked.places.before(layout.name, span.first)
+        if place is None:
+            await _fed(walk, start, stream)
+        elif not await scanned(walk.feed, start):
+            await _fed_from(place, walk, layout, content, stream)
+    if text is not None:
+        asked.places.learn(layout.name, walk.places)
     return layout, walk, page
+
+
+async def _fed_from(
+    place: Place, walk: Walk, layout: _Layout, content: Source, stream: AsyncGenerator[bytes, None]
+) -> None:
+    """Feed the walk what follows the first block, from a place on if it can go on there."""
+    if not walk.may_jump(place):
+        await _fed(walk, b"", stream)
+        return
+    walk.jump(place, layout.onward())
+    async with aclosing(blocks_from(content, place.offset)) as following:
+        await _fed(walk, b"", following)
 
 
 async def _fed(reader: _Reader, start: bytes, stream: AsyncGenerator[bytes, None]) -> None:

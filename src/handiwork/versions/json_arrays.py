@@ -34,15 +34,15 @@ def inside_of(start: bytes) -> bytes | None:
 
 
 class ElementScanner:
-    """Finds the ends of elements, from behind the bracket that opens the array."""
+    """Finds the ends of elements, from behind the bracket that opens the array, or from behind a comma in it."""
 
     before = WHITE
     behind = WHITE
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_first: bool = True) -> None:
         self.is_over = False
         self.is_within = False
-        self._is_first = True
+        self._is_first = is_first
         self._depth = self._marks = 0
         self._is_in_string = False
         self._is_escaped = False

@@ -37,7 +37,7 @@ from handiwork.store.records import Filed, Records, Terms
 from handiwork.store.revisions import Revisions
 from handiwork.store.space import Space
 from handiwork.tasks import in_thread, to_the_end
-from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.artifact_type import ArtifactType, text_alone
 from handiwork.types.registry import Registry
 from handiwork.types.strict_json import parsed
 from handiwork.versions.arrival import Arrival
@@ -46,7 +46,7 @@ from handiwork.versions.creation import Quotas
 from handiwork.versions.descriptions import Description, brought_together
 from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Admission, Draft
-from handiwork.versions.texts import Difference, difference, merged, patched, text_of, wanted
+from handiwork.versions.texts import Difference, difference, is_one_edit_of, merged, patched, text_of, wanted
 
 INLINE_BYTES = 32 * KIB
 # Deciding on less takes about as long as asking a thread to; and so much may be stored while its record is written.
@@ -195,9 +195,8 @@ class Revising:
             base = await self.records.get(artifact.scope, artifact.id, version=revision.base_version)
         needs = [] if revision.patch is None and base is head else [base] if base is head else [base, head]
         contents = [await self._bytes(each) for each in needs]
-        is_quick = sum(map(len, contents)) < DECIDED_HERE_BYTES and _is_short(revision.patch, DECIDED_HERE_BYTES)
         decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
-        data, version = decide() if is_quick and revision.patch is not None else await in_thread(decide)
+        data, version = decide() if self._is_quick(artifact, revision.patch, contents) else await in_thread(decide)
         title = version.provenance.title or artifact.title
         if _is_same(artifact.version, version) and title == artifact.title:
             return artifact
@@ -205,6 +204,15 @@ class Revising:
             await self.space.demand()
         revised = replace(artifact, title=title, version=version)
         return self._noted(await self._stored(revised, data, expected=number, begun=begun))
+
+    def _is_quick(self, artifact: Artifact, patch: object, contents: Sequence[bytes]) -> bool:
+        """Tell whether deciding takes about as long as asking a thread to: of a little, or of one edit that fits."""
+        if patch is None or not _is_short(patch, DECIDED_HERE_BYTES):
+            return False
+        if sum(map(len, contents)) < DECIDED_HERE_BYTES:
+            return True
+        is_plain = self.types.named(artifact.type).examine is text_alone and len(contents) == 1
+        return is_plain and len(contents[0]) <= TOGETHER_BYTES and is_one_edit_of(contents[0], patch)
 
     def _decided(
         self, artifact: Artifact, base: Version, revision: Revision, contents: Sequence[bytes]

@@ -101,6 +101,14 @@ def patched(before: Text, patch: object, type_: ArtifactType) -> Text:
     return Text(kind=before.kind, data=checked.data, text=checked.data.decode(), value=checked.value)
 
 
+def is_one_edit_of(data: bytes, patch: object) -> bool:
+    """Tell whether a patch is one edit of a text in UTF-8, and what it looks for is there once."""
+    edits = cast("list[object]", patch) if isinstance(patch, list) else []
+    edit = cast("dict[object, object]", edits[0]) if len(edits) == 1 and isinstance(edits[0], dict) else {}
+    wanted = edit.get("find")
+    return isinstance(wanted, str) and wanted != "" and data.count(wanted.encode("utf-8", "replace")) == 1
+
+
 def _spelled(patch: MergePatch | JsonPatch, type_: ArtifactType) -> Patch:
     """Return the patch with names as the model of the type writes them, so that both spellings are understood."""
     schema = type_.schema

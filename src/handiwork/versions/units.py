@@ -5,9 +5,10 @@ Where a unit ends is known to the scanner of each format; how a selector is writ
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from handiwork.model import KIB
+from handiwork.versions.places import APART_BYTES, Place
 from handiwork.versions.selection import Page, beginning_of, shortened, utf8_size
 
 # White space around a unit, which is held with it until it is known not to belong to it.
@@ -91,10 +92,12 @@ class Walk:
     """A walk over the units of content that puts those of a span on a page.
 
     With `has_lead`, the first unit is a header: it is kept apart, in at most half of the room, and not counted.
+    `offset` is where in the content the data begins; the places that units before the span begin at count from there.
     """
 
-    def __init__(self, scanner: Scanner, page: Page, span: Span, *, has_lead: bool = False) -> None:
+    def __init__(self, scanner: Scanner, page: Page, span: Span, *, has_lead: bool = False, offset: int = 0) -> None:
         self.count = 0
+        self.places: list[Place] = []
         self.lead = ""
         self.is_lead_cut = False
         self.has_more = False
@@ -102,6 +105,7 @@ class Walk:
         self._page = page
         self._span = span
         self._awaits_lead = has_lead
+        self._offset = offset
         self._unit = _Unit(scanner, page.room)
         self._is_ended = False
 
@@ -119,10 +123,10 @@ class Walk:
                     return False
                 self.has_more = True
             elif not self._awaits_lead and self.count < self._span.first:
-                position, passed = self._scanner.skip(data, position, self._span.first - self.count)
-                self.count += passed
+                position = self._skip(data, position)
             else:
                 position = self._take(data, position)
+        self._offset += len(data)
         self._is_ended = self._scanner.is_over
         return self._is_ended or self.has_more
 
@@ -136,6 +140,30 @@ class Walk:
             self.count += 1
         else:
             self._close()
+
+    def may_jump(self, place: Place | None) -> TypeGuard[Place]:
+        """Tell whether the walk can go on at a place: it is further on, and what comes first has been seen."""
+        return place is not None and not self._awaits_lead and self.count < place.count <= self._span.first
+
+    def jump(self, place: Place, scanner: Scanner) -> None:
+        """Go on at a place, with a scanner that begins there."""
+        self._scanner, self._unit = scanner, _Unit(scanner, self._page.room)
+        self._offset, self.count = place.offset, place.count
+
+    def _skip(self, data: bytes, position: int) -> int:
+        """Pass over units before the span, in steps that begin where a unit begins, if one does within them."""
+        part = data[position : position + APART_BYTES]
+        if part.endswith(b"\r") and 1 < len(part) < len(data) - position:
+            part = part[:-1]
+        wanted = self._span.first - self.count
+        start, passed = self._scanner.skip(part, 0, 1) if self._scanner.is_within else (0, 0)
+        if not self._scanner.is_within and not self._scanner.is_over and self.count + passed:
+            self.places.append(Place(self._offset + position + start, self.count + passed))
+        if passed < wanted:
+            start, more = self._scanner.skip(part, start, wanted - passed)
+            passed += more
+        self.count += passed
+        return position + start
 
     def _is_past(self) -> bool:
         return not self._awaits_lead and (self._page.is_full or self.count == self._span.stop)

@@ -95,3 +95,13 @@ async def test_whoever_stores_does_not_wait_and_what_was_handed_in_is_written(tm
     await projections.settled()
     assert json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["version"] == 50
     await projections.close()
+
+
+async def test_a_description_that_comes_late_replaces_no_newer_one(tmp_path: Path) -> None:
+    folder = tmp_path / artifact_prefix(ARTIFACT.scope, ARTIFACT.id)
+    (folder / "1").mkdir(parents=True)
+    projections = Projections(tmp_path)
+    for number in (2, 1):
+        projections.describe(replace(ARTIFACT, version=replace(ARTIFACT.version, number=number)))
+    await projections.close()
+    assert json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["version"] == 2

@@ -14,6 +14,7 @@ from handiwork.model import KIB, MIB
 from handiwork.types.csv_table import csv_type
 from handiwork.versions import json_arrays
 from handiwork.versions.excerpts import LARGEST_DOCUMENT_BYTES, select
+from handiwork.versions.places import Places
 from handiwork.versions.selection import Selection, estimate_tokens
 from handiwork.versions.selectors import Selector
 
@@ -531,3 +532,39 @@ async def test_brackets_that_are_not_nested_deeply_are_none_too_many(monkeypatch
     for inside in (b"[]," * 20_000 + b"1", record * 20_000 + b"1"):
         content = Metered(b"[[" + inside + b"],2]", chunk_bytes=64 * KIB)
         assert (await selected(content, "rows=1:2", "application/json")).text == "[2]"
+
+
+# Places that are remembered
+
+
+@pytest.mark.parametrize("row", ["%d,name\n", '%d,"said ""%d""\n\r"\r\n'])
+async def test_what_was_walked_over_once_is_passed_over_the_next_time(row: str) -> None:
+    rows = [row.replace("%d", str(n)) for n in range(40_000)]
+    content, places = Metered(("id,name\n" + "".join(rows)).encode()), Places()
+    selector = Selector.parse("rows=39000:39002")
+    given: list[int] = []
+    for _turn in range(2):
+        content.given = 0
+        found = await select(content, selector, media_type=CSV, budget_bytes=PLENTY, places=places)
+        assert found.text == "id,name\n" + "".join(rows[39_000:39_002])
+        given.append(content.given)
+    assert given[1] < given[0] // 2
+
+
+async def test_an_array_that_is_malformed_behind_a_remembered_place_is_refused_as_before() -> None:
+    content, places = Metered(b"[" + b'{"n": 1}, ' * 40_000 + b"]"), Places()
+    for _turn in range(2):
+        await select(content, Selector.parse("rows=39000:39001"), media_type=JSON, budget_bytes=PLENTY, places=places)
+        with pytest.raises(SelectorMisfit, match="beside a comma"):
+            await select(content, Selector.parse("rows=39999:"), media_type=JSON, budget_bytes=PLENTY, places=places)
+
+
+async def test_text_in_another_encoding_is_walked_from_its_start() -> None:
+    rows = "".join(f"{n},naïve\n" for n in range(40_000))
+    places = Places()
+    for data in (rows.encode("utf-16"), rows.encode("utf-8-sig")):
+        for _turn in range(2):
+            found = await select(
+                Metered(data), Selector.parse("lines=39001:39002"), media_type=TEXT, budget_bytes=PLENTY, places=places
+            )
+            assert found.text == "39000,naïve\n39001,naïve\n"

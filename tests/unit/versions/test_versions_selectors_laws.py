@@ -1,18 +1,20 @@
 """Laws of selectors: what the whole would give, at any chunking; and pages that hold everything exactly once."""
 
+import contextlib
 import csv
 import io
 import json
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handiwork.errors import SelectorMisfit
-from handiwork.versions import blocks, lines
+from handiwork.versions import blocks, lines, places, units
 from handiwork.versions.excerpts import select
+from handiwork.versions.places import Places
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 
@@ -44,10 +46,12 @@ class Chunked:
 
 @pytest.fixture(autouse=True)
 def small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every border between reads fall into small content, too."""
+    """Make every border between reads, and every place that is remembered, fall into small content, too."""
     monkeypatch.setattr(blocks, "FIRST_BYTES", 40)
     monkeypatch.setattr(lines, "_FIRST_STEP_BYTES", 5)
     monkeypatch.setattr(lines, "_LARGEST_STEP_BYTES", 9)
+    monkeypatch.setattr(places, "APART_BYTES", 7)
+    monkeypatch.setattr(units, "APART_BYTES", 7)
 
 
 law = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
@@ -192,6 +196,26 @@ async def test_matches_are_the_lines_that_hold_the_text(
     expected = [(n, line) for n, line in enumerate(every, 1) if all(w in line.casefold() for w in words) and n > start]
     found = await chosen(Chunked(text.encode(), sizes), f"search:{start + 1}={needle}", TEXT)
     assert found.text == "".join(f"{n}: {line.rstrip(chr(13))}\n" for n, line in expected)
+
+
+@law
+@given(
+    tables() | texts | arrays().map(lambda array: written(array, None)),
+    chunkings,
+    st.sampled_from([CSV, JSON, TEXT]),
+    bounds,
+    st.sampled_from(["rows={}:{}", "lines={}:{}", "tail={1}:{0}"]),
+)
+async def test_remembered_places_make_no_difference(
+    text: str, sizes: tuple[int, ...], media_type: str, first: int, form: str
+) -> None:
+    content, places = Chunked(text.encode(), sizes), Places()
+    asked = Selector.parse(form.format(first + 1, first + 3))
+    with contextlib.suppress(SelectorMisfit):
+        expected = await select(content, asked, media_type=media_type, budget_bytes=PLENTY)
+        for remembered in (asked, replace(asked, start=3), asked):
+            found = await select(content, remembered, media_type=media_type, budget_bytes=PLENTY, places=places)
+            assert found == expected or remembered != asked
 
 
 # Pages hold everything exactly once

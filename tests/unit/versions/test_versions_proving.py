@@ -1,0 +1,144 @@
+"""Parts of stored content are proved: as a whole by the first reader, piece by piece by the next ones."""
+
+import hashlib
+import itertools
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handiwork.errors import BlobNotFound, ContentDamaged
+from handiwork.store.keys import BlobKey
+from handiwork.store.local_blobs import LocalBlobs
+from handiwork.store.records import Filed
+from handiwork.versions.content import Bytes
+from handiwork.versions.proving import OUTLINED_BYTES, PIECE_BYTES, Outlines, Proven, Proving
+from memory_store import MemoryBlobs
+from sample_records import filed as sample
+
+SIZE = OUTLINED_BYTES + 3 * PIECE_BYTES + 77
+DATA = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(SIZE // 32 + 1))[:SIZE]
+
+
+@dataclass(frozen=True)
+class World:
+    blobs: LocalBlobs
+    filed: Filed
+    path: Path
+    outlines: Outlines
+
+    def content(self) -> Proven | Proving:
+        return self.outlines.content(self.blobs, self.filed)
+
+    async def part(self, offset: int, length: int | None = None) -> bytes:
+        content = self.content()
+        data = b"".join([chunk async for chunk in content.chunks(offset=offset, length=length)])
+        await content.finish()
+        return data
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    blobs, entry = LocalBlobs(tmp_path), sample()
+    stored = await blobs.put(entry.blob_key, Bytes(DATA).chunks())
+    version = replace(entry.artifact.version, size=stored.size, sha256=stored.sha256)
+    entry = replace(entry, artifact=replace(entry.artifact, version=version))
+    return World(blobs, entry, tmp_path / entry.blob_key, Outlines())
+
+
+def damage(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+async def test_parts_are_the_same_from_the_first_reader_and_from_the_next(world: World) -> None:
+    assert isinstance(world.content(), Proving)
+    assert await world.part(5, 10) == DATA[5:15]
+    assert isinstance(world.content(), Proven)
+    places = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 2 * PIECE_BYTES, OUTLINED_BYTES, SIZE - 77, SIZE - 1, SIZE, SIZE + 9]
+    for offset in places:
+        for length in (None, 0, 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, SIZE):
+            expected = DATA[offset : None if length is None else offset + length]
+            assert await world.part(offset, length) == expected
+
+
+class Crumbs(MemoryBlobs):
+    """Blobs that come in chunks of the given sizes, over and over."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        end = SIZE if length is None else min(offset + length, SIZE)
+        sizes = itertools.cycle(self.sizes)
+        while offset < end:
+            size = next(sizes)
+            yield self.stored[key][offset : min(offset + size, end)]
+            offset += size
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(10_000, 2 * PIECE_BYTES), min_size=1, max_size=3))
+async def test_pieces_are_proved_however_the_bytes_come(sizes: list[int]) -> None:
+    blobs, entry = Crumbs(sizes), sample()
+    blobs.stored[entry.blob_key] = DATA
+    version = replace(entry.artifact.version, size=SIZE, sha256=hashlib.sha256(DATA).hexdigest())
+    entry = replace(entry, artifact=replace(entry.artifact, version=version))
+    outlines = Outlines()
+    for _turn in range(2):
+        content = outlines.content(blobs, entry)
+        parts = [chunk async for chunk in content.chunks(offset=PIECE_BYTES + 3)]
+        await content.finish()
+        assert b"".join(parts) == DATA[PIECE_BYTES + 3 :]
+
+
+@pytest.mark.parametrize("offset", [0, PIECE_BYTES, SIZE - 1])
+async def test_what_was_damaged_before_it_was_read_is_found_out_wherever_it_is(world: World, offset: int) -> None:
+    damage(world.path, offset)
+    for _turn in range(2):
+        with pytest.raises(ContentDamaged):
+            await world.part(5, 10)
+
+
+async def test_what_is_damaged_after_it_was_proved_is_found_out_where_it_is_read(world: World) -> None:
+    await world.part(0)
+    damage(world.path, 3 * PIECE_BYTES + 5)
+    assert await world.part(2 * PIECE_BYTES, PIECE_BYTES) == DATA[2 * PIECE_BYTES : 3 * PIECE_BYTES]
+    for part in ((3 * PIECE_BYTES, 1), (4 * PIECE_BYTES - 1, 5), (0, None)):
+        with pytest.raises(ContentDamaged):
+            await world.part(*part)
+
+
+@pytest.mark.parametrize("is_proved", [False, True])
+@pytest.mark.parametrize("size", [0, SIZE - 1, SIZE + 1])
+async def test_content_of_another_length_is_damaged(world: World, size: int, *, is_proved: bool) -> None:
+    if is_proved:
+        await world.part(0)
+    world.path.write_bytes((DATA + b"x")[:size])
+    if is_proved and size > SIZE:
+        assert await world.part(SIZE - 5) == DATA[-5:]
+        return
+    with pytest.raises(ContentDamaged):
+        await world.part(SIZE - 5)
+
+
+async def test_what_is_gone_is_not_there_whatever_is_remembered(world: World) -> None:
+    await world.part(0)
+    world.path.unlink()
+    with pytest.raises(BlobNotFound):
+        await world.part(0)
+
+
+async def test_no_more_is_remembered_than_there_is_room_for(world: World) -> None:
+    world = replace(world, outlines=Outlines(most_pieces=2 * (SIZE // PIECE_BYTES + 1)))
+    entries = [replace(world.filed, blob_key=BlobKey(f"{world.filed.blob_key}{number}")) for number in range(3)]
+    for each in entries:
+        await world.blobs.put(each.blob_key, Bytes(DATA).chunks())
+        await replace(world, filed=each).part(0)
+    kinds = [type(replace(world, filed=each).content()) for each in entries]
+    assert kinds == [Proving, Proven, Proven]
