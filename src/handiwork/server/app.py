@@ -16,6 +16,7 @@ from handiwork.server import (
     artifacts,
     executions,
     exports,
+    mcp,
     operations,
     pages,
     problems,
@@ -26,11 +27,12 @@ from handiwork.server import (
     tool_results,
 )
 from handiwork.server.bodies import JSON_BYTES_FOR_ONE
-from handiwork.server.desk import API, Desk, Origins
+from handiwork.server.desk import API, MCP, Desk, Origins
 from handiwork.server.document import document_of
 from handiwork.server.doorkeeper import Doorkeeper
 from handiwork.server.guards import Cors, HostAllowList, JsonOnly, OriginCheck, RequestId, SecurityHeaders, names_in
 from handiwork.server.intake import BodyLimit
+from handiwork.server.mcp_conversations import Conversations
 from handiwork.server.path_names import WholeNames
 
 ROUTERS = (
@@ -65,9 +67,11 @@ def application(desk: Desk) -> FastAPI:
     )
     app.state.desk = desk
     app.state.streams = streams.Streams()
+    app.state.conversations = Conversations()
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.include_router(mcp.router)
     app.include_router(pages.router(content=desk.origins.content), include_in_schema=False)
     app.openapi = lambda: document_of(app, desk)
     return app
@@ -94,7 +98,9 @@ def guarded(desk: Desk) -> ASGIApp:
 def _limit_of(path: str, most: int) -> int:
     if any(pattern.fullmatch(path) for pattern in (_UPLOADS, _REVISIONS, _TOOL_RESULTS)):
         return most
-    return min(most, RUN_BODY_BYTES if _RUNS.fullmatch(path) else PLAIN_BODY_BYTES)
+    # What an agent writes by its tools is code and content of one file at most.
+    takes_much = path == MCP or _RUNS.fullmatch(path) is not None
+    return min(most, RUN_BODY_BYTES if takes_much else PLAIN_BODY_BYTES)
 
 
 def _pages_of(origins: Origins) -> tuple[str, ...]:
