@@ -1,4 +1,4 @@
-"""Addresses of artifacts for clients of MCP: `artifact://SESSION/ID`, with a version and a selector where they are said.
+"""Addresses of artifacts for clients of MCP: `artifact://SESSION/ID`, with a version and a selector where one is said.
 
 Whether there is an artifact at an address is not known here.
 """

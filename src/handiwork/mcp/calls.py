@@ -4,15 +4,16 @@ An answer is text first, then a link for each artifact, and the same for program
 did wrong is an answer too, which says what to change, and never an error of the protocol.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import anyio
 import mcp_types as mcp
 from mcp.server.session import ServerSession
 
 from handiwork.mcp.shelf import Shelf
 from handiwork.mcp.visitors import Visitor
+from handiwork.tools.spelling import reference_of
 from handiwork.tools.tool import Answer, Tool
 
 PROGRESS_SECONDS = 1.0
@@ -66,29 +67,28 @@ async def called(visitor: Visitor, client: ServerSession, asked: mcp.CallToolReq
     tool = next((each for each in visitor.toolbox if each.name == asked.name), None)
     if tool is not None and not visitor.may_use(tool):
         return _refused(tool)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_report, client, asked.name)
-        answer = await visitor.toolbox.call(asked.name, asked.arguments or {})
-        tasks.cancel_scope.cancel()
-    return _result(visitor, answer)
+    reporting = asyncio.create_task(_report(client, asked.name))
+    try:
+        return _result(visitor, await visitor.toolbox.call(asked.name, asked.arguments or {}))
+    finally:
+        reporting.cancel()
+        await asyncio.wait([reporting])
 
 
 def _result(visitor: Visitor, answer: Answer) -> mcp.CallToolResult:
     shelf = Shelf(visitor.session)
-    addresses = {each.id: str(shelf.address_of(each)) for each in answer.artifacts}
-    told = dict(answer.structured)
-    references = told.get("artifacts")
-    if isinstance(references, list):
-        told["artifacts"] = [{"uri": addresses.get(each["id"], ""), **each} for each in references]
+    references = [{"uri": str(shelf.address_of(each)), **reference_of(each)} for each in answer.artifacts]
     return mcp.CallToolResult(
         content=[mcp.TextContent(text=answer.text), *(shelf.link(each) for each in answer.artifacts)],
-        structured_content={"artifacts": [], **told},
+        structured_content={**answer.structured, "artifacts": references},
         is_error=answer.is_error,
     )
 
 
 def _refused(tool: Tool) -> mcp.CallToolResult:
-    said = f"`{tool.name}` is not permitted with the key of this connection; do without it, or ask the user for another."
+    said = (
+        f"`{tool.name}` is not permitted with the key of this connection; do without it, or ask the user for another."
+    )
     error = {"code": "not_allowed", "message": said, "hint": None}
     return mcp.CallToolResult(
         content=[mcp.TextContent(text=said)], structured_content={"artifacts": [], "error": error}, is_error=True
@@ -99,6 +99,6 @@ async def _report(client: ServerSession, name: str) -> None:
     """Tell each second that a call goes on; who has not asked for it is told nothing."""
     seconds = 0.0
     while True:
-        await anyio.sleep(PROGRESS_SECONDS)
+        await asyncio.sleep(PROGRESS_SECONDS)
         seconds += PROGRESS_SECONDS
         await client.report_progress(seconds, message=f"{name} is at work, {seconds:.0f} s so far")

@@ -41,63 +41,67 @@ _log = logging.getLogger(__name__)
 
 def server_for(visitor: Visitor) -> Server[Subscriptions]:
     """Return a server for one connection, or for one request where that is all there is of one."""
-    shelf = Shelf(visitor.session)
-
-    @asynccontextmanager
-    async def connection(_server: Server[Subscriptions]) -> AsyncGenerator[Subscriptions]:
-        async with anyio.create_task_group() as tasks:
-            yield Subscriptions(visitor, tasks)
-            tasks.cancel_scope.cancel()
-
-    async def list_tools(_: Context, __: object) -> mcp.ListToolsResult:
-        return mcp.ListToolsResult(tools=calls.listed(visitor))
-
-    async def call_tool(context: Context, asked: mcp.CallToolRequestParams) -> mcp.CallToolResult:
-        return await calls.called(visitor, context.session, asked)
-
-    async def list_resources(
-        context: Context, asked: mcp.PaginatedRequestParams | None
-    ) -> mcp.ListResourcesResult:
-        result, seq = await shelf.page(None if asked is None else asked.cursor)
-        if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            context.lifespan_context.follow(context.session, after=seq)
-        return result
-
-    async def list_templates(_: Context, __: object) -> mcp.ListResourceTemplatesResult:
-        return shelf.templates()
-
-    async def read_resource(_: Context, asked: mcp.ReadResourceRequestParams) -> mcp.ReadResourceResult:
-        return await shelf.read(asked.uri)
-
-    async def subscribe(context: Context, asked: mcp.SubscribeRequestParams) -> mcp.EmptyResult:
-        await context.lifespan_context.add(asked.uri, context.session)
-        return mcp.EmptyResult()
-
-    async def unsubscribe(context: Context, asked: mcp.UnsubscribeRequestParams) -> mcp.EmptyResult:
-        context.lifespan_context.drop(asked.uri)
-        return mcp.EmptyResult()
-
-    async def subscriptions(
-        context: Context, asked: mcp.SubscriptionsListenRequestParams
-    ) -> mcp.SubscriptionsListenResult:
-        return await listen(visitor, context, asked.notifications)
-
+    questions = Questions(visitor)
     return Server(
         NAME,
         version=importlib.metadata.version("handiwork"),
         title="Handiwork",
         instructions=INSTRUCTIONS,
-        lifespan=connection,
+        lifespan=questions.connection,
         get_tool_input_schema={tool.name: tool.parameters for tool in visitor.toolbox}.get,
-        on_list_tools=_answering(list_tools),
-        on_call_tool=_answering(call_tool),
-        on_list_resources=_answering(list_resources),
-        on_list_resource_templates=_answering(list_templates),
-        on_read_resource=_answering(read_resource),
-        on_subscribe_resource=_answering(subscribe),
-        on_unsubscribe_resource=_answering(unsubscribe),
-        on_subscriptions_listen=_answering(subscriptions),
+        on_list_tools=_answering(questions.tools),
+        on_call_tool=_answering(questions.call),
+        on_list_resources=_answering(questions.resources),
+        on_list_resource_templates=_answering(questions.templates),
+        on_read_resource=_answering(questions.read),
+        on_subscribe_resource=_answering(questions.subscribe),
+        on_unsubscribe_resource=_answering(questions.unsubscribe),
+        on_subscriptions_listen=_answering(questions.listen),
     )
+
+
+class Questions:
+    """What a client asks, each with its answer; what goes wrong is raised."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        self._visitor, self._shelf = visitor, Shelf(visitor.session)
+
+    @asynccontextmanager
+    async def connection(self, _server: Server[Subscriptions]) -> AsyncGenerator[Subscriptions]:
+        async with anyio.create_task_group() as tasks:
+            yield Subscriptions(self._visitor, tasks)
+            tasks.cancel_scope.cancel()
+
+    async def tools(self, _: Context, __: mcp.PaginatedRequestParams | None) -> mcp.ListToolsResult:
+        return mcp.ListToolsResult(tools=calls.listed(self._visitor))
+
+    async def call(self, context: Context, asked: mcp.CallToolRequestParams) -> mcp.CallToolResult:
+        return await calls.called(self._visitor, context.session, asked)
+
+    async def resources(self, context: Context, asked: mcp.PaginatedRequestParams | None) -> mcp.ListResourcesResult:
+        result, seq = await self._shelf.page(None if asked is None else asked.cursor)
+        if not _is_modern(context):
+            context.lifespan_context.follow(context.session, after=seq)
+        return result
+
+    async def templates(self, _: Context, __: mcp.PaginatedRequestParams | None) -> mcp.ListResourceTemplatesResult:
+        return self._shelf.templates()
+
+    async def read(self, _: Context, asked: mcp.ReadResourceRequestParams) -> mcp.ReadResourceResult:
+        return await self._shelf.read(asked.uri)
+
+    async def subscribe(self, context: Context, asked: mcp.SubscribeRequestParams) -> mcp.EmptyResult:
+        await context.lifespan_context.add(asked.uri, context.session)
+        return mcp.EmptyResult()
+
+    async def unsubscribe(self, context: Context, asked: mcp.UnsubscribeRequestParams) -> mcp.EmptyResult:
+        context.lifespan_context.drop(asked.uri)
+        return mcp.EmptyResult()
+
+    async def listen(
+        self, context: Context, asked: mcp.SubscriptionsListenRequestParams
+    ) -> mcp.SubscriptionsListenResult:
+        return await listen(self._visitor, context, asked.notifications)
 
 
 def notifications() -> NotificationOptions:
@@ -116,8 +120,7 @@ def _answering(
         except MCPError:
             raise
         except HandiworkError as error:
-            is_modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
-            code = _NOT_FOUND if isinstance(error, _MISSING) and not is_modern else mcp.INVALID_PARAMS
+            code = _NOT_FOUND if isinstance(error, _MISSING) and not _is_modern(context) else mcp.INVALID_PARAMS
             told = {"code": error.code, "hint": error.hint}
             message = told_outside(error)
             raise MCPError(code, message if error.hint is None else f"{message} {error.hint}", told) from error
@@ -127,3 +130,7 @@ def _answering(
             raise MCPError(mcp.INTERNAL_ERROR, "This server has a fault; it is in its log.") from error
 
     return answer
+
+
+def _is_modern(context: Context) -> bool:
+    return context.protocol_version in MODERN_PROTOCOL_VERSIONS

@@ -32,7 +32,7 @@ class Shelf:
     async def page(self, cursor: str | None) -> tuple[mcp.ListResourcesResult, int]:
         """Return some artifacts, newest first, and the number of the event from which to follow what changes."""
         page = await self._session.list(limit=ON_A_PAGE, cursor=cursor)
-        listed = [mcp.Resource(**_told(each), annotations=_annotations(each, priority=0.5)) for each in page.items]
+        listed = [_resource(each, priority=0.5) for each in page.items]
         return mcp.ListResourcesResult(resources=listed, next_cursor=page.next_cursor), page.seq
 
     def templates(self) -> mcp.ListResourceTemplatesResult:
@@ -99,7 +99,7 @@ class Shelf:
 
     def link(self, artifact: Artifact) -> mcp.ResourceLink:
         """Return what a tool hands out instead of content."""
-        return mcp.ResourceLink(**_told(artifact), annotations=_annotations(artifact, priority=1.0))
+        return mcp.ResourceLink.model_validate(_resource(artifact, priority=1.0).model_dump())
 
     def address_of(self, artifact: Artifact, version: int | None = None, *, select: str | None = None) -> Address:
         return Address(session=artifact.scope.session, reference=artifact.id, version=version, select=select)
@@ -115,20 +115,17 @@ def _too_large(address: Address, *, size: int, limit: int, is_text: bool) -> Con
     return error
 
 
-def _told(artifact: Artifact) -> "dict[str, str | int | None]":
-    return {
-        "uri": str(Address(session=artifact.scope.session, reference=artifact.id)),
-        "name": artifact.name,
-        "title": artifact.title,
-        "description": artifact.version.summary or None,
-        "mime_type": artifact.media_type,
-        "size": artifact.size,
-    }
-
-
-def _annotations(artifact: Artifact, *, priority: float) -> mcp.Annotations:
-    return mcp.Annotations(
-        audience=["user", "assistant"], priority=priority, last_modified=time_shape(artifact.updated_at)
+def _resource(artifact: Artifact, *, priority: float) -> mcp.Resource:
+    return mcp.Resource(
+        uri=str(Address(session=artifact.scope.session, reference=artifact.id)),
+        name=artifact.name,
+        title=artifact.title,
+        description=artifact.version.summary or None,
+        mime_type=artifact.media_type,
+        size=artifact.size,
+        annotations=mcp.Annotations(
+            audience=["user", "assistant"], priority=priority, last_modified=time_shape(artifact.updated_at)
+        ),
     )
 
 

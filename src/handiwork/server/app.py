@@ -32,7 +32,6 @@ from handiwork.server.document import document_of
 from handiwork.server.doorkeeper import Doorkeeper
 from handiwork.server.guards import Cors, HostAllowList, JsonOnly, OriginCheck, RequestId, SecurityHeaders, names_in
 from handiwork.server.intake import BodyLimit
-from handiwork.server.mcp_conversations import Conversations
 from handiwork.server.path_names import WholeNames
 
 ROUTERS = (
@@ -45,6 +44,7 @@ ROUTERS = (
     sessions.router,
     tokens.router,
     streams.router,
+    mcp.router,
 )
 RUN_BODY_BYTES = JSON_BYTES_FOR_ONE * LONGEST_CODE_BYTES + 64 * KIB
 PLAIN_BODY_BYTES = MIB
@@ -67,11 +67,10 @@ def application(desk: Desk) -> FastAPI:
     )
     app.state.desk = desk
     app.state.streams = streams.Streams()
-    app.state.conversations = Conversations()
+    app.state.conversations = None
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.include_router(mcp.router)
     app.include_router(pages.router(content=desk.origins.content), include_in_schema=False)
     app.openapi = lambda: document_of(app, desk)
     return app
