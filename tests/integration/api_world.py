@@ -497,16 +497,15 @@ def _protocol(method: str, **asked: str) -> Callable[[Names], Call]:
     return call
 
 
-PROTOCOL = Rule(
-    call=_protocol("resources/list"),
-    others=(
-        _protocol("resources/read", uri="artifact://{names.session}/{names.artifact}"),
-        _protocol("tools/call", name="list_artifacts"),
-        _protocol("tools/call", name="read_artifact", artifact="{names.handle}"),
-    ),
-    touches="among others",
+PROTOCOL_LISTS = Rule(
+    call=_protocol("resources/list"), others=(_protocol("tools/call", name="list_artifacts"),), touches="among others"
 )
-"""The one for MCP, which describes itself."""
+PROTOCOL_READS = Rule(
+    call=_protocol("resources/read", uri="artifact://{names.session}/{names.artifact}"),
+    others=(_protocol("tools/call", name="read_artifact", artifact="{names.handle}"),),
+    touches="itself",
+)
+"""Those for MCP, which describes itself."""
 
 
 def documented(document: Mapping[str, Any]) -> set[str]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from api_world import (
-    PROTOCOL,
+    PROTOCOL_LISTS,
+    PROTOCOL_READS,
     RULES,
     SOCKET,
     Call,
@@ -36,8 +37,8 @@ from handiwork.model import Reach, Scope
 from handiwork.server.app import ROUTERS, application
 
 WEBSOCKET = f"WS {API}/sessions/{{session}}/ws"
-MCP = "POST /mcp"
-EVERY: Mapping[str, Rule] = {**RULES, WEBSOCKET: SOCKET, MCP: PROTOCOL}
+MCP = {"POST /mcp lists": PROTOCOL_LISTS, "POST /mcp reads": PROTOCOL_READS}
+EVERY: Mapping[str, Rule] = {**RULES, WEBSOCKET: SOCKET, **MCP}
 OPEN = {"GET /healthz", "GET /readyz"}
 # What one call may tell that another of the same kind does not.
 VOLATILE = {
@@ -307,7 +308,7 @@ async def _served(world: World, caller: Asking, call: Callable[[Names], Call], r
 
 
 def _permission(world: World, operation: str) -> Any:
-    if operation in {WEBSOCKET, MCP}:
+    if operation in {WEBSOCKET, *MCP}:
         return "artifact:read"
     permission = world.permission(operation)
     return None if permission == "none" else permission
