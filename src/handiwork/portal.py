@@ -219,8 +219,8 @@ class SyncSession:
     def step(self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.step(reference, state=state, facts=facts))
 
-    def tools(self) -> "SyncToolbox":
-        return SyncToolbox(self._session.tools(), self._portal)
+    def tools(self, extra: Iterable[object] = ()) -> "SyncToolbox":
+        return SyncToolbox(self._session.tools(extra), self._portal)
 
     def export(self, target: Target, references: Sequence[str] | None = None) -> Exported:
         return self._portal.call(lambda: self._session.export(target, references))

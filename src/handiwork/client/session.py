@@ -1,6 +1,6 @@
 """The session over HTTP: the verbs of `handiwork.session`, each a request or a few. How they travel is in this room."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,7 @@ class RemoteSession:
 
     place: Place
     principal: Principal
-    offer: Offer = field(default_factory=Offer)
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     @property
     def scope(self) -> Scope:
@@ -295,9 +295,9 @@ class RemoteSession:
         """Write a ZIP of the session, or of these artifacts, on this machine. See `Session.export`."""
         return await export(self, target, references)
 
-    def tools(self) -> Toolbox:
+    def tools(self, extra: Iterable[object] = ()) -> Toolbox:
         """Return the tools for a model. See `Session.tools`; here the key says as whom they act."""
-        return Toolbox(self, self.offer)
+        return Toolbox(self, self.offer, extra)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""

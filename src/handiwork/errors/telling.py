@@ -11,6 +11,7 @@ INSIDE: frozenset[type[HandiworkError]] = frozenset(
     {
         HandiworkError,
         errors.InvalidSetting,
+        errors.InvalidTool,
         errors.InvalidType,
         errors.IsolationUnavailable,
         errors.SandboxBroken,

@@ -85,6 +85,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.SelectorRefused: 422,
         errors.SelectorMisfit: 422,
         errors.ExportInvalid: 422,
+        errors.InvalidTool: 500,
         errors.InvalidType: 500,
         errors.SessionNotFound: 404,
         errors.KeyNotFound: 404,

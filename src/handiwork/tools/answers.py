@@ -5,6 +5,7 @@ How runs end is told in `accounts`. Bytes never come into an answer, and no addr
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from handiwork.errors import (
     ArtifactExpired,
@@ -17,7 +18,7 @@ from handiwork.errors import (
 from handiwork.errors.telling import told_outside
 from handiwork.model import KIB, Artifact, Execution
 from handiwork.store.records import Page
-from handiwork.tools.accounts import ending_of, one_line, sentence
+from handiwork.tools.accounts import LONGEST_NAME, ending_of, one_line, sentence
 from handiwork.tools.spelling import reference_of, tag_of, tags_of
 from handiwork.tools.tool import Answer
 from handiwork.versions.selection import Selection, beginning_of, utf8_size
@@ -62,6 +63,24 @@ def told(text: str, *artifacts: Artifact) -> Answer:
     return Answer(text="\n".join(parts), artifacts=artifacts, structured=_structured(artifacts))
 
 
+def cached_part(artifact: Artifact, selection: Selection) -> Answer:
+    """Show a part of a stored result; nobody finds and replaces in it, so that JSON need not be laid out."""
+    try:
+        text = json.dumps(json.loads(selection.text), ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        text = selection.text
+    return part(artifact, replace(selection, text=text))
+
+
+def no_result(error: ArtifactNotFound | ArtifactExpired) -> Answer:
+    """Say that a result is not kept, or not any more."""
+    name = one_line(error.reference, LONGEST_NAME)
+    message = f"The stored result `{name}` is kept no longer."
+    if isinstance(error, ArtifactNotFound):
+        message = f"There is no stored result `{name}` in this conversation."
+    return mistake(error, message=message, hint="Call the tool again that gave it.")
+
+
 def part(artifact: Artifact, selection: Selection) -> Answer:
     """Show a part of some content under a line that says what it is, and how to go on."""
     version = artifact.version
@@ -79,8 +98,8 @@ def part(artifact: Artifact, selection: Selection) -> Answer:
 def no_text(artifact: Artifact) -> Answer:
     """Say what content is that a model cannot read, and how its inside is to be had."""
     text = (
-        f"This is {artifact.media_type} and no text; the user can see it. To look inside, give generate_file "
-        f"the inputs [{json.dumps(artifact.handle)}]: the file is `{one_line(artifact.name, LONGEST_MISTAKE)}` in its folder then."
+        f"This is {artifact.media_type} and no text; the user can see it. To look inside, give generate_file the "
+        f"inputs [{json.dumps(artifact.handle)}]: its file is `{one_line(artifact.name, LONGEST_MISTAKE)}` there."
     )
     return told(text, artifact)
 
@@ -95,10 +114,14 @@ def listed(page: Page, artifacts: Sequence[Artifact]) -> Answer:
     return Answer(text="\n".join(lines), artifacts=tuple(artifacts), structured=_structured(artifacts))
 
 
-def mistake(error: HandiworkError) -> Answer:
-    """Tell what was wrong with a call, and what to do."""
-    hint = next((said for kind, said in _HINTS.items() if isinstance(error, kind)), error.hint)
-    parts = [one_line(told_outside(error), LONGEST_MISTAKE), one_line(hint or "", LONGEST_MISTAKE), _facts(error)]
+def mistake(error: HandiworkError, *, message: str | None = None, hint: str | None = None) -> Answer:
+    """Tell what was wrong with a call, and what to do; `message` and `hint` are better words than the error has."""
+    hint = hint or next((said for kind, said in _HINTS.items() if isinstance(error, kind)), error.hint)
+    parts = [
+        one_line(message or told_outside(error), LONGEST_MISTAKE),
+        one_line(hint or "", LONGEST_MISTAKE),
+        _facts(error),
+    ]
     structured = _structured([], error={"code": error.code, "message": parts[0], "hint": hint})
     return Answer(text="\n".join(part for part in parts if part), is_error=True, structured=structured)
 

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from handiwork.errors import ContentRefused, ContentTooLarge, InvalidContent
+from handiwork.references import Mention, pieces_of
 from handiwork.tasks import in_thread
 from handiwork.tools.schemas import STRICT
 from handiwork.types.strict_json import parsed, written
@@ -25,11 +26,20 @@ _EDIT = {
 }
 
 
+def _bare(value: object) -> object:
+    """Take a whole reference for the id in it, since that is what a model has seen."""
+    if not isinstance(value, str) or "<" not in value:
+        return value
+    found = [piece.reference for piece in pieces_of(value) if isinstance(piece, Mention)]
+    return found[0].id if len(found) == 1 else value
+
+
 def _listed(value: object) -> object:
     """Take one name for a list of it, which is how models write it at times."""
     return [value] if isinstance(value, str) else value
 
 
+Named = Annotated[str, BeforeValidator(_bare)]
 Number = Annotated[int, Field(ge=1)]
 # Anything is read, and the common ways are told.
 Content = Annotated[
@@ -49,7 +59,7 @@ Params = Annotated[JsonValue, WithJsonSchema({"type": "object", STRICT: {"type":
 
 class GenerateFile(Call):
     code: str
-    inputs: Annotated[list[str], BeforeValidator(_listed)] | None = Field(
+    inputs: Annotated[list[Named], BeforeValidator(_listed)] | None = Field(
         default=None, description="Artifact ids; each is a file in the folder"
     )
     title: str | None = None
@@ -66,7 +76,7 @@ class GenerateArtifact(Call):
 
 
 class ReviseArtifact(Call):
-    artifact_id: str
+    artifact_id: Named
     patch: Patch = Field(
         default=None, description='[{"find", "replace"}], each found exactly once; or JSON Patch, or merge patch'
     )
@@ -75,7 +85,7 @@ class ReviseArtifact(Call):
 
 
 class ReadArtifact(Call):
-    artifact_id: str
+    artifact_id: Named
     version: Number | None = None
     select: str | None = Field(default=None, description=f"A part: {SELECT}")
 
@@ -92,18 +102,18 @@ class PromoteToArtifact(Call):
 
 
 class GetCachedResult(Call):
-    cache_id: str = Field(validation_alias=AliasChoices("cache_id", "cacheId"))
+    cache_id: Named = Field(validation_alias=AliasChoices("cache_id", "cacheId"))
     select: str | None = Field(default=None, description="As in read_artifact")
 
 
 class ProposeAction(Call):
-    artifact_id: str
+    artifact_id: Named
     action: str
     params: Params = None
 
 
 async def arguments_of(given: object) -> Mapping[str, object]:
-    """Return the arguments of a call, given as JSON text or as a mapping, with what is null left out.
+    """Return the arguments of a call, given as JSON text or as a mapping.
 
     Raises:
         InvalidContent, ContentTooLarge: they are no JSON object, or one that is too large or too deep.
@@ -112,7 +122,7 @@ async def arguments_of(given: object) -> Mapping[str, object]:
     value = _read(given) if is_small else await in_thread(_read, given)
     if not isinstance(value, dict):
         raise InvalidContent("arguments", expected="one JSON object", got=f"a `{type(value).__name__}`")
-    return {name: each for name, each in cast("dict[str, object]", value).items() if each is not None}
+    return cast("dict[str, object]", value)
 
 
 def _read(given: object) -> object:
