@@ -487,6 +487,40 @@ SOCKET = Rule(
 """The one for the WebSocket, which the document has no place for."""
 
 
+def _protocol(method: str, **asked: str) -> Callable[[Names], Call]:
+    """One request of MCP in its newest form, in the session that is named."""
+
+    def call(names: Names) -> Call:
+        said: dict[str, Any] = {name: value.format(names=names) for name, value in asked.items()}
+        if "artifact" in said:
+            said["arguments"] = {"artifactId": said.pop("artifact")}
+        headers = {
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": "2026-07-28",
+            "mcp-method": method,
+            "mcp-name": said.get("uri", said.get("name", "")),
+        }
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**said, "_meta": meta}}
+        return Call(method="POST", path="/mcp", params={"session": names.session}, body=body, headers=headers)
+
+    return call
+
+
+PROTOCOL_LISTS = Rule(
+    call=_protocol("resources/list"), others=(_protocol("tools/call", name="list_artifacts"),), touches="among others"
+)
+PROTOCOL_READS = Rule(
+    call=_protocol("resources/read", uri="artifact://{names.session}/{names.artifact}"),
+    others=(_protocol("tools/call", name="read_artifact", artifact="{names.handle}"),),
+    touches="itself",
+)
+"""Those for MCP, which describes itself."""
+
+
 def documented(document: Mapping[str, Any]) -> set[str]:
     """Every operation of an OpenAPI document, as `METHOD /path`."""
     return {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}

@@ -10,12 +10,27 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from api_world import EXPAND, RULES, SOCKET, Call, Holding, Reply, World, ask, ask_content, documented, open_world
+from api_world import (
+    EXPAND,
+    PROTOCOL_LISTS,
+    PROTOCOL_READS,
+    RULES,
+    SOCKET,
+    Call,
+    Holding,
+    Reply,
+    World,
+    ask,
+    ask_content,
+    documented,
+    open_world,
+)
 from doors import API, bearer, key_for
 
 MILLISECOND = timedelta(milliseconds=1)
 LIFE = timedelta(hours=2)
-EVERY = {**RULES, f"WS {API}/sessions/{{session}}/ws": SOCKET}
+UNDOCUMENTED = {f"WS {API}/sessions/{{session}}/ws": SOCKET, "POST /mcp": PROTOCOL_LISTS}
+EVERY = {**RULES, **UNDOCUMENTED}
 ITSELF = [name for name, rule in EVERY.items() if rule.touches == "itself"]
 AMONG_OTHERS = [name for name, rule in EVERY.items() if rule.touches == "among others"]
 # What these say is about no artifact. An operation that is neither here nor has a case is one that was forgotten.
@@ -65,7 +80,7 @@ def turn_to(world: World, home: Holding, away: timedelta) -> None:
 
 def test_every_operation_has_a_case_or_is_about_no_artifact(world: World) -> None:
     known = {*ITSELF, *AMONG_OTHERS, *ABOUT_NONE, PROMOTIONS, EXPAND}
-    assert documented(world.document) == known - {f"WS {API}/sessions/{{session}}/ws"}
+    assert documented(world.document) == known - UNDOCUMENTED.keys()
     assert not ABOUT_NONE.intersection(ITSELF, AMONG_OTHERS)
 
 
@@ -105,6 +120,21 @@ async def test_an_expired_artifact_is_not_among_others(operation: str, world: Wo
             # An event tells that something was there once, by its id, and never what.
             told = {home.word, home.artifact.version.sha256} if is_stream else {home.artifact.id, home.artifact.handle}
             assert not any(word in _told(home, reply) for word in told), reply.text
+
+
+async def test_an_expired_artifact_is_told_of_as_such_by_mcp(world: World) -> None:
+    read, call_tool = PROTOCOL_READS.calls
+    home, owner = await aging(world)
+    turn_to(world, home, -MILLISECOND)
+    for each in (read, call_tool):
+        assert home.artifact.id in (await ask(world, each(home.names), owner)).text
+    for away in (timedelta(0), MILLISECOND):
+        turn_to(world, home, away)
+        refused = (await ask(world, read(home.names), owner)).told["error"]
+        assert refused["data"]["code"] == "expired"
+        result = (await ask(world, call_tool(home.names), owner)).told["result"]
+        assert (result["isError"], result["structuredContent"]["error"]["code"]) == (True, "expired")
+        assert all(home.word not in str(each) for each in (refused, result))
 
 
 async def test_an_expired_answer_is_promoted_to_nothing(world: World) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from api_world import (
+    PROTOCOL_LISTS,
+    PROTOCOL_READS,
     RULES,
     SOCKET,
     Call,
@@ -35,7 +37,8 @@ from handiwork.model import Reach, Scope
 from handiwork.server.app import ROUTERS, application
 
 WEBSOCKET = f"WS {API}/sessions/{{session}}/ws"
-EVERY: Mapping[str, Rule] = {**RULES, WEBSOCKET: SOCKET}
+MCP = {"POST /mcp lists": PROTOCOL_LISTS, "POST /mcp reads": PROTOCOL_READS}
+EVERY: Mapping[str, Rule] = {**RULES, WEBSOCKET: SOCKET, **MCP}
 OPEN = {"GET /healthz", "GET /readyz"}
 # What one call may tell that another of the same kind does not.
 VOLATILE = {
@@ -149,7 +152,7 @@ def test_no_route_is_left_out_of_the_document_but_those_that_are_known(world: Wo
     routes = [route for router in ROUTERS for route in router.routes]
     assert [_path(route) for route in routes if isinstance(route, WebSocketRoute)] == [WEBSOCKET.removeprefix("WS ")]
     hidden = [route for route in routes if not getattr(route, "include_in_schema", True)]
-    assert hidden == []
+    assert [_path(route) for route in hidden] == ["/mcp"]
     # Beside the routers: the document itself, and the static page with its files.
     own = [_path(route) for route in app.routes if getattr(route, "path", None)]
     assert own == ["/openapi.json"]
@@ -305,7 +308,7 @@ async def _served(world: World, caller: Asking, call: Callable[[Names], Call], r
 
 
 def _permission(world: World, operation: str) -> Any:
-    if operation == WEBSOCKET:
+    if operation in {WEBSOCKET, *MCP}:
         return "artifact:read"
     permission = world.permission(operation)
     return None if permission == "none" else permission

@@ -32,7 +32,9 @@ async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator
 
 def tags(context: TurnContext) -> list[dict[str, str]]:
     """The actions, each as its attributes without who did it."""
-    parts = [ET.fromstring(part.text).attrib for part in context.parts if part.kind == "artifact_action"]  # our own text, in a test
+    parts = [
+        ET.fromstring(part.text).attrib for part in context.parts if part.kind == "artifact_action"
+    ]  # our own text, in a test
     assert all(each.pop("by") == "user" for each in parts)
     return parts
 

@@ -79,6 +79,31 @@ def run(script: str, no_check: bool, **flags: Any) -> int:
     return running.run(running.Request(script=script, is_checked=not no_check, **flags))
 
 
+@app.command()
+@click.option("--http", "is_http", is_flag=True, help="Over HTTP, as `serve` does, and not on standard input.")
+@click.option("--port", metavar="N", type=PORT, default=8765, show_default=True, help="Port, with --http.")
+@click.option("--session", metavar="NAME", help="Session to work in.  [default: that of the key, or default]")
+@DATA
+@click.option("--url", metavar="URL", help="Work on the server at this address instead of a store.")
+@click.option("--key", metavar="KEY", help="Key or token for that server.")
+@click.option("--user", metavar="NAME", help="User for whom the key of a whole tenant acts.")
+def mcp(is_http: bool, port: int, data: str | None, session: str | None, **server: str | None) -> int:
+    """Give a session to a client of the Model Context Protocol."""
+    if server["url"] is None and (server["key"] or server["user"]):
+        raise click.UsageError("`--key` and `--user` are for the server at `--url`.")
+    if server["url"] is not None and data is not None:
+        raise click.UsageError("Give `--data` or `--url`, not both.")
+    if is_http and server["url"] is not None:
+        raise click.UsageError("A server speaks the protocol itself, at `/mcp`: point the client there.")
+    if is_http:
+        from handiwork.cli import serve as serving
+
+        return serving.serve(serving.Request(port=port, content_port=0, data=data, mcp_session=session or "default"))
+    from handiwork.cli import mcp as speaking
+
+    return speaking.speak_on_standard_streams(speaking.Request(session=session, data=data, **server))
+
+
 @app.command("ls")
 @click.option("--type", "type_", metavar="TYPE", help="Only artifacts of this type.")
 @click.option("--state", metavar="STATE", help="Only artifacts in this state.")

@@ -18,6 +18,7 @@ from handiwork import wiring
 from handiwork.cli.failures import DONE, FAILED
 from handiwork.cli.files import write_new
 from handiwork.cli.printing import format_word, print_json, print_table, progress, results, say, size
+from handiwork.cli.remarks import remarks
 from handiwork.demo import scripted
 from handiwork.demo.conversation import ASKS, Answered, Asked, Called, Calling, Edited, Moment, play, toolbox
 from handiwork.engine import Engine
@@ -79,7 +80,6 @@ async def _play_once(request: Request) -> int:
 
 def _play_and_serve(request: Request) -> int:
     # The web server is imported by who serves alone.
-    from handiwork.cli.serve import remarks
     from handiwork.server.desk import Origins
     from handiwork.server.serving import answer_until_told, claim, claim_any, run_quickly
 

@@ -3,12 +3,10 @@
 How requests are answered is the server's.
 """
 
-import contextlib
 import json
-import logging
 import sys
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,11 +14,12 @@ from rich.console import Console
 
 from handiwork import wiring
 from handiwork.cli.failures import DONE, KeysNeeded
-from handiwork.cli.printing import harmless, print_facts, progress, results, say
+from handiwork.cli.printing import print_facts, progress, results, say
+from handiwork.cli.remarks import remarks
 from handiwork.errors import InvalidSetting
 from handiwork.model import Isolation
 from handiwork.server.connections import raise_descriptor_limit
-from handiwork.server.desk import API, Desk, Origins
+from handiwork.server.desk import API, MCP, Desk, Origins
 from handiwork.server.guards import LOCAL_NAMES
 from handiwork.server.serving import Place, answer_until_told, claim, run_quickly
 from handiwork.settings import Server, Settings, load
@@ -28,7 +27,7 @@ from handiwork.settings import Server, Settings, load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked for, as it was written."""
+    """What was asked for, as it was written; `mcp_session` is for clients of MCP that name none."""
 
     host: str = "127.0.0.1"
     port: int = 8765
@@ -36,6 +35,7 @@ class Request:
     data: str | None = None
     config: str | None = None
     as_json: bool = False
+    mcp_session: str | None = None
 
 
 def serve(request: Request) -> int:
@@ -61,30 +61,12 @@ def origins_of(settings: Server, *, public: Place, content: Place) -> Origins:
     )
 
 
-@contextlib.contextmanager
-def remarks() -> Generator[None]:
-    """Tell on standard error what is logged meanwhile and matters to whoever runs the server."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Harmless("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [logging.getLogger(name) for name in ("handiwork", "uvicorn")]
-    for each in loggers:
-        each.addHandler(handler)
-    try:
-        yield
-    finally:
-        for each in loggers:
-            each.removeHandler(handler)
-
-
-class _Harmless(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return harmless(super().format(record))
-
-
 async def _serve(request: Request, settings: Settings, *, public: Place, content: Place, is_exposed: bool) -> int:
     origins = origins_of(settings.server, public=public, content=content)
     with remarks():
-        async with wiring.open_desk(request.data, settings=settings, origins=origins, is_open=not is_exposed) as desk:
+        opened = wiring.open_desk(request.data, settings=settings, origins=origins, is_open=not is_exposed)
+        async with opened as at_hand:
+            desk = replace(at_hand, mcp_session=request.mcp_session)
             has_keys = await desk.keys.is_any()
             if is_exposed and not has_keys:
                 raise KeysNeeded(origins.public if public.is_loopback else request.host, data=request.data)
@@ -135,6 +117,7 @@ def _print_addresses(console: Console, desk: Desk, public: Place, *, is_open: bo
     facts = {
         "gallery": f"{origins.public}/",
         "API": f"{origins.public}{API}",
+        "MCP": f"{origins.public}{MCP}",
         "content": origins.content,
         "access": _access(is_open=is_open),
     }
@@ -168,6 +151,7 @@ def _print_line(desk: Desk, public: Place, content: Place, isolation: Isolation,
         "url": public.url,
         "contentUrl": content.url,
         "gallery": f"{desk.origins.public}/",
+        "mcp": f"{desk.origins.public}{MCP}",
         "open": is_open,
         "isolation": isolation.level,
     }

@@ -17,6 +17,7 @@ from handiwork.server import (
     context,
     executions,
     exports,
+    mcp,
     operations,
     pages,
     problems,
@@ -27,7 +28,7 @@ from handiwork.server import (
     tool_results,
 )
 from handiwork.server.bodies import JSON_BYTES_FOR_ONE
-from handiwork.server.desk import API, Desk, Origins
+from handiwork.server.desk import API, MCP, Desk, Origins
 from handiwork.server.document import document_of
 from handiwork.server.doorkeeper import Doorkeeper
 from handiwork.server.guards import Cors, HostAllowList, JsonOnly, OriginCheck, RequestId, SecurityHeaders, names_in
@@ -45,6 +46,7 @@ ROUTERS = (
     sessions.router,
     tokens.router,
     streams.router,
+    mcp.router,
 )
 RUN_BODY_BYTES = JSON_BYTES_FOR_ONE * LONGEST_CODE_BYTES + 64 * KIB
 PLAIN_BODY_BYTES = MIB
@@ -67,6 +69,7 @@ def application(desk: Desk) -> FastAPI:
     )
     app.state.desk = desk
     app.state.streams = streams.Streams()
+    app.state.conversations = None
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)
@@ -96,7 +99,9 @@ def guarded(desk: Desk) -> ASGIApp:
 def _limit_of(path: str, most: int) -> int:
     if any(pattern.fullmatch(path) for pattern in (_UPLOADS, _REVISIONS, _TOOL_RESULTS)):
         return most
-    return min(most, RUN_BODY_BYTES if _RUNS.fullmatch(path) else PLAIN_BODY_BYTES)
+    # What an agent writes by its tools is code and content of one file at most.
+    takes_much = path == MCP or _RUNS.fullmatch(path) is not None
+    return min(most, RUN_BODY_BYTES if takes_much else PLAIN_BODY_BYTES)
 
 
 def _pages_of(origins: Origins) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from handiwork.engine import Engine
 from handiwork.errors import NotAuthenticated
 
 API = "/api/v1"
+MCP = "/mcp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,8 @@ class Desk:
     """One server's means.
 
     `is_open` is for a server that listens on loopback: as long as no key was ever made, whoever can reach it is its
-    local user. `stopping` is set when the server begins to stop: streams end then.
+    local user. `stopping` is set when the server begins to stop: streams end then. `mcp_session` is the session of
+    clients of MCP that name none.
     """
 
     engine: Engine
@@ -50,6 +52,7 @@ class Desk:
     origins: Origins
     is_open: bool
     body_limit: int
+    mcp_session: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def recognised(self, credentials: str | None) -> Caller:

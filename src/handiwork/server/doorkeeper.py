@@ -6,7 +6,7 @@ Without this, whoever has no key could fill the memory with bodies that nobody w
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handiwork.errors import HandiworkError
-from handiwork.server.desk import API, Desk
+from handiwork.server.desk import API, MCP, Desk
 from handiwork.server.headers import has_body, header_values
 from handiwork.server.problems import refuse
 
@@ -18,7 +18,7 @@ class Doorkeeper:
         self._app, self._desk = app, desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(API) and has_body(scope):
+        if scope["type"] == "http" and scope["path"].startswith((API, MCP)) and has_body(scope):
             credentials = [value.decode("latin-1") for value in header_values(scope, b"authorization")]
             try:
                 await self._desk.recognised(credentials[0] if credentials else None)

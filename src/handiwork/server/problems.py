@@ -109,6 +109,8 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         refusals.BodyStalled: 408,
         refusals.MalformedRequest: 400,
         refusals.TooManyConnections: 503,
+        refusals.TooManyConversations: 503,
+        refusals.ConversationNotFound: 404,
         refusals.PagesBusy: 503,
         refusals.RangeNotSatisfiable: 416,
         refusals.PreconditionFailed: 412,

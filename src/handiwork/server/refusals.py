@@ -100,6 +100,27 @@ class TooManyConnections(HandiworkError):
         self.limit = limit
 
 
+class TooManyConversations(HandiworkError):
+    """As many conversations of MCP go on as this server, or one key, may hold."""
+
+    code = "too_many_conversations"
+    hint = "End some with DELETE, or use the newest form of the protocol, which holds none."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"All {limit:,} conversations that may go on at a time do.")
+        self.limit = limit
+
+
+class ConversationNotFound(HandiworkError):
+    """No conversation of MCP has this id, or it has ended."""
+
+    code = "conversation_not_found"
+    hint = "Begin a new one with `initialize`, without `Mcp-Session-Id`."
+
+    def __init__(self) -> None:
+        super().__init__("No conversation of this id goes on.")
+
+
 class PagesBusy(HandiworkError):
     """So many pages are being made that this one did not get its turn."""
 

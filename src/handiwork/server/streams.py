@@ -102,7 +102,8 @@ class Follower:
         Raises:
             CursorTooOld, NotAuthenticated, StorageFailed: the stream cannot go on.
         """
-        return await _first_of(self._all(hand_out), self._until_over(), *others)
+        over = until_over(self.desk, self.streams, lambda: self.caller)
+        return await _first_of(self._all(hand_out), over, *others)
 
     async def sent(self, sending: Awaitable[None]) -> End | None:
         """Wait until the client has taken something; return why that is the end, if it is."""
@@ -133,16 +134,18 @@ class Follower:
             async for each in told:
                 yield each
 
-    async def _until_over(self) -> End:
-        while True:
-            try:
-                async with asyncio.timeout(self.streams.pace.confirm_seconds):
-                    await self.desk.stopping.wait()
-            except TimeoutError:
-                async with self.streams.confirming:
-                    await self.desk.authenticator.confirm(self.caller)
-            else:
-                return "stopping"
+
+async def until_over(desk: Desk, streams: Streams, caller: Callable[[], Caller]) -> End:
+    """Return when the server stops. Raises `NotAuthenticated` when the key or token of the caller has ended."""
+    while True:
+        try:
+            async with asyncio.timeout(streams.pace.confirm_seconds):
+                await desk.stopping.wait()
+        except TimeoutError:
+            async with streams.confirming:
+                await desk.authenticator.confirm(caller())
+        else:
+            return "stopping"
 
 
 class EventStream(Response):

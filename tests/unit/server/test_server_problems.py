@@ -179,6 +179,8 @@ REFUSALS: list[tuple[HandiworkError, int, str]] = [
     (refusals.BodyTooLarge(1_000_000), 413, "1,000,000"),
     (refusals.BodyStalled(30.0), 408, "30 s"),
     (refusals.TooManyConnections(6000), 503, "All 6,000 connections"),
+    (refusals.TooManyConversations(1000), 503, "All 1,000 conversations"),
+    (refusals.ConversationNotFound(), 404, "No conversation"),
     (refusals.PagesBusy(20.0), 503, "within 20 s"),
     (refusals.MalformedRequest("body", expected="JSON"), 400, "JSON"),
     (refusals.RangeNotSatisfiable(10), 416, "10 bytes"),

@@ -1,0 +1,1 @@
+"""The Model Context Protocol over the verbs of one session: tools, resources, and what has changed among them."""

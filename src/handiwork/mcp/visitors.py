@@ -1,0 +1,30 @@
+"""Who speaks the protocol with us, and what stands open: one session, its tools, and how long that lasts.
+
+How a visitor was recognised, and over which transport it speaks, is not known here.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from handiwork.tools.tool import Tool
+from handiwork.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from handiwork.client.session import RemoteSession
+    from handiwork.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """One client, within the session that it may see.
+
+    `may_use` says which tools it is shown, and `until_over` returns when it may see nothing more.
+    """
+
+    session: "Session | RemoteSession"
+    toolbox: Toolbox
+    may_use: Callable[[Tool], bool] = lambda _: True
+    until_over: Callable[[], Awaitable[None]] = anyio.sleep_forever

@@ -1,0 +1,118 @@
+"""One request of the Model Context Protocol over HTTP, answered. Who sent it is known to the route.
+
+The newest form of the protocol needs nothing else, and each of its requests stands for itself; the forms before it
+begin with a handshake and have a conversation.
+"""
+
+import contextlib
+from collections.abc import Callable
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import JsonValue, TypeAdapter
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from handiwork.access.policy import Caller, Permission
+from handiwork.errors import HandiworkError
+from handiwork.mcp.protocol import server_for
+from handiwork.mcp.visitors import Visitor
+from handiwork.model import Scope
+from handiwork.server.desk import Desk
+from handiwork.server.mcp_conversations import Conversations, Holder
+from handiwork.server.problems import problem_response
+from handiwork.server.refusals import MalformedRequest
+from handiwork.server.streams import Streams, until_over
+from handiwork.server.strict_bodies import PARSED_HERE_BYTES, short_and_strictly
+from handiwork.tasks import in_thread
+from handiwork.tools.tool import Tool
+
+VERSION_HEADER = "mcp-protocol-version"
+
+_ANY = TypeAdapter[JsonValue](JsonValue)
+
+
+def permission_for(tool: Tool) -> Permission:
+    """Return what a caller must be permitted to use a tool."""
+    if tool.name == "generate_file":
+        return "execution:run"
+    return "artifact:read" if tool.annotations.get("readOnlyHint") is True else "artifact:write"
+
+
+class Exchange(Response):
+    """The answer to one request, whatever it asks: it is made while it is sent."""
+
+    def __init__(
+        self, desk: Desk, streams: Streams, conversations: Conversations, *, caller: Caller, place: Scope
+    ) -> None:
+        super().__init__()
+        self._desk, self._streams, self._conversations = desk, streams, conversations
+        self._holder = Holder(caller=caller, scope=place)
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            if request.method == "POST":
+                receive = await _whole(request)
+            version = request.headers.get(VERSION_HEADER)
+            if version is None or version in HANDSHAKE_PROTOCOL_VERSIONS:
+                await self._conversations.answer(self._holder, self._visitor, scope, receive, send)
+                return
+        except (MalformedRequest, RequestValidationError) as wrong:
+            await _unreadable(wrong)(scope, receive, send)
+            return
+        except HandiworkError as refused:
+            await problem_response(refused)(scope, receive, send)
+            return
+        server = server_for(self._visitor(lambda: self._holder.caller))
+        manager = StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=self._desk.body_limit)
+        async with manager.run():
+            await manager.handle_request(scope, receive, send)
+
+    def _visitor(self, caller: Callable[[], Caller]) -> Visitor:
+        """Return the client as the protocol knows it; `caller` tells as whom it was last recognised."""
+        desk, place, may = self._desk, self._holder.scope, self._holder.caller.permissions
+        session = desk.engine.session(place.session, user=place.user, tenant=place.tenant)
+
+        async def over() -> None:
+            with contextlib.suppress(HandiworkError):  # Its key has ended.
+                await until_over(desk, self._streams, caller)
+
+        return Visitor(
+            session=session,
+            toolbox=session.tools(),
+            may_use=lambda tool: permission_for(tool) in may,
+            until_over=over,
+        )
+
+
+async def _whole(request: Request) -> Receive:
+    """Return what hands out the body once it was looked at. Raises what an unreadable one is refused with."""
+    try:
+        body = await request.body()
+    except ClientDisconnect as gone:
+        raise MalformedRequest("body", expected="all of it") from gone
+    if len(body) > PARSED_HERE_BYTES:
+        await in_thread(short_and_strictly, body, _ANY.validate_json)
+    else:
+        short_and_strictly(body, _ANY.validate_json)
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return waiting.pop() if waiting else await request.receive()
+
+    return receive
+
+
+def _unreadable(wrong: MalformedRequest | RequestValidationError) -> Response:
+    told = (
+        str(wrong) if isinstance(wrong, MalformedRequest) else "The body is no JSON, or has a name twice in an object."
+    )
+    error = JSONRPCError(jsonrpc="2.0", id=None, error=ErrorData(code=PARSE_ERROR, message=told))
+    body = error.model_dump_json(by_alias=True, exclude_unset=True)
+    return Response(body, status_code=400, media_type="application/json")
