@@ -15,8 +15,9 @@ import openpyxl
 import pypdfium2
 
 import handiwork
-from handiwork.demo.conversation import STEPS, play
-from handiwork.model import Artifact
+from handiwork.demo import scripted
+from handiwork.demo.conversation import ASKS, Answered, Asked, Called, play, toolbox
+from handiwork.model import TOOL_RESULT, Artifact
 
 DEMO = (sys.executable, "-m", "handiwork", "demo")
 EXPECTED = {
@@ -27,12 +28,17 @@ EXPECTED = {
     "season-workbook.xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "season-summary.csv": "text/csv",
     "season-report.pdf": "application/pdf",
-    "findings.md": "text/markdown",
+    "Daily records of New York.json": "application/json",
+    "Findings.md": "text/markdown",
     "season_summary.py": "text/x-python",
     "season-board.png": "image/png",
     "season-board-small.jpg": "image/jpeg",
     "season-calendar.svg": "image/svg+xml",
     "season-explorer.html": "text/html",
+    "Month picker.html": "text/html",
+    "Crew plan.csv": "text/csv",
+    "Mark.svg": "image/svg+xml",
+    "Note to the crews.md": "text/markdown",
     "season-bundle.zip": "application/zip",
 }
 
@@ -40,18 +46,22 @@ EXPECTED = {
 async def test_the_sample_conversation_makes_every_deliverable(tmp_path: Path) -> None:
     async with handiwork.open(tmp_path) as engine:
         session = engine.session("demo")
-        turns = [turn async for turn in play(session)]
-        ends = [turn.execution for turn in turns if turn.execution is not None]
-        assert [end.status for end in ends] == ["succeeded"] * len(STEPS), [end.error for end in ends]
-        assert all(not end.outcome.refused and not end.stderr for end in ends)
+        moments = [each async for each in play(session, scripted.Script(), toolbox(session, scripted.write))]
+        called = [each for each in moments if isinstance(each, Called)]
+        assert [each.answer.text for each in called if each.answer.is_error] == []
+        assert sum(isinstance(each, Asked) for each in moments) == len(ASKS)
+        runs = [each.execution for each in called if each.execution is not None]
+        assert all(run.ok and not run.outcome.refused and not run.stderr for run in runs)
 
-        made = {artifact.name: artifact for artifact in (await session.list()).items}
+        made = {artifact.name: artifact for artifact in (await session.list()).items if artifact.type != TOOL_RESULT}
         assert {name: artifact.media_type for name, artifact in made.items()} == EXPECTED
 
         _has_pages_with_charts(await session.read(made["season-report.pdf"].id))
         _has_two_formatted_sheets(await session.read(made["season-workbook.xlsx"].id))
         _holds_the_others(await session.read(made["season-bundle.zip"].id), set(EXPECTED) - {"season-bundle.zip"})
         _names_its_inputs(made["season-report.pdf"], made)
+        _is_told_what_the_user_did(made["Findings.md"], str(await session.context()))
+        _shows_what_it_names([each for each in moments if isinstance(each, Answered)])
 
 
 def test_once_it_stops_after_the_work_and_prints_what_it_made(tmp_path: Path) -> None:
@@ -82,7 +92,8 @@ def test_after_the_work_it_serves_the_gallery_until_it_is_stopped(tmp_path: Path
             assert (address != "http://127.0.0.1:8765", session) == (True, told["session"])
             assert "<html" in httpx2.get(f"{address}/").text
             (listed,) = httpx2.get(f"{address}/api/v1/sessions").json()["items"]
-            assert (listed["session"], listed["artifacts"]) == (session, len(EXPECTED))
+            # What the look-up of the days has answered is there too, for a while.
+            assert (listed["session"], listed["artifacts"]) == (session, len(EXPECTED) + 1)
         finally:
             demo.send_signal(signal.SIGINT)
         assert demo.wait(15) == 0
@@ -136,3 +147,13 @@ def _names_its_inputs(report: Artifact, made: dict[str, Artifact]) -> None:
     assert inputs == {
         f"{made[n].id}@1" for n in ("season-summary.csv", "good-days-line.png", "rain-bar.png", "lost-days-pie.png")
     }
+
+
+def _is_told_what_the_user_did(findings: Artifact, context: str) -> None:
+    assert (findings.version.number, f'id="{findings.handle}"' in context) == (3, True)
+    assert "<artifact_action" in context
+
+
+def _shows_what_it_names(answers: list[Answered]) -> None:
+    assert all("<artifact" in each.text and "<artifact" not in each.shown for each in answers)
+    assert "Where to be, month by month" in answers[-2].shown

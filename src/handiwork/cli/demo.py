@@ -33,6 +33,7 @@ PORT = 8765
 LOOPBACK = "127.0.0.1"
 
 _INDENT = 7
+_MOST_NAMED = 4
 # Links and pictures lead to addresses that a terminal has no use for.
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 
@@ -148,7 +149,9 @@ def _print_moment(console: Console, moment: Moment) -> None:
         case Edited():
             say(console, ("\nuser   ", "bold cyan"), (f"edits {moment.artifact.name}", "italic"))
         case Called():
-            made = ", ".join(artifact.name for artifact in moment.answer.artifacts)
+            made = ", ".join(artifact.name for artifact in moment.answer.artifacts[:_MOST_NAMED])
+            rest = len(moment.answer.artifacts) - _MOST_NAMED
+            made += f" and {rest} more" if rest > 0 else ""
             say(console, ("tool   ", "bold yellow"), f"{moment.tool}  ", made, (f"  ({_facts(moment)})", "dim"))
         case Answered():
             _print_turn(console, ("agent  ", "bold green"), _LINK.sub(r"\1", moment.shown))

@@ -19,9 +19,9 @@ from handiwork.tools.toolbox import Toolbox
 
 _HERE = Path(__file__).parent
 DATA = _HERE / "data" / "weather.csv"
-INSTRUCTIONS = f"""You plan outdoor work. The file `{DATA.name}` of this conversation holds the daily weather of Seattle and
-New York, 2012 to 2015. A good day has less than 1 mm of rain or snow and a high of 10 to 30 °C. Make what the user asks
-for with your tools, and name what you made by its tag."""
+INSTRUCTIONS = f"""You plan outdoor work. The file `{DATA.name}` of this conversation holds the daily weather of Seattle
+and New York, 2012 to 2015. A good day has less than 1 mm of rain or snow and a high of 10 to 30 °C. Make what the user
+asks for with your tools, and name what you made by its tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ async def play(session: Session, agent: Agent, tools: Toolbox) -> AsyncGenerator
             yield Edited(artifact=edited)
         yield Asked(number=number, text=ask.text)
         context = await session.context()
-        async with aclosing(agent.answer(f"{context.text}\n\n{ask.text}", use)) as moments:
+        async with aclosing(agent.answer(f"{context}\n\n{ask.text}", use)) as moments:
             async for moment in moments:
                 if isinstance(moment, str):
                     yield Answered(text=moment, shown=await session.expand(moment))
