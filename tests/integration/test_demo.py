@@ -15,8 +15,8 @@ import openpyxl
 import pypdfium2
 
 import handiwork
-from handiwork.demo import scripted
-from handiwork.demo.conversation import ASKS, Answered, Asked, Called, play, toolbox
+from handiwork.demo.conversation import ASKS, Answered, Asked, Called, play
+from handiwork.demo.scripted import Script
 from handiwork.model import TOOL_RESULT, Artifact
 
 DEMO = (sys.executable, "-m", "handiwork", "demo")
@@ -46,7 +46,7 @@ EXPECTED = {
 async def test_the_sample_conversation_makes_every_deliverable(tmp_path: Path) -> None:
     async with handiwork.open(tmp_path) as engine:
         session = engine.session("demo")
-        moments = [each async for each in play(session, scripted.Script(), toolbox(session, scripted.write))]
+        moments = [each async for each in play(session, Script())]
         called = [each for each in moments if isinstance(each, Called)]
         assert [each.answer.text for each in called if each.answer.is_error] == []
         assert sum(isinstance(each, Asked) for each in moments) == len(ASKS)

@@ -36,6 +36,7 @@ def app() -> None:
 
 @app.command()
 @click.option("--once", is_flag=True, help="Stop after the work instead of serving the gallery.")
+@click.option("--model", metavar="NAME", help="Model that is the agent, as in `openai:gpt-5`.  [default: a script]")
 @click.option("--data", metavar="DIR", help="Folder of the store and the files.  [default: ./handiwork-demo]")
 @click.option("--port", metavar="N", type=PORT, help="Port of the gallery.  [default: 8765, or a free one]")
 @AS_JSON

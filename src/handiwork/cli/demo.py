@@ -19,8 +19,7 @@ from handiwork.cli.failures import DONE, FAILED
 from handiwork.cli.files import write_new
 from handiwork.cli.printing import format_word, print_json, print_table, progress, results, say, size
 from handiwork.cli.remarks import remarks
-from handiwork.demo import scripted
-from handiwork.demo.conversation import ASKS, Answered, Asked, Called, Calling, Edited, Moment, play, toolbox
+from handiwork.demo.conversation import ASKS, Agent, Answered, Asked, Called, Calling, Edited, Moment, play
 from handiwork.engine import Engine
 from handiwork.ids import ArtifactId
 from handiwork.model import TOOL_RESULT, Artifact
@@ -40,9 +39,10 @@ _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was asked for; `port` None is the usual one, or a free one where that is taken."""
+    """What was asked for; without a `model` the agent is a script, and `port` None is the usual one, or a free one."""
 
     is_once: bool = False
+    model: str | None = None
     data: str | None = None
     port: int | None = None
     as_json: bool = False
@@ -74,7 +74,7 @@ def run(request: Request) -> int:
 async def _play_once(request: Request) -> int:
     console = _console(request)
     async with wiring.open(request.folder, settings=load()) as engine:
-        played = await _played(engine, console, request.folder)
+        played = await _played(engine, console, request)
     _print(console, request, played, gallery=None)
     return DONE if played.problem is None else FAILED
 
@@ -92,7 +92,7 @@ def _play_and_serve(request: Request) -> int:
         opened = wiring.open_desk(request.folder, settings=settings, origins=origins, is_open=True)
         with remarks():
             async with opened as desk:
-                played = await _played(desk.engine, console, request.folder)
+                played = await _played(desk.engine, console, request)
                 gallery = f"{public.url}/#session={quote(played.session, safe='')}"
 
                 async def announce() -> None:
@@ -112,23 +112,34 @@ def _console(request: Request) -> Console:
     return Console(quiet=True) if request.as_json else results()
 
 
-async def _played(engine: Engine, console: Console, folder: Path) -> Played:
+async def _played(engine: Engine, console: Console, request: Request) -> Played:
     name = f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     session = engine.session(name)
-    problem = await _play(session, console)
+    problem = await _play(session, _agent(request.model), console)
     # What tools have answered is kept for a while only, and nobody's file.
     artifacts = [each for each in (await session.list()).items[::-1] if each.type != TOOL_RESULT]
-    files = folder / "files" / name
+    files = request.folder / "files" / name
     files.mkdir(parents=True)
     paths = {a.id: await write_new(files, a.name, session.stream(a.id)) for a in artifacts}
     return Played(session=name, problem=problem, artifacts=artifacts, files=files, paths=paths)
 
 
-async def _play(session: Session, console: Console) -> str | None:
+def _agent(model: str | None) -> Agent:
+    # A framework of agents is loaded by who has a model.
+    if model is None:
+        from handiwork.demo.scripted import Script
+
+        return Script()
+    from handiwork.demo.modelled import Modelled
+
+    return Modelled(model)
+
+
+async def _play(session: Session, agent: Agent, console: Console) -> str | None:
     failed: Called | None = None
     say(console, ("A conversation on real data: daily weather of Seattle and New York, 2012 to 2015.", "bold"))
     with progress("Starting the sandbox") as stage:
-        async for moment in play(session, scripted.Script(), toolbox(session, scripted.write)):
+        async for moment in play(session, agent):
             match moment:
                 case Asked(number=number):
                     stage(f"{number} of {len(ASKS)}")

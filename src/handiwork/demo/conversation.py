@@ -4,7 +4,7 @@ Who the agent is, a script or a model, is not known here. How the conversation i
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,8 +99,12 @@ Moment = Asked | Edited | Calling | Called | Answered
 class Agent(Protocol):
     """Who answers. What it has made and heard so far it remembers by itself."""
 
-    def answer(self, message: str, use: "Use") -> AsyncGenerator[Calling | Called | str]:
-        """Yield each call before and after it is made, and at last the text of the answer."""
+    def answer(self, message: str, use: "Use", tools: Toolbox) -> AsyncGenerator[Calling | Called | str]:
+        """Yield each call before and after it is made with `use`, and at last the text of the answer."""
+        ...
+
+    async def write(self, task: str) -> str:
+        """Have somebody else write a text; it may mark what is to be handed over by reference."""
         ...
 
 
@@ -110,23 +114,20 @@ class Use(Protocol):
     async def __call__(self, name: str, arguments: object, *, tool_call_id: str | None = None) -> Called: ...
 
 
-Write = Callable[[str], Awaitable[str]]
-"""Has somebody else write a text for a task; it may mark what is to be handed over by reference."""
-
-
-def toolbox(session: Session, write: Write) -> Toolbox:
+def toolbox(session: Session, agent: Agent) -> Toolbox:
     """Return what the agent of the conversation can use: the tools of every session, and two of its own."""
 
     @tool
     async def ask_writer(task: str) -> str:
         """Have the writer write a text. Answers with a reference to it."""
-        return await session.handoff(await write(task))
+        return await session.handoff(await agent.write(task))
 
     return session.tools(extra=[daily_weather, ask_writer])
 
 
-async def play(session: Session, agent: Agent, tools: Toolbox) -> AsyncGenerator[Moment]:
-    """Hold the conversation, yielding each moment of it; it ends early when a call of the agent fails at last."""
+async def play(session: Session, agent: Agent) -> AsyncGenerator[Moment]:
+    """Hold the conversation, yielding each moment of it; it ends when the agent has no answer."""
+    tools = toolbox(session, agent)
 
     async def use(name: str, arguments: object, *, tool_call_id: str | None = None) -> Called:
         begun = time.perf_counter()
@@ -139,13 +140,16 @@ async def play(session: Session, agent: Agent, tools: Toolbox) -> AsyncGenerator
         if ask.edits is not None and (edited := await _edited(session, ask.edits, ask.line)):
             yield Edited(artifact=edited)
         yield Asked(number=number, text=ask.text)
-        context = await session.context()
-        async with aclosing(agent.answer(f"{context}\n\n{ask.text}", use)) as moments:
+        context, answer = await session.context(), None
+        async with aclosing(agent.answer(f"{context}\n\n{ask.text}", use, tools)) as moments:
             async for moment in moments:
                 if isinstance(moment, str):
-                    yield Answered(text=moment, shown=await session.expand(moment))
+                    answer = Answered(text=moment, shown=await session.expand(moment))
+                    yield answer
                 else:
                     yield moment
+        if answer is None:
+            return
 
 
 async def _edited(session: Session, type: str, line: str) -> Artifact | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from handiwork.demo.conversation import Called, Calling, Use
+from handiwork.tools.toolbox import Toolbox
 
 _HERE = Path(__file__).parent
 _NAMED = re.compile(r"@\[([^\]]+)\]")
@@ -48,11 +49,6 @@ def _written(type: str, file: str, title: str) -> Step:
 def text_of(file: str) -> str:
     """Return a text that the agent, or the writer, writes."""
     return (_HERE / "texts" / file).read_text(encoding="utf-8")
-
-
-async def write(_task: str) -> str:
-    """Write what the writer writes."""
-    return text_of("note.md")
 
 
 REPLIES = (
@@ -144,7 +140,10 @@ class Script:
     handles: dict[str, str] = field(default_factory=dict[str, str])
     _next: int = 0
 
-    async def answer(self, _message: str, use: Use) -> AsyncGenerator[Calling | Called | str]:
+    async def write(self, _task: str) -> str:
+        return text_of("note.md")
+
+    async def answer(self, _message: str, use: Use, _tools: Toolbox) -> AsyncGenerator[Calling | Called | str]:
         reply = REPLIES[self._next]
         self._next += 1
         for step in reply.steps:
