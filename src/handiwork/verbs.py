@@ -35,6 +35,13 @@ class Introduced(Described, total=False):
     handle: str | None
 
 
+class Ordered(TypedDict, total=False):
+    """What may be said of a run beside its program: what its files are called, and which tool call has asked for it."""
+
+    title: str | None
+    tool_call_id: str | None
+
+
 class Recorded(TypedDict, total=False):
     """What may be said of a tool's answer beside itself; `ttl` is how long it is kept, half an hour unless said."""
 
