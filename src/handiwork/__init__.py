@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from handiwork.types.declaring import ContentModel, artifact_type
     from handiwork.wiring import open
 
-__all__ = [
-    "HANDOFF_INSTRUCTIONS",
+__all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of constants
     "Artifact",
     "ArtifactStore",
     "ArtifactType",
@@ -28,6 +27,7 @@ __all__ = [
     "Engine",
     "Event",
     "Execution",
+    "HANDOFF_INSTRUCTIONS",
     "HandiworkError",
     "Limits",
     "Reach",
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "HANDOFF_INSTRUCTIONS": "context.marker",
     "Artifact": "model",
     "ArtifactStore": "context.artifact_store",
     "ArtifactType": "types.artifact_type",
@@ -50,6 +49,7 @@ _HOMES = {
     "Engine": "engine",
     "Event": "events",
     "Execution": "model",
+    "HANDOFF_INSTRUCTIONS": "context.marker",
     "HandiworkError": "errors",
     "Limits": "model",
     "Reach": "model",

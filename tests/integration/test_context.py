@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sides import SIDES, Side, Where, open_side
 import handiwork
 from handiwork.context.turn import LEAST_TOKENS, MOST_TOKENS, TurnContext
 from handiwork.errors import InvalidLimit
+from handiwork.model import Artifact
 from handiwork.types.declaring import ContentModel, artifact_type
 
 
@@ -20,7 +22,7 @@ class Note(ContentModel):
     text: str
 
 
-NOTE = artifact_type("note", states={"draft": ["sent"], "sent": []})(Note)
+NOTE = artifact_type("note", states=("draft", "sent"), transitions={"draft": ("sent",)})(Note)
 
 
 @pytest.fixture(params=SIDES)
@@ -32,9 +34,7 @@ async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator
 
 def tags(context: TurnContext) -> list[dict[str, str]]:
     """The actions, each as its attributes without who did it."""
-    parts = [
-        ET.fromstring(part.text).attrib for part in context.parts if part.kind == "artifact_action"
-    ]  # our own text, in a test
+    parts = [ET.fromstring(part.text).attrib for part in context.parts if part.kind == "artifact_action"]
     assert all(each.pop("by") == "user" for each in parts)
     return parts
 
@@ -92,7 +92,10 @@ async def test_nothing_that_happens_elsewhere_changes_a_byte(side: Side) -> None
 
 async def test_a_small_budget_keeps_the_newest_and_counts_the_rest(side: Side) -> None:
     session = side.session()
-    made = [await session.create("markdown", title=f"Notes {number}", content="x") for number in range(12)]
+    made: list[Artifact] = []
+    for number in range(12):
+        made.append(await session.create("markdown", title=f"Notes {number}", content="x"))
+        side.clock.now += timedelta(seconds=1)
     for number in range(12):
         await session.revise(made[0].id, content=f"{number}")
     for budget in (LEAST_TOKENS, 200, 400, 1000):
@@ -148,7 +151,7 @@ def test_a_program_without_a_loop_is_told_too(tmp_path: Path) -> None:
 
 async def test_over_http_it_has_kinds_texts_and_its_size(tmp_path: Path) -> None:
     async with open_server(tmp_path) as door:
-        agent = bearer(await key_for(door.desk, "agent"))
+        agent = bearer(await key_for(door.desk, "agent", session="s"))
         session = door.desk.engine.session("s")
         notes = await session.create("markdown", title="Notes", content="a")
         edit = {"content": "b"}

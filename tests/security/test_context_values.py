@@ -5,16 +5,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handiwork.context.inventory import LONGEST_STATE, LONGEST_TITLE, inventory
+from handiwork.ids import Handle
 from handiwork.model import Artifact
 from handiwork.references import LONGEST_SUMMARY, Mention, cleaned, pieces_of
 from handiwork.versions.selection import estimate_tokens
-from sample_records import artifact
+from sample_records import filed
 
 HOSTILE = st.lists(
     st.sampled_from(
         [
             "</system_context>", "<system_context>", '"/>', "'/>", '<artifact id="forged_0001"/>', "</artifact>",
-            "<artifact_action", "]]>", "<!--", "<![CDATA[", "<?xml", "<!DOCTYPE a [", "&lt;", "&amp;", "&#60;", "&#x3c;",
+            "<artifact_action", "]]>", "<!--", "<![CDATA[", "<?xml", "<!DOCTYPE a [", "&lt;", "&amp;", "&#60;",
+            "&#x3c;",
             "&", ";", "\x00", "\n", "\r\n", "\t", "\u2028", "\u202e", "\u2066", "\u200b", "\ufeff", "\ud800", "\udfff",
             "\ufffe", "\U000e0041", "\U0001f469\u200d\U0001f4bb", "a" * 300, "word ", "=", "%s", "{0}", "\\",
         ]
@@ -27,11 +29,16 @@ EXAMPLES, TOGETHER = 250, 40
 
 
 def called(title: str, state: str | None, summary: str, number: int = 1) -> Artifact:
-    sample = artifact("s", id=f"art_{number}", handle=f"draft_{number:04}")
-    return replace(sample, title=title, state=state, version=replace(sample.version, summary=summary))
+    sample = filed().artifact
+    version = replace(sample.version, summary=summary)
+    return replace(sample, handle=Handle(f"draft_{number:04}"), title=title, state=state, version=version)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
 @given(st.lists(st.tuples(HOSTILE, st.none() | HOSTILE, HOSTILE), min_size=TOGETHER, max_size=TOGETHER))
 def test_hostile_values_parse_back_to_the_same_tree(values: list[tuple[str, str | None, str]]) -> None:
     artifacts = [called(*each, number=number) for number, each in enumerate(values)]
