@@ -16,6 +16,17 @@ succeeded - total: 358
 sales.csv text/csv spreadsheet
 sales.png image/png image
 """,
+    "beeai_handoff.py": """\
+task for writer, knowing nothing
+response for final_answer, knowing nothing
+task for analyst, knowing <artifact
+response for final_answer, knowing the draft
+response for final_answer, knowing <artifact
+# Dark mode
+
+A theme for the night.
+kept: Add a dark theme
+""",
     "hand_on.py": """\
 # Best customers
 

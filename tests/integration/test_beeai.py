@@ -249,12 +249,11 @@ async def test_messages_of_every_kind_are_handed_over_and_stay_as_they_were() ->
     await tool.run({"task": "Read it"}).context({"state": {"memory": memory}})
     custom, user, called, result, task = conversation(reader)
     assert custom.role == "developer"
-    assert DRAFT in str(custom.to_plain()["content"])
+    assert DRAFT in custom.content[0].text
     assert user.content[1] == picture
     assert (DRAFT in user.text, called.content) == (True, [call])
-    assert [
-        DRAFT in text for text in (result.content[0].result["drafts"][0], result.content[0].result["drafts"][1].text)
-    ]
+    drafts = result.content[0].result["drafts"]
+    assert (DRAFT in drafts[0], DRAFT in drafts[1].text) == (True, True)
     assert task.text == "Your task: Read it"
     assert [message.to_plain() for message in memory.messages] == before
 
