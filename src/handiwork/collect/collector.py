@@ -4,18 +4,19 @@ It needs no store. How text is taken apart is known to `extraction`, what a file
 """
 
 import contextlib
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 from handiwork.clock import Clock, utc_now
 from handiwork.collect.artifact import Artifact
-from handiwork.collect.extraction import Extraction, FencesRule, Found, demand_rule
+from handiwork.collect.declaration import declared, items_of
+from handiwork.collect.extraction import Extraction, FencesRule, demand_rule
 from handiwork.collect.folder import Folder
+from handiwork.collect.found import Found
 from handiwork.errors import InvalidContent
 from handiwork.tasks import trace_of
 
@@ -57,7 +58,7 @@ class ArtifactCollector:
         self._fences: FencesRule = fences
         self._artifacts: list[Artifact] = []
         self._problems: list[Problem] = []
-        self._seen: set[bytes] = set()
+        self._seen: set[str] = set()
         """Of what was taken from text; it is not taken again when a later output repeats it."""
         self._listeners: list[Callable[[Artifact | Problem], object]] = []
         self._lock = threading.RLock()
@@ -124,17 +125,27 @@ class ArtifactCollector:
 
     def ingest_tool_metadata(self, metadata: Any, iteration: int) -> list[Artifact]:
         """Collect what a tool has told of artifacts: a mapping with `artifact` set, or a list of such mappings."""
-        items: Sequence[object] = (
-            cast("Sequence[object]", metadata) if isinstance(metadata, (list, tuple)) else [metadata]
+        collected: list[Artifact] = []
+        for item in items_of(metadata):
+            try:
+                found = declared(item, iteration=iteration)
+            except Exception as failure:  # noqa: BLE001  # what tools tell may fail in any way, and must not fail the run
+                self._note(Problem(what="metadata", name=f"iter{iteration}-unnamed", why=_said(failure)), failure)
+                continue
+            if found is not None:
+                collected.append(self.take(found, iteration=iteration))
+        return collected
+
+    def take(self, found: Found, *, iteration: int) -> Artifact:
+        """Collect what was found."""
+        return self.add(
+            kind=found.kind,
+            name=found.name,
+            content=found.content,
+            language=found.language,
+            iteration=iteration,
+            metadata=found.metadata,
         )
-        found: list[Artifact] = []
-        for item in items:
-            if isinstance(item, Mapping):
-                try:
-                    found += self._ingested(cast("Mapping[str, object]", item), iteration)
-                except Exception as failure:  # noqa: BLE001  # what tools tell may fail in any way, and must not fail the run
-                    self._note(Problem(what="metadata", name=f"iter{iteration}-unnamed", why=_said(failure)), failure)
-        return found
 
     @contextlib.contextmanager
     def heard_by(self, listener: Callable[[Artifact | Problem], object]) -> Generator[None]:
@@ -146,25 +157,6 @@ class ArtifactCollector:
         finally:
             with self._lock:
                 self._listeners.remove(listener)
-
-    def _ingested(self, told: Mapping[str, object], iteration: int) -> list[Artifact]:
-        flag = told.get("artifact")
-        if isinstance(flag, Mapping):
-            told = cast("Mapping[str, object]", flag)
-        elif not flag:
-            return []
-        own = {"artifact", "kind", "name", "content", "language"}
-        content, language = told.get("content"), told.get("language")
-        return [
-            self.add(
-                kind=str(told.get("kind") or "file"),
-                name=str(told.get("name") or f"iter{iteration}-unnamed"),
-                content="" if content is None else str(content),
-                language=None if language is None else str(language),
-                iteration=iteration,
-                metadata={str(key): value for key, value in told.items() if key not in own},
-            )
-        ]
 
     def _capped(self, content: str) -> str:
         most = self.MAX_CONTENT_CHARS
@@ -203,11 +195,9 @@ class ArtifactCollector:
 class Reader:
     """Collects from one output that comes in pieces."""
 
-    def __init__(
-        self, collector: ArtifactCollector, extraction: Extraction, *, iteration: int, seen: set[bytes]
-    ) -> None:
+    def __init__(self, collector: ArtifactCollector, extraction: Extraction, *, iteration: int, seen: set[str]) -> None:
         self._collector, self._extraction, self._iteration = collector, extraction, iteration
-        self._seen, self._seen_here = seen, set[bytes]()
+        self._seen, self._seen_here = seen, set[str]()
 
     def feed(self, text: str) -> list[Artifact]:
         """Take the next piece, and collect the blocks that it ends."""
@@ -222,26 +212,12 @@ class Reader:
     def _collected(self, found: Sequence[Found]) -> list[Artifact]:
         collected: list[Artifact] = []
         for each in found:
-            mark = _mark(each)
+            mark = each.mark()
             self._seen_here.add(mark)
             if mark in self._seen:
                 continue
-            collected.append(
-                self._collector.add(
-                    kind=each.kind,
-                    name=each.name,
-                    content=each.content,
-                    language=each.language,
-                    iteration=self._iteration,
-                    metadata=each.metadata,
-                )
-            )
+            collected.append(self._collector.take(each, iteration=self._iteration))
         return collected
-
-
-def _mark(found: Found) -> bytes:
-    told = f"{found.kind}\0{found.language}\0{found.content}"
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()
 
 
 def _said(failure: Exception) -> str:

@@ -3,12 +3,11 @@
 The text may come in pieces. How blocks are found is known to the two rules; what is kept of it all to `collector`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 from handiwork.collect.block import Block, Rule
 from handiwork.collect.fences import CommonMarkFences
+from handiwork.collect.found import Found
 from handiwork.collect.legacy import LegacyFences
 from handiwork.collect.naming import NO_LANGUAGE, block_name, document_name
 from handiwork.errors import InvalidName
@@ -19,17 +18,6 @@ LONGEST_LANGUAGE = 60
 LONGEST_INFO = 200
 
 _RULES: dict[FencesRule, type[Rule]] = {"commonmark": CommonMarkFences, "legacy": LegacyFences}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One piece of text that is worth keeping, under its name."""
-
-    kind: Literal["code", "markdown"]
-    name: str
-    content: str
-    language: str | None = None
-    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Extraction:

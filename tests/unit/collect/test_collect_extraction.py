@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handiwork.collect.extraction import Extraction, FencesRule, Found, extracted
+from handiwork.collect.extraction import Extraction, FencesRule, extracted
+from handiwork.collect.found import Found
 from handiwork.errors import InvalidName
 
 RULES: list[FencesRule] = ["commonmark", "legacy"]
