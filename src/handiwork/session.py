@@ -1,11 +1,13 @@
 """The session: the verbs of Handiwork for one conversation of one user. How each is done lies in the rooms below."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
+from handiwork.context.expander import Expander
+from handiwork.context.revealing import Audience, Linking, Reveal, Revealing
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.executions.runs import Order
@@ -22,6 +24,7 @@ from handiwork.model import (
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
+from handiwork.tools.toolbox import Toolbox
 from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.collecting import Output as AgentOutput
@@ -44,6 +47,8 @@ class Session:
     engine: "Engine"
     scope: Scope
     principal: Principal
+    link: Linking | None = None
+    """Makes addresses for users; None where there is no server that could answer at them."""
 
     async def run(
         self,
@@ -266,6 +271,20 @@ class Session:
         filed = await self.engine.find(self.scope, reference, version=version)
         return await self.engine.select(filed, selector, budget=budget)
 
+    async def expand(self, text: str, audience: Audience = "user", *, reveal: Reveal = "summary") -> str:
+        """Return a text with its references expanded for who reads it.
+
+        A `user` sees text inline, pictures and links; a `model` short references, never an address; another `agent` as
+        much as `reveal` says. A reference that leads nowhere in this session stays as it is written, and what was put
+        in is not looked at again.
+        """
+        expander = self.expander(audience, reveal=reveal)
+        return await expander.take(text) + await expander.end()
+
+    def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
+        """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
+        return Expander(Revealing(reading=self, audience=audience, reveal=reveal, link=self.link))
+
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""
         return await self.engine.marking.label(self.scope, reference, labels)
@@ -299,6 +318,14 @@ class Session:
             InvalidName, StorageFull, StorageFailed: it cannot be written there.
         """
         return await export(self, target, references)
+
+    def tools(self, extra: Iterable[object] = ()) -> Toolbox:
+        """Return the tools for a model, which act as the agent, whoever's session it is.
+
+        `extra` are functions that are marked with `@handiwork.tool`. Raises `InvalidTool`.
+        """
+        agent = Principal(kind="agent", id=self.principal.id)
+        return Toolbox(replace(self, principal=agent), self.engine.offer, extra)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""

@@ -1,8 +1,8 @@
 """The session over HTTP: the verbs of `handiwork.session`, each a request or a few. How they travel is in this room."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
 
@@ -23,6 +23,8 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page
 from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread, to_the_end
+from handiwork.tools.tool import Offer
+from handiwork.tools.toolbox import Toolbox
 from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked, selection_budget
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
@@ -47,6 +49,7 @@ class RemoteSession:
 
     place: Place
     principal: Principal
+    offer: Offer = field(default_factory=Offer)
 
     @property
     def scope(self) -> Scope:
@@ -299,6 +302,10 @@ class RemoteSession:
     async def export(self, target: Target, references: Sequence[str] | None = None) -> Exported:
         """Write a ZIP of the session, or of these artifacts, on this machine. See `Session.export`."""
         return await export(self, target, references)
+
+    def tools(self, extra: Iterable[object] = ()) -> Toolbox:
+        """Return the tools for a model. See `Session.tools`; here the key says as whom they act."""
+        return Toolbox(self, self.offer, extra)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""

@@ -1,0 +1,223 @@
+"""The stream expander: puts into a text what its references lead to, while the text is still being written.
+
+Whose references they are, and what of an artifact its reader may see, is decided by what resolves them. What was put
+in is not looked at again, so that no artifact can make another one appear.
+"""
+
+import asyncio
+import contextlib
+import re
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from handiwork.errors import HandiworkError
+from handiwork.model import KIB, MIB
+from handiwork.references import Mention, Piece, Reference, Scanner
+from handiwork.versions.selection import utf8_size
+
+MOST_ADDED_BYTES = MIB
+MOST_ADDED_BY_ONE_BYTES = 256 * KIB
+MOST_LOOKED_UP = 500
+WAIT_SECONDS = 10.0
+
+Result = TypeVar("Result")
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_TICKS = re.compile("`{3,}")
+_MARKED_WITHIN = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revealed:
+    """What a reader gets instead of a reference; with a `fence` it stands on lines of its own, in a fence of that name.
+
+    It is always in the fence when it `is_closed_in`, otherwise not where the text has one open already.
+    """
+
+    text: str
+    fence: str | None = None
+    is_closed_in: bool = False
+    note: str = ""
+    """What is said below the text, and is none of it."""
+
+
+class Resolver(Protocol):
+    """Knows what one reader may see. It raises nothing that is to be told: what cannot be had is None."""
+
+    async def __call__(self, reference: Reference, /, *, room: int) -> Revealed | None:
+        """Return what is to stand there, of about `room` bytes at most, or None to leave the reference as it is."""
+        ...
+
+
+class Waiting(Protocol):
+    """Waits for what is asynchronous where nothing may be awaited."""
+
+    def __call__(self, work: Callable[[], Coroutine[object, object, Result]], /) -> Result: ...
+
+
+def wait_apart(work: Callable[[], Coroutine[object, object, Result]], /) -> Result:
+    """Do `work` on an event loop in a thread of its own, and block until it is done, `WAIT_SECONDS` at most.
+
+    So it can be waited for within a running event loop, too, as long as the work does not need that loop.
+    """
+    done: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(asyncio.run(_within(work, WAIT_SECONDS)))
+        except BaseException as failure:  # noqa: BLE001  # the thread's edge: whoever waits is told
+            done.set_exception(failure)
+
+    threading.Thread(target=run, name="handiwork-expand", daemon=True).start()
+    # What cannot be interrupted, such as a disk that hangs, is left alone.
+    return done.result(WAIT_SECONDS + 1)
+
+
+async def _within(work: Callable[[], Coroutine[object, object, Result]], seconds: float) -> Result:
+    async with asyncio.timeout(seconds):
+        return await work()
+
+
+class Expander:
+    """Expands the references of one text that comes in pieces.
+
+    What comes out in all does not depend on where the text was cut. Text is given back at once, but for a `<` that may
+    yet begin a reference, and what follows it, `references.MOST_HELD` characters at most. A reference that leads
+    nowhere stays as it is written. All references of a text add at most `MOST_ADDED_BYTES`, and one
+    `MOST_ADDED_BY_ONE_BYTES`; of `MOST_LOOKED_UP` references on they stay as they are.
+
+    `take` and `end`, or `over`, are for whoever can await. `feed` and `close` do the same and block meanwhile.
+    """
+
+    def __init__(self, resolve: Resolver, *, wait: Waiting = wait_apart) -> None:
+        self._resolve, self._wait = resolve, wait
+        self._scanner = Scanner()
+        self._lines = _Lines()
+        self._room = MOST_ADDED_BYTES
+        self._left = MOST_LOOKED_UP
+
+    @property
+    def held(self) -> str:
+        """What was taken and has not been given back."""
+        return self._scanner.held
+
+    def feed(self, chunk: str) -> str:
+        """Take a piece of the text and return what is decided; it blocks while the store is read."""
+        return "".join(map(self._written_now, self._scanner.feed(chunk)))
+
+    def close(self) -> str:
+        """Return what was held back, since the text is at its end; it blocks while the store is read."""
+        return "".join(map(self._written_now, self._scanner.close()))
+
+    async def take(self, chunk: str) -> str:
+        """Take a piece of the text and return what is decided."""
+        return "".join([await self._written(piece) for piece in self._scanner.feed(chunk)])
+
+    async def end(self) -> str:
+        """Return what was held back, since the text is at its end."""
+        return "".join([await self._written(piece) for piece in self._scanner.close()])
+
+    async def over(self, chunks: AsyncIterable[str]) -> AsyncGenerator[str]:
+        """Yield a text with its references expanded, while it comes; nothing that is empty."""
+        async for chunk in chunks:
+            for piece in self._scanner.feed(chunk):
+                if written := await self._written(piece):
+                    yield written
+        for piece in self._scanner.close():
+            if written := await self._written(piece):
+                yield written
+
+    async def _written(self, piece: Piece) -> str:
+        if isinstance(piece, str):
+            return self._passed(piece)
+        return self._put(piece, await self._found(piece.reference))
+
+    def _written_now(self, piece: Piece) -> str:
+        if isinstance(piece, str):
+            return self._passed(piece)
+        found = None
+        with contextlib.suppress(TimeoutError):
+            found = self._wait(lambda: self._found(piece.reference))
+        return self._put(piece, found)
+
+    async def _found(self, reference: Reference) -> Revealed | None:
+        if not self._left or not self._room:
+            return None
+        self._left -= 1
+        # Whatever the reason is, the text around it must reach its reader.
+        with contextlib.suppress(HandiworkError):
+            return await self._resolve(reference, room=min(self._room, MOST_ADDED_BY_ONE_BYTES))
+        return None
+
+    def _passed(self, text: str) -> str:
+        self._lines.note(text)
+        return text
+
+    def _put(self, mention: Mention, found: Revealed | None) -> str:
+        if found is None:
+            return self._passed(mention.raw)
+        self._room = max(0, self._room - utf8_size(found.text))
+        if found.fence is None or (self._lines.is_in_fence and not found.is_closed_in):
+            text = found.text + (f"\n{found.note}" if found.note else "")
+            self._lines.note_other(ends_line=text.endswith("\n"))
+            return text
+        below = f"{found.note}\n" if found.note else ""
+        begin = "" if self._lines.is_at_start else "\n"
+        self._lines.note_other(ends_line=True)
+        return f"{begin}{fenced(found.text, info=found.fence)}\n{below}"
+
+
+def fenced(text: str, *, info: str = "") -> str:
+    """Return a text in a fence that is longer than any in it."""
+    fence = "`" * (max((len(ticks) for ticks in _TICKS.findall(text)), default=2) + 1)
+    end = "" if not text or text.endswith("\n") else "\n"
+    return f"{fence}{info}\n{text}{end}{fence}"
+
+
+class _Lines:
+    """Where in a Markdown text one is: at the start of a line or not, within a fence or not."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._is_at_start = True
+        self._fence: str | None = None
+
+    @property
+    def is_at_start(self) -> bool:
+        return self._is_at_start
+
+    @property
+    def is_in_fence(self) -> bool:
+        return self._fence is not None
+
+    def note(self, text: str) -> None:
+        """Go on over a text of the writer."""
+        first, *others = text.split("\n")
+        self._continue(first)
+        for line in others:
+            self._end_line()
+            self._continue(line)
+
+    def note_other(self, *, ends_line: bool) -> None:
+        """Go on over something of another's, whose own fences are no concern of the writer's."""
+        self._line, self._is_at_start = "" if ends_line else "…", ends_line
+
+    def _continue(self, text: str) -> None:
+        if text:
+            self._is_at_start = False
+            self._line = (self._line + text[:_MARKED_WITHIN])[:_MARKED_WITHIN]
+
+    def _end_line(self) -> None:
+        found = _FENCE.match(self._line)
+        if found is not None and self._fence is None:
+            self._fence = found[1]
+        elif found is not None and self._closes(found):
+            self._fence = None
+        self._line, self._is_at_start = "", True
+
+    def _closes(self, found: re.Match[str]) -> bool:
+        is_bare = not self._line[found.end() :].strip()
+        return self._fence is not None and is_bare and found[1].startswith(self._fence)
