@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handiwork.client.engine import connect
+    from handiwork.collect.collector import ArtifactCollector
     from handiwork.engine import Engine
     from handiwork.errors import HandiworkError
     from handiwork.events import Event
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Artifact",
+    "ArtifactCollector",
     "ArtifactType",
     "ContentModel",
     "Engine",
@@ -39,6 +41,7 @@ __all__ = [
 
 _HOMES = {
     "Artifact": "model",
+    "ArtifactCollector": "collect.collector",
     "ArtifactType": "types.artifact_type",
     "ContentModel": "types.declaring",
     "Engine": "engine",

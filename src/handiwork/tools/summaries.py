@@ -61,10 +61,10 @@ def summarize_fields(result: Mapping[str, object], _tool: str) -> Summary:
         (result[name] for name in ("object_type", "objectType", "object", "type") if isinstance(result.get(name), str)),
         None,
     )
-    counts = {name[:LONGEST_KEY]: len(each) for name, each in list(lists.items())[:MOST_FIELDS]}
+    counts = [(name[:LONGEST_KEY], len(each)) for name, each in list(lists.items())[:MOST_FIELDS]]
     names = [_name_of(each) for each in named[:MOST_FIELDS]]
-    told: Summary = {"object_type": object_type and str(object_type)[:LONGEST_KEY], "fields": names, "counts": counts}
-    return told if _fits(told) else {**told, "fields": names[:MOST_PREVIEWED]}
+    kind = object_type and str(object_type)[:LONGEST_KEY]
+    return _fitting(lambda most: {"object_type": kind, "fields": names[:most], "counts": dict(counts[:most])})
 
 
 def describe(result: Mapping[str, object], tool: str) -> Summary:
@@ -76,7 +76,7 @@ def describe(result: Mapping[str, object], tool: str) -> Summary:
     if isinstance(text, str) and len(result) == 1:
         return {"type": "text", "lines": text.count("\n") + 1, "characters": len(text), "preview": _short(text, 200)}
     keys = [name[:LONGEST_KEY] for name in list(result)[:MOST_FIELDS]]
-    return {"type": "object", "keys": keys, "size": len(result)}
+    return _fitting(lambda most: {"type": "object", "keys": keys[:most], "size": len(result)})
 
 
 def summary_of(result: Mapping[str, object], tool: str, summarize: Summarizer | None) -> Summary:
@@ -159,6 +159,11 @@ def _previewed(told: Summary, rows: Rows, *, fields: Sequence[str] | None = None
         if _fits(summary):
             break
     return summary
+
+
+def _fitting(told: Callable[[int], Summary]) -> Summary:
+    """Return what is told with as many names as there is room for."""
+    return next((summary for most in (MOST_FIELDS, 20) if _fits(summary := told(most))), told(5))
 
 
 def _shown(value: object, longest: int, most_fields: int, *, depth: int = 0) -> object:

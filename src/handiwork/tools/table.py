@@ -3,7 +3,7 @@
 It is part of every request to a model, so each word costs. What the tools do is known to `calls`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -88,11 +88,13 @@ def tools_for(offer: Offer) -> Iterator[Tool]:
         if entry.name == PROPOSE and not offer.actions:
             continue
         strict = strict_parameters_of(entry.arguments)
+        # Once is enough: who promotes or lists has seen the types there.
+        names = {"generate_artifact": {"type": offer.types}, PROPOSE: {"action": offer.actions}}.get(entry.name, {})
         yield Tool(
             name=entry.name,
             description=_description(entry, offer),
-            parameters=_with_names(parameters_of(entry.arguments), offer),
-            strict_parameters=None if strict is None else _with_names(strict, offer),
+            parameters=_with_names(parameters_of(entry.arguments), names),
+            strict_parameters=None if strict is None else _with_names(strict, names),
             annotations=annotations_of(entry.effect),
         )
 
@@ -110,15 +112,14 @@ def annotations_of(effect: Effect) -> Mapping[str, object]:
 def _description(entry: Entry, offer: Offer) -> str:
     if entry.arguments is not arguments.GenerateFile or not offer.libraries:
         return entry.description
-    libraries = ", ".join(f"{name} {version}" for name, version in offer.libraries.items())
+    # What a model knows of a library it knows of its minor versions at best.
+    libraries = ", ".join(f"{name} {'.'.join(version.split('.')[:2])}" for name, version in offer.libraries.items())
     return f"{entry.description} Installed: {libraries}."
 
 
-def _with_names(schema: Schema, offer: Offer) -> Schema:
-    """Name the types and the actions that there are, where one is to be chosen."""
+def _with_names(schema: Schema, chosen: Mapping[str, Sequence[str]]) -> Schema:
     properties: dict[str, Any] = dict(schema["properties"])
-    for name, names in (("type", offer.types), ("action", offer.actions)):
-        # To look for, there are types that nothing can be made of.
-        if names and name in schema.get("required", ()) and properties.get(name, {}).get("type") == "string":
+    for name, names in chosen.items():
+        if names and name in properties:
             properties[name] = {**properties[name], "enum": list(names)}
     return {**schema, "properties": properties}
