@@ -66,7 +66,9 @@ class Scripted(BaseChatModel):
     def _generate(self, messages: list[BaseMessage], *_rest: Any, **_more: Any) -> ChatResult:
         return ChatResult(generations=[ChatGeneration(message=self._next(messages))])
 
-    async def _astream(self, messages: list[BaseMessage], *_rest: Any, **_more: Any) -> AsyncIterator[ChatGenerationChunk]:
+    async def _astream(
+        self, messages: list[BaseMessage], *_rest: Any, **_more: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
         said = self._next(messages)
         if said.tool_calls:
             yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_calls=said.tool_calls))

@@ -86,7 +86,9 @@ async def test_a_reference_of_another_session_reveals_nothing(session: Any, tmp_
         secret = await other.create("markdown", title="Secret", content="Three ships.")
         reader = ScriptedModel([[assistant_message("Read.")]])
         calls = [assistant_message(f'<artifact id="{secret.id}" />'), function_call("transfer_to_reader", "{}")]
-        handoffs: list[Any] = [handoff(Agent(name="reader", model=reader), input_filter=handoff_filter(session, "full"))]
+        handoffs: list[Any] = [
+            handoff(Agent(name="reader", model=reader), input_filter=handoff_filter(session, "full"))
+        ]
         await Runner.run(Agent[Any](name="a", model=ScriptedModel([calls]), handoffs=handoffs), "hi", run_config=QUIET)
         assert "Three ships." not in json.dumps(reader.calls[0].input)
 

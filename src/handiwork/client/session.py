@@ -13,8 +13,10 @@ from handiwork.client.downloads import Download
 from handiwork.client.expanding import expander_over
 from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
+from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Reveal
+from handiwork.context.turn import CONTEXT_TOKENS, TurnContext, context_budget
 from handiwork.errors import InvalidContent
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -28,7 +30,17 @@ from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread, to_the_end
 from handiwork.tools.tool import Offer
 from handiwork.tools.toolbox import Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked, selection_budget
+from handiwork.verbs import (
+    SELECTION_BYTES,
+    Described,
+    Introduced,
+    Recorded,
+    Retained,
+    handle_asked,
+    page_size,
+    retention_asked,
+    selection_budget,
+)
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
 from handiwork.versions.content import HostFile
@@ -102,7 +114,7 @@ class RemoteSession:
         content: object,
         name: str | None = None,
         retention: Retained = "default",
-        **described: Unpack[Described],
+        **described: Unpack[Introduced],
     ) -> Artifact:
         """Store content as a new artifact. See `Session.create`.
 
@@ -115,6 +127,8 @@ class RemoteSession:
             "language": described.get("language"),
             "metadata": object_of(described.get("metadata"), "metadata"),
             "retention": seconds_of(retention_asked(retention)),
+            "summary": described.get("summary"),
+            "handle": handle_asked(described.get("handle")),
         }
         given = Given(content, subject=name or described.get("title") or type)
         if given.is_in_pieces or given.size > UNASKED_BYTES:
@@ -292,6 +306,15 @@ class RemoteSession:
     def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
         """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
         return expander_over(self.place, lambda place: replace(self, place=place), audience, reveal)
+
+    async def context(self, *, budget: int = CONTEXT_TOKENS) -> TurnContext:
+        """Return what an agent is told at the beginning of its turn. See `Session.context`."""
+        call = self.place.call("GET", f"{self.place.path}/context", query={"budget": context_budget(budget)})
+        return await self.place.ask(call, lambda told, _scope: answers.turn_context(told))
+
+    async def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
+        """Store what an agent has marked as an artifact, and return what others are to see. See `Session.handoff`."""
+        return await ArtifactStore.over(self).handoff(text, reveal=reveal)
 
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""

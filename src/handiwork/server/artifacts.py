@@ -74,6 +74,8 @@ _FORM: Shape = {
         "name": {"type": "string", "description": "Instead of the name that the one file comes with"},
         "language": {"type": "string"},
         "metadata": {"type": "string", "description": "An object, as JSON"},
+        "summary": {"type": "string"},
+        "handle": {"type": "string", "description": "Such as `draft_k3x9`; absent is a new one"},
         "retention": {"type": "string", "description": "Such as `12h` or `7d`, or `forever`"},
     },
 }
@@ -225,7 +227,7 @@ router.include_router(reading)
 )
 async def remove(artifact: PathName, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Let an artifact expire now, and delete its content."""
-    await desk.engine.remove(caller.within(session=session), artifact)
+    await desk.engine.remove(caller.within(session=session), artifact, by=caller.principal.kind)
     return Response(status_code=204)
 
 

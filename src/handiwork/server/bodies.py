@@ -194,6 +194,8 @@ class NewArtifact(Body):
         ),
     ] = None
     retention: Retention | None = None
+    summary: Annotated[Text | None, Field(description="What it is, in a line; absent is what its type says.")] = None
+    handle: Annotated[Text | None, Field(description="Absent is a new one, made of the name.")] = None
 
 
 class NewToolResult(Body):
@@ -300,6 +302,8 @@ class UploadFields(Body):
     language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
     metadata: Json[Metadata] | None = None
     retention: Retention | None = None
+    summary: Text | None = None
+    handle: Text | None = None
 
 
 class Revised(Body):
