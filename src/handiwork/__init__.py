@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handiwork.client.engine import connect
+    from handiwork.collect.collector import ArtifactCollector
     from handiwork.context.artifact_store import ArtifactStore
     from handiwork.context.marker import HANDOFF_INSTRUCTIONS
     from handiwork.engine import Engine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of constants
     "Artifact",
+    "ArtifactCollector",
     "ArtifactStore",
     "ArtifactType",
     "ContentModel",
@@ -43,6 +45,7 @@ __all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of con
 
 _HOMES = {
     "Artifact": "model",
+    "ArtifactCollector": "collect.collector",
     "ArtifactStore": "context.artifact_store",
     "ArtifactType": "types.artifact_type",
     "ContentModel": "types.declaring",

@@ -32,6 +32,7 @@ from handiwork.store.records import Filed, Records, SessionPage
 from handiwork.tools.tool import Offer
 from handiwork.types.registry import Registry
 from handiwork.verbs import SELECTION_BYTES, page_size, selection_budget
+from handiwork.versions.collecting import Collecting
 from handiwork.versions.creation import Creation
 from handiwork.versions.excerpts import select
 from handiwork.versions.marking import Marking
@@ -157,6 +158,12 @@ class Engine:
     async def isolation(self) -> Isolation:
         """Build the walls once with nothing behind them and say which stand."""
         return await self.sandbox.probe()
+
+    @property
+    def collecting(self) -> Collecting:
+        """What keeps the outputs of agents, of which a session keeps the same only once."""
+        promotions = self.tool_results.promotions
+        return Collecting(creation=self.creation, promotions=promotions, types=self.types)
 
     @property
     def offer(self) -> Offer:

@@ -170,6 +170,13 @@ class SyncSession:
     def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.promote(tool_call_id, type, title=title))
 
+    def collect(
+        self, text: str = "", *, metadata: object = None, iteration: int = 0, tool_call_id: str | None = None
+    ) -> tuple[Artifact, ...]:
+        return self._portal.call(
+            lambda: self._session.collect(text, metadata=metadata, iteration=iteration, tool_call_id=tool_call_id)
+        )
+
     def get(self, reference: str, *, version: int | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.get(reference, version=version))
 

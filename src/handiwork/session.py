@@ -39,6 +39,7 @@ from handiwork.verbs import (
     retention_asked,
 )
 from handiwork.versions.arguments import Arguments
+from handiwork.versions.collecting import Output as AgentOutput
 from handiwork.versions.content import Bytes
 from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Draft, received
@@ -173,6 +174,23 @@ class Session:
         promotion, provenance = Promotion(tool_call_id=tool_call_id, type=type), Provenance(principal=self.principal)
         promote = self.engine.tool_results.promote
         return (await promote(self.scope, promotion, title=title, provenance=provenance)).artifact
+
+    async def collect(
+        self, text: str = "", *, metadata: object = None, iteration: int = 0, tool_call_id: str | None = None
+    ) -> tuple[Artifact, ...]:
+        """Keep the code blocks and the document that a text holds, and the artifacts that a tool's `metadata` declares.
+
+        Names are those of `ArtifactCollector`; nothing is cut. What the session has kept of an earlier output is
+        returned as it is now, and not made again.
+
+        Raises:
+            NotCollected: something of it cannot be kept; the error says which. Nothing was stored.
+            InvalidContent, InvalidLimit, InvalidName: there is too much of it, or no such iteration or tool call.
+            QuotaExceeded, StorageFull: there is no room for it.
+        """
+        provenance = Provenance(principal=self.principal, tool_call_id=tool_call_id)
+        output = AgentOutput(text=text, metadata=metadata, iteration=iteration, provenance=provenance)
+        return (await self.engine.collecting.collect(self.scope, output)).artifacts
 
     async def get(self, reference: str, *, version: int | None = None) -> Artifact:
         """Return an artifact at its head or at one version.

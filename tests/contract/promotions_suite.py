@@ -18,7 +18,7 @@ from sample_records import ADA, FOREIGN, NOON, Hands, filed
 
 WEEK = timedelta(days=7)
 CSV = Promotion(tool_call_id="call-1", type="csv")
-TERMS = Terms(promotes=CSV)
+TERMS = Terms(promotes=(CSV,))
 
 
 def answer(name: str, *, scope: Scope = ADA, at: datetime = NOON, call: str = "call-1") -> Filed:
@@ -97,7 +97,7 @@ class PromotionsSuite:
         others = [replace(CSV, type="json"), replace(CSV, tool_call_id="call-2")]
         await records.add([filed("a")], terms=TERMS)
         for n, other in enumerate(others):
-            await records.add([filed(f"b{n}")], terms=Terms(promotes=other))
+            await records.add([filed(f"b{n}")], terms=Terms(promotes=(other,)))
         for n, scope in enumerate(FOREIGN):
             await records.add([filed(f"c{n}", scope=scope)], terms=TERMS)
         assert [await first(promotions, each) for each in (CSV, *others)] == ["art_a", "art_b0", "art_b1"]

@@ -52,6 +52,27 @@ page_views ['page_views.json'] done True
 get_cached_result ['page_views.json'] done True
 generate_file ['visits.png'] done True
 """,
+    "deep_agent.py": """\
+['sales.csv', '47'] - The regions sold 47 in all.
+sales.csv text/csv has 2 versions
+""",
+    "adk_agent.py": """\
+The report is saved.
+q3.md text/markdown has 2 versions
+""",
+    "langchain_agent.py": """\
+success ['Tide.md']
+Here it is: **High** at 9:40 Anything else?
+""",
+    "openai_agent.py": """\
+critic - Good: it names the number.
+['Draft.md']
+""",
+    "pydantic_agent.py": """\
+`rainfall` answered 10,113 bytes, which are kept for 30 minutes. In short:
+As asked: It rained on **every** day.
+
+""",
     "repair.py": """\
 rejected: line 1: Import not allowed: subprocess. Other programs cannot be run here; do it in Python.
 rejected: line 1: Import not allowed: polars. Use pandas or openpyxl instead.

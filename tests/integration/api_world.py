@@ -412,6 +412,9 @@ RULES: Mapping[str, Rule] = {
     f"POST {API}/sessions/{{session}}/tool-results": Rule(
         call=_session("POST", "/tool-results", body={"toolCallId": "call", "tool": "new", "result": "new"}), status=201
     ),
+    f"POST {API}/sessions/{{session}}/collect": Rule(
+        call=_session("POST", "/collect", body={"text": "```py\nnew = 1\n```", "iteration": 1}), status=201
+    ),
     f"GET {API}/sessions/{{session}}/tool-results/{{cache_id}}": Rule(
         call=lambda names: _session("GET", f"/tool-results/{names.answer}")(names),
         others=(lambda names: _session("GET", f"/tool-results/{names.answer}", select="head=1")(names),),

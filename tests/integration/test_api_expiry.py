@@ -40,6 +40,7 @@ ABOUT_NONE = {
     f"GET {API}/artifact-types",
     f"POST {API}/sessions/{{session}}/artifacts",
     f"POST {API}/sessions/{{session}}/tool-results",
+    f"POST {API}/sessions/{{session}}/collect",
     f"POST {API}/tokens",
     f"GET {API}/caller",
     f"GET {API}/sessions",

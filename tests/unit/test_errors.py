@@ -111,6 +111,10 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
     (errors.NotAllowed("artifacts:read", principal="agent"), ("`artifacts:read`", "agent")),
     (errors.LinkInvalid(), ("link", "new link")),
     (errors.QueueFull("depth", limit=1_000, retry_after_seconds=7), ("1,000", "in all", "7 s")),
+    (
+        errors.NotCollected("a.py", number=2, of=3, problem="It has a NUL.", reason="content_refused", hint="Mend."),
+        ("`a.py`", "number 2 of 3", "It has a NUL.", "Nothing was stored", "Mend. Then send"),
+    ),
     (errors.ToolResultNotFound("call_1", failed=2), ("`call_1`", "2 that failed", "30 minutes", "record")),
     (
         errors.AlreadyPromoted("call_1", artifact_type="csv", artifact_id="art_1"),

@@ -17,6 +17,7 @@ from handiwork.session import Session
 from handiwork.verbs import MOST_ON_A_PAGE
 
 LONGEST_PATH = 1000
+LONGEST_QUERY = 200
 PATH = "path"
 """The note on a version that tells where it lies below the root; without one it lies there under its name."""
 
@@ -53,7 +54,8 @@ class Files:
         """Return the file at a path, or None."""
         name = posixpath.basename(path)
         # What letters beyond ASCII are like in lower case is not the same in every database.
-        return (await self._named(name if name.isascii() else None)).get(path)
+        is_asked_for = name.isascii() and len(name) <= LONGEST_QUERY
+        return (await self._named(name if is_asked_for else None)).get(path)
 
     async def write(self, path: str, content: bytes, *, notes: Mapping[str, object] | None = None) -> Artifact:
         """Store content at a path, as a new artifact or as the next version of the one that is there.

@@ -21,6 +21,9 @@ BLOCKED = (
     "the event loop of the session is blocked: in async code call the framework's async face (such as `ainvoke`), "
     "in other code open the engine with `handiwork.open_sync`"
 )
+HOMELESS = (
+    "make this in the async code that has opened the engine; where there is none, open it with `handiwork.open_sync`"
+)
 
 Value = TypeVar("Value")
 
@@ -70,10 +73,13 @@ class Home:
 def at_home(session: AnySession) -> tuple[Session | RemoteSession, Home]:
     """Return a session that acts as the agent, with the loop that it lives in: the running one, or its portal's.
 
-    On a server the key says as whom it acts.
+    On a server the key says as whom it acts. Raises `RuntimeError` where nothing tells which loop that is.
     """
     if isinstance(session, Session | RemoteSession):
-        return _as_agent(session), Home(asyncio.get_running_loop())
+        try:
+            return _as_agent(session), Home(asyncio.get_running_loop())
+        except RuntimeError:
+            raise RuntimeError(HOMELESS) from None
     return _as_agent(session.session), Home(session.portal.call(asyncio.get_running_loop))
 
 

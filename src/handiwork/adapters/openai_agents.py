@@ -45,12 +45,10 @@ def artifact_tools(session: AnySession, extra: Sequence[object] = ()) -> list[Fu
     return [_function_tool(tool, toolbox, home) for tool in toolbox]
 
 
-def handoff_filter(
-    session: AnySession, reveal: Reveal = "summary"
-) -> Callable[[HandoffInputData], Awaitable[HandoffInputData]]:
+def handoff_filter(session: AnySession, reveal: Reveal = "summary") -> Callable[[HandoffInputData], Any]:
     """Return an `input_filter`: the next agent sees as much of each reference as `reveal` says.
 
-    The history that is kept has the short references.
+    The history that is kept has the short references. What it returns is to be awaited, as the SDK does.
     """
     own, home = at_home(session)
 

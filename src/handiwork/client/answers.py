@@ -100,6 +100,10 @@ def first_artifact(told: Told, scope: Scope) -> Artifact:
     return artifact(told["items"][0] if "items" in told else told, scope)
 
 
+def artifacts(told: Told, scope: Scope) -> tuple[Artifact, ...]:
+    return tuple(artifact(each, scope) for each in told["items"])
+
+
 def version(told: Told, artifact_id: ArtifactId, user: str) -> Version:
     return Version(
         artifact_id=artifact_id,
@@ -118,8 +122,7 @@ def version(told: Told, artifact_id: ArtifactId, user: str) -> Version:
 
 
 def page(told: Told, scope: Scope) -> Page:
-    items = tuple(artifact(each, scope) for each in told["items"])
-    return Page(items=items, next_cursor=_text_or_none(told["nextCursor"]), seq=_number(told["seq"]))
+    return Page(items=artifacts(told, scope), next_cursor=_text_or_none(told["nextCursor"]), seq=_number(told["seq"]))
 
 
 def version_page(told: Told, scope: Scope) -> VersionPage:

@@ -180,6 +180,14 @@ class RemoteSession:
             self.place.call("POST", f"{self.place.path}/promotions", body=body), answers.artifact
         )
 
+    async def collect(
+        self, text: str = "", *, metadata: object = None, iteration: int = 0, tool_call_id: str | None = None
+    ) -> tuple[Artifact, ...]:
+        """Keep what a text holds and a tool's `metadata` declares. See `Session.collect`."""
+        said = {"text": text, "metadata": metadata, "iteration": iteration, "toolCallId": tool_call_id}
+        call = self.place.call("POST", f"{self.place.path}/collect", body=Body(value=said))
+        return await self.place.ask(call, answers.artifacts)
+
     async def get(self, reference: str, *, version: int | None = None) -> Artifact:
         """Return an artifact at its head or at one version. See `Session.get`."""
         await self.place.demand_number(reference, version)

@@ -35,7 +35,7 @@ from handiwork.errors.callers import (
     TookTooLong,
 )
 from handiwork.errors.changes import HeadMoved, IllegalTransition, MarksMoved, VersionConflict
-from handiwork.errors.contents import ContentRefused, InvalidType
+from handiwork.errors.contents import ContentRefused, InvalidType, NotCollected
 from handiwork.errors.encryption import EncryptionChanged, EncryptionKeyMissing, EncryptionKeyWrong
 from handiwork.errors.exports import ExportInvalid
 from handiwork.errors.host import (
@@ -96,6 +96,7 @@ __all__ = [
     "MarksMoved",
     "NotAllowed",
     "NotAuthenticated",
+    "NotCollected",
     "OperationFailed",
     "PatchRefused",
     "ProducingDisabled",

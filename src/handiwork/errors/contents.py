@@ -28,6 +28,20 @@ class ContentRefused(HandiworkError):
         self.hint = hint or "Mend this place and send the whole content again."
 
 
+class NotCollected(HandiworkError):
+    """One of the things that were found in an output cannot be kept, so that none of them was."""
+
+    code = "not_collected"
+
+    def __init__(self, name: str, *, number: int, of: int, problem: str, reason: str, hint: str | None = None) -> None:
+        """Take the place of it among all that was found, from 1, and message and code of the error that it led to."""
+        super().__init__(
+            f"`{name}`, which is number {number:,} of {of:,} found, cannot be kept: {problem} Nothing was stored."
+        )
+        self.name, self.number, self.of, self.problem, self.reason = name, number, of, problem, reason
+        self.hint = f"{hint or 'Mend it.'} Then send the whole output again."
+
+
 class InvalidType(HandiworkError):
     """An artifact type cannot be registered as it is declared."""
 

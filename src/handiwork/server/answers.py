@@ -152,6 +152,12 @@ class UploadedAnswer(Answer):
     items: Sequence[ArtifactAnswer]
 
 
+class CollectedAnswer(Answer):
+    """What an output has come to, in its order; some of it may have been kept before."""
+
+    items: Sequence[ArtifactAnswer]
+
+
 class ListedVersion(VersionAnswer):
     """One of the versions of an artifact."""
 

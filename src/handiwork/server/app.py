@@ -14,6 +14,7 @@ from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import KIB, MIB
 from handiwork.server import (
     artifacts,
+    collecting,
     context,
     executions,
     exports,
@@ -43,6 +44,7 @@ ROUTERS = (
     context.router,
     exports.router,
     tool_results.router,
+    collecting.router,
     sessions.router,
     tokens.router,
     streams.router,

@@ -79,6 +79,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.IllegalTransition: 409,
         errors.VersionConflict: 409,
         errors.ContentRefused: 422,
+        errors.NotCollected: 422,
         errors.PatchRefused: 422,
         errors.EditMissed: 422,
         errors.OperationFailed: 422,

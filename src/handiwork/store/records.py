@@ -70,13 +70,14 @@ class Promotion:
 class Terms:
     """What must hold for an addition: the quotas, and that nothing was erased since its bytes were put there.
 
-    The first artifact that is added is what `promotes` comes to, and the only one that it does come to.
+    Each artifact that is added is what the one of its place in `promotes` comes to, and the only one that it does come
+    to; artifacts past the end of it are nobody's.
     """
 
     session: Quota = field(default_factory=Quota)
     user: Quota = field(default_factory=Quota)
     since: datetime | None = None
-    promotes: Promotion | None = None
+    promotes: tuple[Promotion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class Records(Protocol):
 
         Raises:
             HandleTaken: another artifact of the session has this handle.
-            AlreadyPromoted: `terms.promotes` has come to another artifact, which is there yet.
+            AlreadyPromoted: one of `terms.promotes` has come to another artifact, which is there yet.
             QuotaExceeded: the session or the user would have too much.
             ScopeErased: session, user or tenant was erased since `terms.since`.
             TookTooLong: `terms.since` is so long ago that the bytes may be taken for orphans.

@@ -167,8 +167,8 @@ def _add(
             rows = [artifact_row(head, ordinal=ordinals[head.id], sealing=sealing) for head in heads]
             connection.execute(_NEW_ARTIFACT, rows)
             connection.execute(_NEW_VERSION, [version_row(entry, sealing=sealing) for entry in added])
-            if terms.promotes is not None:
-                claim(connection, added[0].artifact, terms.promotes, now)
+            for entry, promotion in zip(added, terms.promotes, strict=False):
+                claim(connection, entry.artifact, promotion, now)
         told = [_created(entry.artifact) for entry in added]
         if execution is not None and execution.scope == scope:
             demand_nothing_erased(connection, scope, execution.created_at)

@@ -58,12 +58,12 @@ class Creation:
         *,
         execution: Execution | None = None,
         since: datetime | None = None,
-        promotes: Promotion | None = None,
+        promotes: tuple[Promotion, ...] = (),
     ) -> tuple[Artifact, ...]:
         """Store the drafts, all or none, with the execution that made them.
 
-        `since` is when their content began to come in: an erasure after that refuses them. With `promotes` it is one
-        draft, which comes to be only where that has come to nothing else.
+        `since` is when their content began to come in: an erasure after that refuses them. With `promotes` each draft
+        is what the promotion of its place comes to, and all come to be only where those have come to nothing else.
 
         Raises:
             ContentTooLarge: a draft is over the cap of its type.

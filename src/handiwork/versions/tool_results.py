@@ -123,7 +123,7 @@ class ToolResults:
         type_, data = self.types.named(promotion.type), await self._bytes(recorded)
         content = await in_thread(_content_for, type_, data, recorded.artifact.media_type)
         draft = _draft(type_, recorded.artifact, content, title=title, provenance=provenance)
-        (artifact,) = await self.creation.file(scope, [draft], since=since, promotes=promotion)
+        (artifact,) = await self.creation.file(scope, [draft], since=since, promotes=(promotion,))
         return Promoted(artifact=artifact, is_new=True)
 
     async def _last_success(self, scope: Scope, tool_call_id: str) -> Filed:

@@ -1,0 +1,246 @@
+"""deepagents over the artifacts of a session: the official suite of sandboxes, its files, and programs among them."""
+
+import asyncio
+import fnmatch
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deepagents.backends.protocol import FileInfo, GlobResult, WriteResult
+from langchain_tests.integration_tests import SandboxIntegrationTests
+from sides import SIDES, Side, Where, open_side
+
+import handiwork
+from handiwork.adapters.deepagents import ArtifactBackend, ArtifactSandbox
+from handiwork.model import Limits
+from handiwork.settings import Artifacts, Settings
+
+pytestmark = pytest.mark.linux
+
+# The suite writes texts of a little more than 10 MiB.
+ROOMY = Artifacts(max_file_size=16 * 1024 * 1024)
+
+
+class AsTheSuiteAsks(ArtifactSandbox):
+    """The suite knows the protocol before 0.7: a write refuses what is there, and `glob` names files from its folder.
+
+    Today's protocol says the opposite of both, see the tests below it.
+    """
+
+    def write(self, file_path: str, content: str) -> WriteResult:
+        if self.download_files([file_path])[0].content is not None:
+            return WriteResult(error=f"File '{file_path}' already exists")
+        return super().write(file_path, content)
+
+    def glob(self, pattern: str, path: str | None = None) -> GlobResult:
+        found = super().glob(pattern, path)
+        base = (path or "/").rstrip("/") + "/"
+        named = [FileInfo(path=each["path"].removeprefix(base), is_dir=False) for each in found.matches or []]
+        folders = [entry["path"].removeprefix(base) for entry in self.ls(base).entries or [] if entry.get("is_dir")]
+        named += [FileInfo(path=name, is_dir=True) for name in folders if fnmatch.fnmatchcase(name, pattern)]
+        return GlobResult(matches=named)
+
+
+@pytest.mark.filterwarnings("ignore:Class-scoped fixtures defined as instance methods")  # the suite's own fixtures
+class TestTheOfficialSuite(SandboxIntegrationTests):
+    @pytest.fixture(scope="class")
+    def sandbox(self, tmp_path_factory: pytest.TempPathFactory) -> Generator[ArtifactSandbox]:
+        folder = tmp_path_factory.mktemp("suite")
+        with handiwork.open_sync(folder, settings=Settings(artifacts=ROOMY)) as engine:
+            yield AsTheSuiteAsks(engine.session("suite"))
+
+
+@pytest.fixture(params=SIDES)
+async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
+    where: Where = request.param
+    async with open_side(where, tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(side: Side) -> Any:
+    return side.session()
+
+
+@pytest.fixture
+async def backend(session: Any) -> ArtifactBackend:
+    return ArtifactBackend(session)
+
+
+@pytest.fixture
+async def sandbox(session: Any) -> ArtifactSandbox:
+    return ArtifactSandbox(session)
+
+
+async def test_each_write_of_a_path_is_a_version_of_one_artifact(backend: ArtifactBackend, session: Any) -> None:
+    for text in ("one", "two", "two"):
+        assert (await backend.awrite("/notes/plan.md", text)).error is None
+    (plan,) = (await session.list()).items
+    assert (plan.name, plan.version.number, plan.version.metadata["path"]) == ("plan.md", 2, "notes/plan.md")
+    assert await session.read(plan.id, version=1) == b"one"
+
+
+async def test_writers_of_one_path_at_the_same_time_make_one_artifact(backend: ArtifactBackend, session: Any) -> None:
+    await asyncio.gather(*(backend.awrite("/a.txt", f"text {number}") for number in range(8)))
+    (artifact,) = (await session.list()).items
+    assert artifact.version.number == 8
+
+
+async def test_what_was_made_elsewhere_is_a_file_under_its_name(backend: ArtifactBackend, session: Any) -> None:
+    await session.create("markdown", title="Report", content="# Report\n")
+    read = await backend.aread("/Report.md")
+    assert read.file_data is not None
+    assert read.file_data["content"] == "# Report\n"
+    assert [entry["path"] for entry in (await backend.als("/")).entries or []] == ["/Report.md"]
+
+
+async def test_a_found_path_is_absolute_so_that_rules_of_denial_hold(backend: ArtifactBackend) -> None:
+    await backend.awrite("/secret/keys.txt", "x")
+    assert [each["path"] for each in (await backend.aglob("*.txt", "/secret")).matches or []] == ["/secret/keys.txt"]
+    assert [each["path"] for each in (await backend.aglob("**/*.txt")).matches or []] == ["/secret/keys.txt"]
+
+
+@pytest.mark.parametrize("pattern", ["../*.txt", "{" * 40 + "a,b" + "}" * 40])
+async def test_a_pattern_that_is_none_finds_nothing_and_does_not_raise(backend: ArtifactBackend, pattern: str) -> None:
+    await backend.awrite("/a.txt", "x")
+    found = await backend.aglob(pattern)
+    assert found.error is not None or found.matches == []
+
+
+async def test_lines_are_found_up_to_the_number_that_is_asked_for(backend: ArtifactBackend) -> None:
+    await backend.awrite("/a.txt", "x\ny\nx\n")
+    await backend.awrite("/b.txt", "x\n")
+    every = await backend.agrep("x")
+    assert [(each["path"], each["line"]) for each in every.matches or []] == [
+        ("/a.txt", 1),
+        ("/a.txt", 3),
+        ("/b.txt", 1),
+    ]
+    some = await backend.agrep("x", max_count=2)
+    assert (len(some.matches or []), some.truncated) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "a.txt", "/", "/a/../b.txt", "/a\0b.txt", "/\ud800.txt", "/" + "x" * 300, "/x" * 1000, "/a\nb.txt"]
+)
+async def test_a_path_that_is_none_is_refused_in_words(backend: ArtifactBackend, session: Any, path: str) -> None:
+    told = await backend.awrite(path, "x")
+    (uploaded,) = await backend.aupload_files([(path, b"x")])
+    if path == "/a/../b.txt":  # a model may say it; who uploads may not
+        assert told.error is None
+        assert uploaded.error == "invalid_path"
+        return
+    assert told.error
+    assert uploaded.error
+    assert (await backend.aread(path)).error is not None
+    assert (await session.list()).items == ()
+
+
+async def test_half_a_character_and_too_much_are_refused_in_words(backend: ArtifactBackend, session: Any) -> None:
+    assert "position 1" in str((await backend.awrite("/a.txt", "a\ud800")).error)
+    assert "10,485,760" in str((await backend.awrite("/a.txt", "a" * (10 * 1024 * 1024 + 1))).error)
+    assert (await session.list()).items == ()
+
+
+async def test_a_removed_folder_takes_its_files_with_it(backend: ArtifactBackend, session: Any) -> None:
+    await backend.awrite("/old/a.txt", "x")
+    await backend.awrite("/older.txt", "x")
+    assert (await backend.adelete("/old")).error is None
+    assert "not found" in str((await backend.adelete("/old")).error)
+    assert [each.name for each in (await session.list()).items] == ["older.txt"]
+
+
+async def test_an_edit_that_somebody_was_faster_with_is_not_lost(backend: ArtifactBackend, session: Any) -> None:
+    await backend.awrite("/a.txt", "one\ntwo\nthree\n")
+    assert (await backend.aedit("/a.txt", "one", "1")).occurrences == 1
+    assert (await backend.aedit("/a.txt", "three", "3")).occurrences == 1
+    (artifact,) = (await session.list()).items
+    assert await session.read(artifact.id) == b"1\ntwo\n3\n"
+
+
+async def test_a_program_finds_the_files_and_what_it_changes_are_versions(
+    sandbox: ArtifactSandbox, session: Any
+) -> None:
+    await sandbox.awrite("/mnt/data/in/sales.csv", "a\n1\n")
+    await sandbox.awrite("/mnt/data/old.txt", "old")
+    await sandbox.awrite(
+        "/mnt/data/work.py",
+        "import os, sys\n"
+        "open('in/sales.csv', 'a').write(sys.argv[1] + '\\n')\n"
+        "os.remove('old.txt')\n"
+        "os.makedirs('out', exist_ok=True)\n"
+        "open('/mnt/data/out/total.txt', 'w').write('3')\n"
+        "print(sys.stdin.read().strip(), __name__)\n",
+    )
+    told = await sandbox.aexecute("echo hello | python work.py 2 && cat in/sales.csv")
+    assert (told.output, told.exit_code) == ("hello __main__\na\n1\n2\n", 0)
+    files = {each.version.metadata.get("path", each.name): each.version.number for each in (await session.list()).items}
+    assert files == {"in/sales.csv": 2, "out/total.txt": 1, "work.py": 1}
+
+
+async def test_a_program_that_fails_tells_its_own_lines(sandbox: ArtifactSandbox) -> None:
+    await sandbox.awrite("/mnt/data/lib.py", "def f(x):\n    return 1 / x\n")
+    await sandbox.awrite("/mnt/data/main.py", "import lib\n\nlib.f(0)\n")
+    told = await sandbox.aexecute("python main.py; echo $?")
+    assert told.output.startswith("1\n")
+    assert 'File "main.py", line 3' in told.output
+    assert "_run" not in told.output
+    assert told.output.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+async def test_a_program_is_stopped_at_its_time(session: Any) -> None:
+    sandbox = ArtifactSandbox(session, limits=Limits(wall_seconds=10))
+    told = await sandbox.aexecute("python -c 'while True: pass'", timeout=1)
+    assert told.exit_code == 124
+    assert "timed out" in told.output
+
+
+@pytest.mark.parametrize(
+    "command", ["curl http://127.0.0.1/", "pip install x", "bash -c ls", "/bin/cat /etc/passwd", "git log"]
+)
+async def test_no_other_program_is_started_and_a_model_is_told_what_there_is(
+    sandbox: ArtifactSandbox, command: str
+) -> None:
+    told = await sandbox.aexecute(command)
+    assert told.exit_code == 127
+    assert "cannot be run here. There are Python in a sandbox" in told.output
+
+
+async def test_commands_see_the_session_and_nothing_of_the_machine(sandbox: ArtifactSandbox) -> None:
+    await sandbox.awrite("/mnt/data/look.py", "print(open('/etc/passwd').read())")
+    told = await sandbox.aexecute("cat /etc/passwd; ls /etc; python look.py")
+    assert "root:" not in told.output
+    assert "cat: /etc/passwd: No such file" in told.output
+    assert "ls: /etc: No such file or folder" in told.output
+    assert "FileNotFoundError" in told.output
+    await sandbox.awrite("/etc/passwd", "mine")
+    assert (await sandbox.aexecute("cat /etc/passwd")).output == "mine"
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("x=aa; for i in $(seq 40); do x=$x$x; done; echo $x", "a word has more than"),
+        ("for i in $(seq 9999); do for j in $(seq 9999); do true; done; done", "more than 2,000 commands"),
+        ("printf '%99999999999d' 1", "no such format"),
+        ("seq 99999999999", "more than 10,000 numbers"),
+        ("(" * 100_000, "nested deeper"),
+        ("echo $(" * 100_000, "nested deeper"),
+        ("sleep 1 &", "nothing runs in the background"),
+        ("while true; do true; done", "`while`"),
+        ("echo 'a", "without its second"),
+        ("cat <<" * 100_000, "not understood"),
+        ("x" * 2_000_000, "1,048,576 are the most"),
+    ],
+)
+async def test_a_line_that_is_too_much_is_refused_in_words(sandbox: ArtifactSandbox, command: str, why: str) -> None:
+    told = await asyncio.wait_for(sandbox.aexecute(command), 30)
+    assert told.exit_code != 0
+    assert why in told.output
+
+
+async def test_the_sync_face_is_refused_where_it_would_wait_for_itself(backend: ArtifactBackend) -> None:
+    with pytest.raises(RuntimeError, match="`ainvoke`"):
+        backend.read("/a.txt")
+    assert (await asyncio.to_thread(backend.read, "/a.txt")).error == "File '/a.txt' not found"
