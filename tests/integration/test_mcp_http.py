@@ -121,8 +121,8 @@ async def test_the_session_of_a_key_needs_no_name_and_another_is_not_there(
 async def test_an_admin_says_for_which_user(server: Server, mode: Mode) -> None:
     url, desk = server
     key = await key_for(desk, "admin", tenant="acme")
-    headers = {"authorization": f"Bearer {key}", "x_handiwork_user": "ada", "x_handiwork_session": "s"}
-    async with talking_over_http(url, mode, **headers) as client:
+    who = {"authorization": f"Bearer {key}", "x_handiwork_user": "ada"}
+    async with talking_over_http(f"{url}?session=s", mode, **who) as client:
         await client.call_tool("generate_artifact", note("for ada"))
     assert await names(desk, "s", "ada", "acme") == ["for ada"]
 
@@ -190,8 +190,7 @@ async def test_a_key_that_is_revoked_ends_what_it_follows(server: Server, mode: 
     url, desk = server
     key = await key_for(desk)
     kept = await key_for(desk)
-    news = News()
-    async with talking_over_http(f"{url}?session=s", mode, news, authorization=f"Bearer {kept}") as other:
+    async with talking_over_http(f"{url}?session=s", mode, authorization=f"Bearer {kept}") as other:
         if mode == "legacy":
             async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as http:
                 headers = await begun(http, f"{url}?session=s", **bearer(key))
@@ -290,7 +289,11 @@ async def test_a_body_that_is_no_message_is_refused(
 async def test_a_body_over_the_limit_is_refused_before_it_is_read(server: Server) -> None:
     place = urlsplit(server[0])
     reader, writer = await asyncio.open_connection(place.hostname, place.port)
-    lines = [f"POST /mcp?session=s HTTP/1.1\r\nHost: {place.netloc}", "Content-Type: application/json", "Content-Length: 1000000000"]
+    lines = [
+        f"POST /mcp?session=s HTTP/1.1\r\nHost: {place.netloc}",
+        "Content-Type: application/json",
+        "Content-Length: 1000000000",
+    ]
     writer.write("\r\n".join([*lines, "", ""]).encode())
     async with asyncio.timeout(PATIENCE_SECONDS):
         answer = await reader.read()
