@@ -6,6 +6,7 @@ What a session answers is in `test_mcp.py`, and who may see what is in the matri
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -334,3 +335,41 @@ async def test_too_many_subscriptions_are_refused(server: Server) -> None:
             await subscribe(client, f"artifact://s/{artifact.id}?select=head={part + 1}")
         with pytest.raises(MCPError, match="At most 200"):
             await subscribe(client, f"artifact://s/{artifact.handle}")
+
+
+@pytest.mark.linux
+async def test_a_call_that_is_given_up_ends_its_program(server: Server, mode: Mode) -> None:
+    url, desk = server
+    session = desk.engine.session("s")
+    async with talking(f"{url}?session=s", mode) as client:
+        call = asyncio.create_task(client.call_tool("generate_file", {"code": "import time; time.sleep(25)"}))
+        async with asyncio.timeout(PATIENCE_SECONDS), aclosing(session.watch()) as events:
+            async for event in events:
+                if event.type == "execution-started":
+                    call.cancel()
+                if event.type == "execution-finished":
+                    assert event.facts["status"] == "cancelled"
+                    break
+        # The conversation goes on.
+        assert not (await client.call_tool("list_artifacts", {})).is_error
+    assert call.cancelled()
+
+
+@pytest.mark.linux
+async def test_what_runs_when_the_server_stops_is_answered_to_its_end(tmp_path: Path, mode: Mode) -> None:
+    settings = Settings.model_validate({"cache": tmp_path / "cache", "artifacts": {"ready_children": 0}})
+    serving_it = serving(tmp_path / "store", settings)
+    url, desk = await serving_it.__aenter__()
+    async with talking(f"{url}/mcp?session=s", mode) as client:
+        # Against which the client checks the answer, for which there is nobody to ask then.
+        await client.list_tools()
+        code = "import time; time.sleep(1); open('a.txt', 'w').write('done')"
+        call = asyncio.create_task(client.call_tool("generate_file", {"code": code}))
+        async with asyncio.timeout(PATIENCE_SECONDS), aclosing(desk.engine.session("s").watch()) as events:
+            async for event in events:
+                if event.type == "execution-started":
+                    break
+        await serving_it.__aexit__(None, None, None)
+        result = await call
+    assert not result.is_error, result.content
+    assert result.structured_content["artifacts"][0]["name"] == "a.txt"
