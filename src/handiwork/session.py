@@ -25,7 +25,7 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
 from handiwork.tools.toolbox import Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
+from handiwork.verbs import SELECTION_BYTES, Described, Ordered, Recorded, Retained, page_size, retention_asked
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
 from handiwork.versions.differences import MISSING
@@ -58,6 +58,7 @@ class Session:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program in the sandbox and keep the files that it makes.
 
@@ -68,7 +69,7 @@ class Session:
             ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge, QueueFull: nothing was run.
             IsolationUnavailable: the walls that the configuration demands cannot stand here; nothing was run.
         """
-        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output)
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output, **told)
         return await self.engine.runs.carry_out(self.scope, self.principal, order)
 
     async def start(

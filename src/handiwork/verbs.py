@@ -25,6 +25,13 @@ class Described(TypedDict, total=False):
     metadata: Mapping[str, object] | None
 
 
+class Ordered(TypedDict, total=False):
+    """What may be said of a run beside its program: what its files are called, and which tool call has asked for it."""
+
+    title: str | None
+    tool_call_id: str | None
+
+
 class Recorded(TypedDict, total=False):
     """What may be said of a tool's answer beside itself; `ttl` is how long it is kept, half an hour unless said."""
 

@@ -55,13 +55,22 @@ def refused(answer: Answer, *words: str) -> bool:
 
 @pytest.mark.linux
 async def test_a_program_makes_files_that_are_told_by_reference(tools: Toolbox, session: Verbs) -> None:
-    answer = await tools.call("generate_file", {"code": "open('a.csv', 'w').write('x,y\\n1,2\\n'); print('done')"})
+    call = {"code": "open('a.csv', 'w').write('x,y\\n1,2\\n'); print('done')", "title": "Sales"}
+    answer = await tools.call("generate_file", call, tool_call_id="call_1")
     (made,) = answer.artifacts
+    assert (made.title, made.version.provenance.tool_call_id) == ("Sales", "call_1")
     assert not answer.is_error
     assert f'<artifact id="{made.handle}" summary="a.csv (text/csv, 8 bytes)" />' in answer.text
     assert answer.text.endswith("It printed:\ndone")
     assert await session.read(made.handle) == b"x,y\n1,2\n"
     assert made.version.provenance.execution_id == answer.structured["execution"]["id"]  # pyright: ignore[reportIndexIssue]  # JSON
+
+
+async def test_a_title_that_cannot_be_is_told_and_nothing_is_run(tools: Toolbox, session: Verbs) -> None:
+    answer = await tools.call("generate_file", {"code": "open('a.csv', 'w').write('x')", "title": "x" * 301})
+    assert refused(answer, "title", "300")
+    # The first event of a session would be that of the run.
+    assert (await session.list()).seq == 0
 
 
 @pytest.mark.linux

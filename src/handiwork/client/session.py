@@ -25,7 +25,16 @@ from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread, to_the_end
 from handiwork.tools.tool import Offer
 from handiwork.tools.toolbox import Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked, selection_budget
+from handiwork.verbs import (
+    SELECTION_BYTES,
+    Described,
+    Ordered,
+    Recorded,
+    Retained,
+    page_size,
+    retention_asked,
+    selection_budget,
+)
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
 from handiwork.versions.content import HostFile
@@ -64,6 +73,7 @@ class RemoteSession:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program on the server and keep the files that it makes. See `Session.run`.
 
@@ -72,7 +82,8 @@ class RemoteSession:
         """
         order = order_of(code, limits, check=check)
         async with self._runs.given(inputs) as (named, sent):
-            whole = {**order, "name": name, "inputs": named}
+            said = {"name": name, "title": told.get("title"), "toolCallId": told.get("tool_call_id")}
+            whole = {**order, **said, "inputs": named}
             ended = await (self._runs.waited_for(whole) if on_output is None else self._runs.followed(whole, on_output))
         await to_the_end(self._runs.take_back(sent))
         return ended
