@@ -56,20 +56,19 @@ async def talking(server: Any, mode: Mode, news: News | None = None) -> AsyncGen
 
 
 @contextlib.asynccontextmanager
-async def talking_over_http(url: str, mode: Mode, news: News | None = None, **headers: str) -> AsyncGenerator[Client]:
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+async def talking_over_http(url: str, mode: Mode, **headers: str) -> AsyncGenerator[Client]:
+    sent: dict[str, str] = {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
         httpx2.AsyncClient(headers=sent, timeout=PATIENCE_SECONDS) as http,
-        talking(streamable_http_client(url, http_client=http), mode, news) as client,
+        talking(streamable_http_client(url, http_client=http), mode) as client,
     ):
         yield client
 
 
 async def subscribe(client: Client, uri: str) -> None:
-    # The way of this form, which a later one has another for.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MCPDeprecationWarning)
-        await client.subscribe_resource(uri)
+        await client.subscribe_resource(uri)  # pyright: ignore[reportDeprecated]  # the way of the form before
 
 
 @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from handiwork.mcp import shelf
 from handiwork.mcp.protocol import server_for
 from handiwork.mcp.visitors import Visitor
 from handiwork.model import Artifact
+from handiwork.tools.tool import Tool
 
 Talk = Callable[[], AbstractAsyncContextManager[Client]]
 
@@ -104,7 +105,8 @@ async def test_an_answer_is_text_a_link_and_the_same_for_programs(talk: Talk, se
 async def test_a_program_that_runs_for_long_is_told_of_meanwhile(talk: Talk) -> None:
     told: list[str | None] = []
 
-    async def note(_progress: float, _total: float | None, message: str | None) -> None:
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total
         told.append(message)
 
     code = "import time; time.sleep(1.3); open('a.csv', 'w').write('x,y\\n1,2\\n')"
@@ -166,8 +168,10 @@ async def test_no_arguments_are_an_error_of_the_protocol(
 
 
 async def test_what_a_key_does_not_permit_is_neither_listed_nor_done(session: Verbs, mode: Mode) -> None:
-    reader = visitor(session, may_use=lambda tool: tool.name in READING)
-    async with talking(server_for(reader), mode) as client:
+    def may_use(tool: Tool) -> bool:
+        return tool.name in READING
+
+    async with talking(server_for(visitor(session, may_use=may_use)), mode) as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == READING
         result = await client.call_tool("generate_artifact", {"type": "markdown", "title": "x", "content": "y"})
         assert result.is_error

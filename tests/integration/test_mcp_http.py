@@ -6,6 +6,7 @@ What a session answers is in `test_mcp.py`, and who may see what is in the matri
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -121,8 +122,8 @@ async def test_the_session_of_a_key_needs_no_name_and_another_is_not_there(
 async def test_an_admin_says_for_which_user(server: Server, mode: Mode) -> None:
     url, desk = server
     key = await key_for(desk, "admin", tenant="acme")
-    headers = {"authorization": f"Bearer {key}", "x_handiwork_user": "ada", "x_handiwork_session": "s"}
-    async with talking_over_http(url, mode, **headers) as client:
+    who = {"authorization": f"Bearer {key}", "x_handiwork_user": "ada"}
+    async with talking_over_http(f"{url}?session=s", mode, **who) as client:
         await client.call_tool("generate_artifact", note("for ada"))
     assert await names(desk, "s", "ada", "acme") == ["for ada"]
 
@@ -190,8 +191,7 @@ async def test_a_key_that_is_revoked_ends_what_it_follows(server: Server, mode: 
     url, desk = server
     key = await key_for(desk)
     kept = await key_for(desk)
-    news = News()
-    async with talking_over_http(f"{url}?session=s", mode, news, authorization=f"Bearer {kept}") as other:
+    async with talking_over_http(f"{url}?session=s", mode, authorization=f"Bearer {kept}") as other:
         if mode == "legacy":
             async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as http:
                 headers = await begun(http, f"{url}?session=s", **bearer(key))
@@ -335,3 +335,41 @@ async def test_too_many_subscriptions_are_refused(server: Server) -> None:
             await subscribe(client, f"artifact://s/{artifact.id}?select=head={part + 1}")
         with pytest.raises(MCPError, match="At most 200"):
             await subscribe(client, f"artifact://s/{artifact.handle}")
+
+
+@pytest.mark.linux
+async def test_a_call_that_is_given_up_ends_its_program(server: Server, mode: Mode) -> None:
+    url, desk = server
+    session = desk.engine.session("s")
+    async with talking(f"{url}?session=s", mode) as client:
+        call = asyncio.create_task(client.call_tool("generate_file", {"code": "import time; time.sleep(25)"}))
+        async with asyncio.timeout(PATIENCE_SECONDS), aclosing(session.watch()) as events:
+            async for event in events:
+                if event.type == "execution-started":
+                    call.cancel()
+                if event.type == "execution-finished":
+                    assert event.facts["status"] == "cancelled"
+                    break
+        # The conversation goes on.
+        assert not (await client.call_tool("list_artifacts", {})).is_error
+    assert call.cancelled()
+
+
+@pytest.mark.linux
+async def test_what_runs_when_the_server_stops_is_answered_to_its_end(tmp_path: Path, mode: Mode) -> None:
+    settings = Settings.model_validate({"cache": tmp_path / "cache", "artifacts": {"ready_children": 0}})
+    serving_it = serving(tmp_path / "store", settings)
+    url, desk = await serving_it.__aenter__()
+    async with talking(f"{url}/mcp?session=s", mode) as client:
+        # Against which the client checks the answer, for which there is nobody to ask then.
+        await client.list_tools()
+        code = "import time; time.sleep(1); open('a.txt', 'w').write('done')"
+        call = asyncio.create_task(client.call_tool("generate_file", {"code": code}))
+        async with asyncio.timeout(PATIENCE_SECONDS), aclosing(desk.engine.session("s").watch()) as events:
+            async for event in events:
+                if event.type == "execution-started":
+                    break
+        await serving_it.__aexit__(None, None, None)
+        result = await call
+    assert not result.is_error, result.content
+    assert result.structured_content["artifacts"][0]["name"] == "a.txt"

@@ -86,9 +86,9 @@ HELLO = {
 
 
 @contextlib.contextmanager
-def process(place: Path) -> Generator["subprocess.Popen[str]"]:
+def process(place: Path, *flags: str) -> Generator["subprocess.Popen[str]"]:
     with subprocess.Popen(
-        [sys.executable, *COMMAND, "--data", str(place / "store")],
+        [sys.executable, *COMMAND, "--data", str(place / "store"), *flags],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -156,18 +156,13 @@ def test_a_server_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
 
 
 async def test_over_http_the_session_needs_no_name(tmp_path: Path, mode: Mode) -> None:
-    command = [sys.executable, *COMMAND, "--http", "--port", "0", "--data", str(tmp_path / "store"), "--session", "s"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as running:
-        try:
-            assert running.stdout is not None
-            lines = iter(running.stdout.readline, "")
-            url = next(line.split()[-1] for line in lines if line.strip().startswith("MCP"))
-            async with talking(url, mode) as client:
-                written = {"type": "markdown", "title": "N", "content": "text"}
-                assert not (await client.call_tool("generate_artifact", written)).is_error
-                (listed,) = (await client.list_resources()).resources
-                assert listed.uri.startswith("artifact://s/")
-            running.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(running.wait, PATIENCE_SECONDS) == 0
-        finally:
-            running.kill()
+    with process(tmp_path, "--http", "--port", "0", "--session", "s") as running:
+        assert running.stdout is not None
+        url = next(line.split()[-1] for line in iter(running.stdout.readline, "") if line.strip().startswith("MCP"))
+        async with talking(url, mode) as client:
+            written = {"type": "markdown", "title": "N", "content": "text"}
+            assert not (await client.call_tool("generate_artifact", written)).is_error
+            (listed,) = (await client.list_resources()).resources
+            assert listed.uri.startswith("artifact://s/")
+        running.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(running.wait, PATIENCE_SECONDS) == 0
