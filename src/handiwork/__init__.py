@@ -4,8 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from handiwork.autopilot.goal import BudgetPolicy, Goal
+    from handiwork.autopilot.pilot import Autopilot
+    from handiwork.autopilot.result import AutopilotResult
     from handiwork.client.engine import connect
     from handiwork.collect.collector import ArtifactCollector
+    from handiwork.collect.tool_output import ToolOutput
     from handiwork.engine import Engine
     from handiwork.errors import HandiworkError
     from handiwork.events import Event
@@ -22,15 +26,20 @@ __all__ = [
     "Artifact",
     "ArtifactCollector",
     "ArtifactType",
+    "Autopilot",
+    "AutopilotResult",
+    "BudgetPolicy",
     "ContentModel",
     "Engine",
     "Event",
     "Execution",
+    "Goal",
     "HandiworkError",
     "Limits",
     "Reach",
     "Session",
     "Settings",
+    "ToolOutput",
     "artifact_type",
     "connect",
     "connect_sync",
@@ -43,15 +52,20 @@ _HOMES = {
     "Artifact": "model",
     "ArtifactCollector": "collect.collector",
     "ArtifactType": "types.artifact_type",
+    "Autopilot": "autopilot.pilot",
+    "AutopilotResult": "autopilot.result",
+    "BudgetPolicy": "autopilot.goal",
     "ContentModel": "types.declaring",
     "Engine": "engine",
     "Event": "events",
     "Execution": "model",
+    "Goal": "autopilot.goal",
     "HandiworkError": "errors",
     "Limits": "model",
     "Reach": "model",
     "Session": "session",
     "Settings": "settings",
+    "ToolOutput": "collect.tool_output",
     "artifact_type": "types.declaring",
     "connect": "client.engine",
     "connect_sync": "portal",
