@@ -4,8 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from handiwork.autopilot.goal import BudgetPolicy, Goal
+    from handiwork.autopilot.pilot import Autopilot
+    from handiwork.autopilot.result import AutopilotResult
     from handiwork.client.engine import connect
     from handiwork.collect.collector import ArtifactCollector
+    from handiwork.collect.tool_output import ToolOutput
     from handiwork.context.artifact_store import ArtifactStore
     from handiwork.context.marker import HANDOFF_INSTRUCTIONS
     from handiwork.engine import Engine
@@ -25,16 +29,21 @@ __all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of con
     "ArtifactCollector",
     "ArtifactStore",
     "ArtifactType",
+    "Autopilot",
+    "AutopilotResult",
+    "BudgetPolicy",
     "ContentModel",
     "Engine",
     "Event",
     "Execution",
+    "Goal",
     "HANDOFF_INSTRUCTIONS",
     "HandiworkError",
     "Limits",
     "Reach",
     "Session",
     "Settings",
+    "ToolOutput",
     "artifact_type",
     "connect",
     "connect_sync",
@@ -48,16 +57,21 @@ _HOMES = {
     "ArtifactCollector": "collect.collector",
     "ArtifactStore": "context.artifact_store",
     "ArtifactType": "types.artifact_type",
+    "Autopilot": "autopilot.pilot",
+    "AutopilotResult": "autopilot.result",
+    "BudgetPolicy": "autopilot.goal",
     "ContentModel": "types.declaring",
     "Engine": "engine",
     "Event": "events",
     "Execution": "model",
+    "Goal": "autopilot.goal",
     "HANDOFF_INSTRUCTIONS": "context.marker",
     "HandiworkError": "errors",
     "Limits": "model",
     "Reach": "model",
     "Session": "session",
     "Settings": "settings",
+    "ToolOutput": "collect.tool_output",
     "artifact_type": "types.declaring",
     "connect": "client.engine",
     "connect_sync": "portal",

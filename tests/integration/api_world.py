@@ -413,7 +413,8 @@ RULES: Mapping[str, Rule] = {
         call=_session("POST", "/tool-results", body={"toolCallId": "call", "tool": "new", "result": "new"}), status=201
     ),
     f"POST {API}/sessions/{{session}}/collect": Rule(
-        call=_session("POST", "/collect", body={"text": "```py\nnew = 1\n```", "iteration": 1}), status=201
+        # What is found is kept only once, so that who asks second would be told otherwise than who asks first.
+        call=_session("POST", "/collect", body={"text": "nothing to keep", "iteration": 1})
     ),
     f"GET {API}/sessions/{{session}}/tool-results/{{cache_id}}": Rule(
         call=lambda names: _session("GET", f"/tool-results/{names.answer}")(names),

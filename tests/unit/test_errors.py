@@ -115,6 +115,11 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
         errors.NotCollected("a.py", number=2, of=3, problem="It has a NUL.", reason="content_refused", hint="Mend."),
         ("`a.py`", "number 2 of 3", "It has a NUL.", "Nothing was stored", "Mend. Then send"),
     ),
+    (errors.ModelUnusable("openai:x", why="no key"), ("`openai:x`", "no key", "pydantic-ai", "`python:MODULE:NAME`")),
+    (
+        errors.LoopRunning("Autopilot.run", instead="Autopilot.arun"),
+        ("`Autopilot.run`", "event loop", "Use `Autopilot.arun`"),
+    ),
     (errors.ToolResultNotFound("call_1", failed=2), ("`call_1`", "2 that failed", "30 minutes", "record")),
     (
         errors.AlreadyPromoted("call_1", artifact_type="csv", artifact_id="art_1"),

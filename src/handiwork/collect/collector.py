@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What did not work beside collecting, which went on: the callback, the file, or what a tool has told."""
+    """What did not work beside collecting, which went on: a callback, a file, what a tool has told, or the store."""
 
-    what: Literal["on_add", "persist", "metadata"]
+    what: Literal["on_add", "persist", "metadata", "read", "keep"]
     name: str
     why: str
 

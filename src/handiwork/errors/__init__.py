@@ -55,6 +55,7 @@ from handiwork.errors.host import (
 from handiwork.errors.patches import EditMissed, OperationFailed, PatchRefused
 from handiwork.errors.remote import ConnectionBroken, RequestRefused, ServerUnreachable, UnexpectedAnswer
 from handiwork.errors.root import HandiworkError
+from handiwork.errors.running import LoopRunning, ModelUnusable
 from handiwork.errors.selectors import SelectorMisfit, SelectorRefused
 from handiwork.errors.tool_results import AlreadyPromoted, ToolResultNotFound
 from handiwork.errors.tools import InvalidTool
@@ -93,7 +94,9 @@ __all__ = [
     "KeyNotFound",
     "LimitExceeded",
     "LinkInvalid",
+    "LoopRunning",
     "MarksMoved",
+    "ModelUnusable",
     "NotAllowed",
     "NotAuthenticated",
     "NotCollected",

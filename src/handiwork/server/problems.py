@@ -64,6 +64,9 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.SandboxBroken: 503,
         errors.RuntimeMissing: 503,
         errors.ExtraMissing: 503,
+        # What runs an Autopilot runs into, were it used in here.
+        errors.ModelUnusable: 503,
+        errors.LoopRunning: 500,
         errors.StorageFull: 507,
         errors.StorageFailed: 503,
         errors.BlobNotFound: 500,

@@ -1,0 +1,67 @@
+"""A model in a conversation: one turn after the other, with tools, told moment by moment.
+
+How a call is carried out, and what the conversation is about, is known to who holds it.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_ai import Agent, RunContext
+from pydantic_ai import Tool as ModelTool
+from pydantic_ai.agent import CallToolsNode
+from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models import Model
+from pydantic_ai.toolsets import FunctionToolset
+
+from handiwork.autopilot.models import model_of
+from handiwork.errors import ModelUnusable
+from handiwork.tools.tool import Answer, Tool
+
+Call = Callable[[str, object, str | None], Awaitable[Answer]]
+"""Carries out the call of a tool: name, arguments, and the id that the model gave it."""
+LONGEST_FAILURE = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The model has called tools, which are about to be carried out."""
+
+    tools: tuple[str, ...]
+
+
+class Dialogue:
+    """One model that remembers what was said."""
+
+    def __init__(self, llm: Model[Any] | str, *, instructions: str) -> None:
+        """Raises `ModelUnusable`."""
+        model = model_of(llm)
+        self._name = llm if isinstance(llm, str) else model.model_name
+        self._agent = Agent(model, instructions=instructions)
+        self._history: list[ModelMessage] = []
+
+    async def say(self, message: str, *, tools: Iterable[Tool] = (), call: Call) -> AsyncGenerator[Begun | str]:
+        """Say something, and yield the names of tools before they are called, and at last the answer.
+
+        Raises:
+            ModelUnusable: the model, or the way to it, fails.
+        """
+        toolset = FunctionToolset([_bound(tool, call) for tool in tools])
+        try:
+            async with self._agent.iter(message, message_history=self._history, toolsets=[toolset]) as run:
+                async for node in run:
+                    if isinstance(node, CallToolsNode) and (called := node.model_response.tool_calls):
+                        yield Begun(tools=tuple(each.tool_name for each in called))
+        except (AgentRunError, UserError) as failure:
+            raise ModelUnusable(self._name, why=str(failure)[:LONGEST_FAILURE].rstrip(".")) from failure
+        assert run.result is not None
+        self._history = run.result.all_messages()
+        yield str(run.result.output)
+
+
+def _bound(tool: Tool, call: Call) -> ModelTool[None]:
+    async def carry_out(ctx: RunContext[None], **arguments: Any) -> str:
+        return (await call(tool.name, arguments, ctx.tool_call_id)).text
+
+    return ModelTool.from_schema(carry_out, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)

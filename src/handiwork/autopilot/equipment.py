@@ -1,0 +1,85 @@
+"""The tools that a model has during a run: plain functions, and the tools of a session. What they do is theirs.
+
+What they tell of artifacts is collected here, and a tool that fails is told to the model, which may go on.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai import RunContext, Tool
+from pydantic_ai import exceptions as signals
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
+from pydantic_ai.toolsets.abstract import ToolsetTool
+
+from handiwork.collect.tool_output import ToolOutput
+from handiwork.errors import HandiworkError
+from handiwork.tools.tool import Answer
+from handiwork.tools.tool import Tool as OurTool
+from handiwork.tools.toolbox import Toolbox
+
+Ingest = Callable[[object, str | None], Awaitable[object]]
+"""Takes in the metadata of an answer, with the id of the call."""
+Keep = Callable[[Answer], Awaitable[object]]
+# What these answer with was made or changed by them; the others only look.
+_MAKING = frozenset({"generate_file", "generate_artifact", "revise_artifact", "promote_to_artifact"})
+LONGEST_FAILURE = 500
+# With these a function speaks to pydantic-ai, and not to the model.
+_SIGNALS = (
+    signals.ModelRetry,
+    signals.ToolFailed,
+    signals.CallDeferred,
+    signals.ApprovalRequired,
+    signals.SkipToolExecution,
+    signals.AgentRunError,
+    signals.UserError,
+)
+
+
+@dataclass
+class Watched(WrapperToolset[object]):
+    """Functions whose metadata is collected, and whose failures are told to the model."""
+
+    ingest: Ingest
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[object], tool: ToolsetTool[object]
+    ) -> Any:
+        try:
+            returned: object = await self.wrapped.call_tool(name, tool_args, ctx, tool)
+        except _SIGNALS:
+            raise
+        except Exception as failure:  # noqa: BLE001  # a tool of others may fail in any way, and the model may go on
+            return f"`{name}` failed: {_said(failure)}"
+        if not isinstance(returned, ToolOutput):
+            return returned
+        await self.ingest(returned.metadata, ctx.tool_call_id)
+        return returned.text
+
+
+def toolsets_of(tools: Sequence[object], *, ingest: Ingest, keep: Keep) -> list[AbstractToolset[object]]:
+    """Return functions and toolboxes as pydantic-ai takes them."""
+    functions = [each for each in tools if not isinstance(each, Toolbox)]
+    found: list[AbstractToolset[object]] = [_boxed(each, keep) for each in tools if isinstance(each, Toolbox)]
+    if functions:
+        found.append(Watched(FunctionToolset(functions), ingest))  # pyright: ignore[reportArgumentType]  # functions, as the caller was told
+    return found
+
+
+def _boxed(toolbox: Toolbox, keep: Keep) -> FunctionToolset[object]:
+    return FunctionToolset([_carried_out(toolbox, tool, keep) for tool in toolbox])
+
+
+def _carried_out(toolbox: Toolbox, tool: OurTool, keep: Keep) -> Tool[object]:
+    async def call(ctx: RunContext[object], **arguments: Any) -> str:
+        answer = await toolbox.call(tool.name, arguments, tool_call_id=ctx.tool_call_id)
+        if tool.name in _MAKING:
+            await keep(answer)
+        return answer.text
+
+    return Tool.from_schema(call, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)
+
+
+def _said(failure: Exception) -> str:
+    hint = failure.hint if isinstance(failure, HandiworkError) else None
+    return f"{type(failure).__name__}: {failure}"[:LONGEST_FAILURE] + (f" {hint}" if hint else "")
