@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from handiwork.types.declaring import ContentModel, artifact_type
     from handiwork.wiring import open
 
-__all__ = [
-    "HANDOFF_INSTRUCTIONS",
+__all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of constants
     "Artifact",
     "ArtifactStore",
     "ArtifactType",
@@ -27,6 +26,7 @@ __all__ = [
     "Engine",
     "Event",
     "Execution",
+    "HANDOFF_INSTRUCTIONS",
     "HandiworkError",
     "Limits",
     "Reach",
@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "HANDOFF_INSTRUCTIONS": "context.marker",
     "Artifact": "model",
     "ArtifactStore": "context.artifact_store",
     "ArtifactType": "types.artifact_type",
@@ -48,6 +47,7 @@ _HOMES = {
     "Engine": "engine",
     "Event": "events",
     "Execution": "model",
+    "HANDOFF_INSTRUCTIONS": "context.marker",
     "HandiworkError": "errors",
     "Limits": "model",
     "Reach": "model",

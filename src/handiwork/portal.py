@@ -15,6 +15,7 @@ from handiwork.client.engine import RemoteEngine, connect
 from handiwork.client.session import RemoteSession
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Reveal
+from handiwork.context.turn import CONTEXT_TOKENS, TurnContext
 from handiwork.engine import Engine
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -219,6 +220,9 @@ class SyncSession:
     def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
         """What is given has `feed` and `close`, as the others have."""
         return self._session.expander(audience, reveal=reveal).waiting(self._portal.call)
+
+    def context(self, *, budget: int = CONTEXT_TOKENS) -> TurnContext:
+        return self._portal.call(lambda: self._session.context(budget=budget))
 
     def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
         return self._portal.call(lambda: self._session.handoff(text, reveal=reveal))

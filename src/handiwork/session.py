@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack, cast
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Linking, Reveal, Revealing
+from handiwork.context.turn import CONTEXT_TOKENS, TurnContext, turn_context
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.executions.runs import Order
@@ -279,6 +280,14 @@ class Session:
         """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
         return Expander(Revealing(reading=self, audience=audience, reveal=reveal, link=self.link))
 
+    async def context(self, *, budget: int = CONTEXT_TOKENS) -> TurnContext:
+        """Return what an agent is told at the beginning of its turn, `budget` tokens of it at most.
+
+        The inventory of live artifacts comes first, the same bytes as long as nothing changes, then what users did:
+        edits, changes of state, facts and labels, restores and removals, the oldest ones as a count.
+        """
+        return await turn_context(self.engine.records, self.engine.feed, self.scope, budget=budget)
+
     async def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
         """Store what an agent has marked as an artifact, and return what others are to see of it.
 
@@ -289,7 +298,7 @@ class Session:
 
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""
-        return await self.engine.marking.label(self.scope, reference, labels)
+        return await self.engine.marking.label(self.scope, reference, labels, by=self.principal.kind)
 
     async def step(
         self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
@@ -299,11 +308,12 @@ class Session:
         Raises:
             IllegalTransition: it says which steps there are.
         """
-        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts)
+        by = self.principal.kind
+        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts, by=by)
 
     async def remove(self, reference: str) -> None:
         """Let an artifact expire now and delete its bytes. Raises `ArtifactHeld` for one that is pinned."""
-        await self.engine.remove(self.scope, reference)
+        await self.engine.remove(self.scope, reference, by=self.principal.kind)
 
     async def hold(self, reference: str, *, held: bool = True) -> Artifact:
         """Pin an artifact so that it stays past its expiry, or let it go."""

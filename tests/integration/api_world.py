@@ -396,6 +396,9 @@ RULES: Mapping[str, Rule] = {
         ),
         touches="among others",
     ),
+    f"GET {API}/sessions/{{session}}/context": Rule(
+        call=_session("GET", "/context"), others=(_session("GET", "/context", budget="100000"),), touches="among others"
+    ),
     EXPAND: Rule(
         call=lambda names: _session("POST", "/expand", body={"text": f'<artifact id="{names.artifact}"/>'})(names),
         others=(

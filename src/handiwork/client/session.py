@@ -16,6 +16,7 @@ from handiwork.client.runs import RemoteRuns, order_of
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Reveal
+from handiwork.context.turn import CONTEXT_TOKENS, TurnContext, context_budget
 from handiwork.errors import InvalidContent
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -294,6 +295,11 @@ class RemoteSession:
     def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
         """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
         return expander_over(self.place, lambda place: replace(self, place=place), audience, reveal)
+
+    async def context(self, *, budget: int = CONTEXT_TOKENS) -> TurnContext:
+        """Return what an agent is told at the beginning of its turn. See `Session.context`."""
+        call = self.place.call("GET", f"{self.place.path}/context", query={"budget": context_budget(budget)})
+        return await self.place.ask(call, lambda told, _scope: answers.turn_context(told))
 
     async def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
         """Store what an agent has marked as an artifact, and return what others are to see. See `Session.handoff`."""

@@ -227,7 +227,7 @@ router.include_router(reading)
 )
 async def remove(artifact: PathName, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Let an artifact expire now, and delete its content."""
-    await desk.engine.remove(caller.within(session=session), artifact)
+    await desk.engine.remove(caller.within(session=session), artifact, by=caller.principal.kind)
     return Response(status_code=204)
 
 

@@ -1,12 +1,18 @@
-"""Routes on what agents and people are told of artifacts: references expanded. What is revealed is decided below."""
+"""Routes on what agents and people are told of artifacts: the context of a turn, and references expanded.
 
-from fastapi import APIRouter
+What is revealed to whom is decided below.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from handiwork.access.policy import Caller
 from handiwork.context.revealing import Linking, Shown
+from handiwork.context.turn import CONTEXT_TOKENS, LEAST_TOKENS, MOST_TOKENS
 from handiwork.model import Artifact
-from handiwork.server.answers import ExpandedAnswer, problems
+from handiwork.server.answers import ContextAnswer, ExpandedAnswer, problems
 from handiwork.server.artifacts import json_answer, linked
 from handiwork.server.bodies import ExpandOrder, LinkOrder
 from handiwork.server.callers import TheCaller, TheDesk, demands
@@ -33,6 +39,26 @@ async def expand(session: PathName, body: ExpandOrder, desk: TheDesk, caller: Th
     """
     text = await session_of(desk, caller, session).expand(body.text, body.audience, reveal=body.reveal)
     return json_answer({"text": text})
+
+
+@router.get(
+    f"{API}/sessions/{{session}}/context",
+    responses={200: {"model": ContextAnswer, "description": "The parts"}, **problems(404, 422)},
+    **demands("artifact:read"),
+)
+async def context(
+    session: PathName,
+    desk: TheDesk,
+    caller: TheCaller,
+    budget: Annotated[int, Query(ge=LEAST_TOKENS, le=MOST_TOKENS, description="In tokens.")] = CONTEXT_TOKENS,
+) -> Response:
+    """What an agent is told at the beginning of its turn: the inventory of live artifacts, and what users did.
+
+    As long as nothing happens, every answer is the same.
+    """
+    found = await session_of(desk, caller, session).context(budget=budget)
+    parts = [{"kind": part.kind, "text": part.text} for part in found.parts]
+    return json_answer({"parts": parts, "tokens": found.tokens})
 
 
 def session_of(desk: Desk, caller: Caller, session: str) -> Session:
