@@ -44,7 +44,7 @@ class Scripted(ChatModel):
 
 async def main(folder: Path) -> None:
     async with handiwork.open(folder / "store") as engine:
-        session = engine.session("conv-42")
+        session = engine.session("conv-42", principal="agent")
         store = handiwork.ArtifactStore.over(session)
         writer = RequirementAgent(llm=Scripted(("final_answer", "response", DRAFT)), name="writer")
         analyst = RequirementAgent(llm=Scripted(("final_answer", "response", "It is new.")), name="analyst")

@@ -370,6 +370,28 @@ async def test_what_an_artifact_says_is_not_looked_at_again() -> None:
     assert DRAFT not in outcome.last_message.text
 
 
+async def test_a_second_middleware_changes_nothing() -> None:
+    store = ArtifactStore()
+    inner = await kept(store)
+    outer, told = await kept(store, REPLY.replace(DRAFT, f"Not {inner}")), Told()
+    run = answering(store, answer(outer), size=3).run("Hello").middleware(ArtifactMiddleware(store))
+    assert (await told.by(run)).last_message.text == told.text == f"Not {inner}"
+
+
+async def test_what_is_handed_over_twice_is_the_same_artifact_for_all() -> None:
+    store = ArtifactStore()
+    writer = agent("writer", ScriptedModel(answer(REPLY)))
+    writing = ArtifactHandoffTool(writer, artifact_store=store)
+    model = ScriptedModel(asked("Draft it", "writer"), lambda messages: answer(f"Done: {mentioned(messages)}"))
+    lead = agent("lead", model, tools=[writing], middlewares=[ArtifactMiddleware(store)])
+    leading = ArtifactHandoffTool(lead, artifact_store=store)
+    manager = answering(store, asked("Have it drafted", "lead"), shown, size=3, tools=[leading])
+    outcome = await manager.run("Dark mode, please")
+    assert outcome.last_message.text == f"Here it is:\n\n{DRAFT}\n\nShall I file it?"
+    assert DRAFT not in texts(manager.memory.messages)
+    assert DRAFT not in texts(model.seen[-1])
+
+
 PIECES = st.sampled_from(["§", '"', "'", "{", "}", "\n", " ", "<", "/>", "é", "😀", "a", "```", "<artifact ", "\u2028"])
 
 

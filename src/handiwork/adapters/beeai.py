@@ -38,6 +38,7 @@ except ModuleNotFoundError as missing:
 
 _ESCAPED = re.compile(rf"&lt;artifact\s(?:[^<>&]|&(?![lg]t;)){{1,{2 * MOST_HELD}}}+&gt;")
 _HANDED_OVER = "handiwork_handed_over"
+_SHOWN = "handiwork_shown"
 
 
 class ArtifactHandoffTool(HandoffTool):
@@ -170,8 +171,10 @@ class ArtifactMiddleware:
         self._store = artifact_store
 
     def bind(self, ctx: RunContext) -> None:
-        """Listen to a run, as the framework wants it of a middleware; several at once are no trouble."""
-        if not ctx.context.get(_HANDED_OVER):
+        """Listen to a run, as the framework wants it of a middleware. Of several for one run the first is the one."""
+        # A second one would take for the answer what the first has put in.
+        if not ctx.context.get(_HANDED_OVER) and ctx.context.get(_SHOWN) != ctx.run_id:
+            ctx.context[_SHOWN] = ctx.run_id
             FinalAnswer(ctx, self._store).listen()
 
 

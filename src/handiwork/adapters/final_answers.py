@@ -26,6 +26,7 @@ FIRST = 1 << 128
 FINAL_ANSWER_STARTS = {"tool.final_answer.start", "tool.custom.final_answer.start"}
 DEEPEST_ANSWER = 64
 SAME_WORDS = 20
+LONGEST_UNFINISHED = 6
 # What the framework takes for text while the rest of an escape of JSON is still to come.
 _UNFINISHED = re.compile(r"[\ud800-\udbff]?(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z")
 
@@ -160,7 +161,8 @@ def untold(answer: str, told: str) -> str:
 
 def steady(text: str) -> str:
     """Return as much of a text that is read from unfinished JSON as will stay when more of it comes."""
-    return whole_characters(text[: cast("re.Match[str]", _UNFINISHED.search(text)).start()])
+    begin, end = text[:-LONGEST_UNFINISHED], text[-LONGEST_UNFINISHED:]
+    return whole_characters(begin + _UNFINISHED.sub("", end))
 
 
 def whole_characters(text: str) -> str:
