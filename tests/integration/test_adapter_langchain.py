@@ -161,7 +161,7 @@ async def test_a_graph_tells_what_its_tools_made(tools: list[BaseTool]) -> None:
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 async def test_a_stream_is_expanded_at_every_size_of_token(session: Any, tools: list[BaseTool], size: int) -> None:
     tide = await session.create("markdown", title="Tide", content="**High** at 9:40")
-    text = f'Here: <artifact id="{tide.handle}" summary="a < b"/> and <artifact id="none_0000"/> if a < b <'
+    text = f'Here: <artifact id="{tide.handle}" summary="a &lt; b"/> and <artifact id="none_0000"/> if a < b <'
     model = Scripted(messages=[call("list_artifacts", {}), AIMessage(content=text)], size=size)
     graph = graph_of(model, tools)
     said: list[str] = []

@@ -13,8 +13,8 @@ from agents.tool import FunctionTool
 from sides import SIDES, Where, open_side
 
 import handiwork
-from handiwork.adapters.openai_agents import CollectingHooks, artifact_tools, expanded, handoff_filter
-from handiwork.collect import ArtifactCollector
+from handiwork.adapters.openai_agents import CollectingHooks, artifact_tools, expanded, handoff_filter, informed
+from handiwork.collect.collector import ArtifactCollector
 
 # Nothing is sent anywhere.
 QUIET = RunConfig(tracing_disabled=True)
@@ -45,7 +45,9 @@ async def test_a_tool_answers_text_and_its_references_stay_beside_it(session: An
 
 @pytest.mark.parametrize("arguments", ["", "{", "[]", '{"type": 1}', "[" * 100_000])
 async def test_arguments_that_are_none_are_answered_in_words(session: Any, arguments: str) -> None:
-    model = ScriptedModel([[function_call("generate_artifact", arguments)], [assistant_message("Sorry.")]])
+    model = ScriptedModel(
+        [[function_call("generate_artifact", arguments, call_id="call-1")], [assistant_message("Sorry.")]]
+    )
     result = await Runner.run(agent_of(model, session), "hi", run_config=QUIET)
     assert result.final_output == "Sorry."
     assert (await session.list()).items == ()
@@ -68,7 +70,9 @@ async def test_the_next_agent_sees_as_much_as_is_revealed(
     draft = await session.create("markdown", title="Draft", content="# Fleet\n\nThree ships.\n")
     tag = f'<artifact id="{draft.handle}" />'
     reader = ScriptedModel([[assistant_message("Read.")]])
-    writer = ScriptedModel([[assistant_message(f"See {tag}"), function_call("transfer_to_reader", "{}")]])
+    writer = ScriptedModel(
+        [[assistant_message(f"See {tag}"), function_call("transfer_to_reader", "{}", call_id="call-2")]]
+    )
     handoffs: list[Any] = [handoff(Agent(name="reader", model=reader), input_filter=handoff_filter(session, reveal))]
     agent = Agent[Any](name="writer", model=writer, handoffs=handoffs)
     history: list[Any] = [{"role": "user", "content": f"Improve {tag}"}]
@@ -85,12 +89,25 @@ async def test_a_reference_of_another_session_reveals_nothing(session: Any, tmp_
         other = engine.session("other")
         secret = await other.create("markdown", title="Secret", content="Three ships.")
         reader = ScriptedModel([[assistant_message("Read.")]])
-        calls = [assistant_message(f'<artifact id="{secret.id}" />'), function_call("transfer_to_reader", "{}")]
+        calls = [
+            assistant_message(f'<artifact id="{secret.id}" />'),
+            function_call("transfer_to_reader", "{}", call_id="call-2"),
+        ]
         handoffs: list[Any] = [
             handoff(Agent(name="reader", model=reader), input_filter=handoff_filter(session, "full"))
         ]
         await Runner.run(Agent[Any](name="a", model=ScriptedModel([calls]), handoffs=handoffs), "hi", run_config=QUIET)
         assert "Three ships." not in json.dumps(reader.calls[0].input)
+
+
+async def test_an_agent_is_told_what_there_is(session: Any) -> None:
+    model = ScriptedModel([[assistant_message("Done.")]])
+    await session.create("markdown", title="Tide", content="x")
+    agent = Agent[Any](name="writer", model=model, instructions=informed(session, "Be brief."))
+    await Runner.run(agent, "hi", run_config=QUIET)
+    told = model.calls[0].system_instructions or ""
+    assert told.startswith("Be brief.\n\n<system_context")
+    assert "Tide" in told
 
 
 async def test_the_stream_of_a_run_is_expanded(session: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 from handiwork.adapters.loops import AnySession, Home, at_home
 from handiwork.context.revealing import Reveal
+from handiwork.context.turn import CONTEXT_TOKENS
 from handiwork.errors import ExtraMissing
 from handiwork.tools.tool import Tool
 from handiwork.tools.toolbox import Toolbox
@@ -65,6 +66,18 @@ def handoff_filter(session: AnySession, reveal: Reveal = "summary") -> Callable[
         )
 
     return revealed
+
+
+def informed(
+    session: AnySession, instructions: str, *, budget: int = CONTEXT_TOKENS
+) -> Callable[[Any, Any], Awaitable[str]]:
+    """Return `instructions` for an agent that go on with which artifacts there are, and what users did."""
+    own, home = at_home(session)
+
+    async def told(_context: Any, _agent: Any) -> str:
+        return f"{instructions}\n\n{await home.visit(own.context(budget=budget))}".strip()
+
+    return told
 
 
 async def expanded(session: AnySession, events: AsyncIterable[StreamEvent]) -> AsyncIterator[str]:

@@ -3,7 +3,7 @@
 What the tools do is known to `handiwork.tools`, what a reference shows to `handiwork.context`.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,9 +11,11 @@ from pydantic_core import SchemaValidator, core_schema
 
 from handiwork.adapters.loops import AnySession, Home, at_home
 from handiwork.context.expander import Expander
+from handiwork.context.turn import CONTEXT_TOKENS
 from handiwork.errors import ExtraMissing
 from handiwork.tools.marks import THRESHOLD_BYTES, Mark
 from handiwork.tools.results import Results, Unspeakable
+from handiwork.tools.tool import Answer
 from handiwork.tools.toolbox import Toolbox
 
 try:
@@ -42,16 +44,22 @@ _OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core
 class Artifacts(AbstractCapability[Any]):
     """What an agent needs to work with artifacts: `Agent(model, capabilities=[Artifacts(session)])`.
 
-    It has the tools of the session, and is told which artifacts there are. What its other tools answer is kept and
-    referred to when it has more than `threshold_bytes` bytes. The user is shown what the answer refers to, at once on
-    the stream of events; the messages keep the short references. `extra` are functions of your own that are marked
-    with `@handiwork.tool`.
+    It has the tools of the session, and is told which artifacts there are in `budget` tokens. What its other tools
+    answer is kept and referred to when it has more than `threshold_bytes` bytes. The user is shown what the answer
+    refers to, at once on the stream of events; the messages keep the short references. `extra` are functions of your
+    own that are marked with `@handiwork.tool`.
     """
 
     def __init__(
-        self, session: AnySession, extra: Sequence[object] = (), *, threshold_bytes: int = THRESHOLD_BYTES
+        self,
+        session: AnySession,
+        extra: Sequence[object] = (),
+        *,
+        budget: int = CONTEXT_TOKENS,
+        threshold_bytes: int = THRESHOLD_BYTES,
     ) -> None:
         super().__init__()
+        self._budget = budget
         self._session, self._home = at_home(session)
         self._toolset = ArtifactToolset(self._session.tools(extra), self._home)
         self._mark = Mark(is_cached=True, threshold_bytes=threshold_bytes)
@@ -60,6 +68,10 @@ class Artifacts(AbstractCapability[Any]):
     def get_serialization_name(cls) -> str | None:
         """Return None: a session is nothing that a file can hold."""
         return None
+
+    def get_instructions(self) -> Callable[[RunContext[Any]], Awaitable[str]]:
+        """Return what tells the agent, before each request, which artifacts there are and what users did."""
+        return self._inventory
 
     def get_toolset(self) -> AbstractToolset[Any]:
         """Return the tools of the session."""
@@ -79,7 +91,7 @@ class Artifacts(AbstractCapability[Any]):
             return result
         if answer.result is value:
             return result
-        return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
+        return _referring(result, answer)
 
     async def after_run(self, ctx: RunContext[Any], *, result: AgentRunResult[Any]) -> AgentRunResult[Any]:
         """Show the user what the answer refers to."""
@@ -105,6 +117,9 @@ class Artifacts(AbstractCapability[Any]):
                 yield replace(event, part=replace(event.part, content=texts.written))
             else:
                 yield event
+
+    async def _inventory(self, ctx: RunContext[Any]) -> str:
+        return str(await self._home.visit(self._session.context(budget=self._budget)))
 
     def _texts(self) -> "_Texts":
         return _Texts(self._session.expander("user"), self._home)
@@ -167,6 +182,16 @@ def _value_of(result: Any) -> Any:
     """Return what a tool has answered a model, without what it has told the program around it."""
     given = cast("object", result)
     return cast("Any", given).return_value if isinstance(given, ToolReturn) else result
+
+
+def _referring(result: Any, answer: Answer) -> Any:
+    """Return what a tool has answered with a reference in the place of the value, and all else as it was."""
+    given = cast("object", result)
+    if not isinstance(given, ToolReturn):
+        return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
+    said = cast("Any", given).metadata
+    metadata = {**said, **answer.structured} if isinstance(said, dict) else said or dict(answer.structured)
+    return replace(cast("Any", given), return_value=answer.text, metadata=metadata)
 
 
 def _is_shown(value: object) -> bool:
