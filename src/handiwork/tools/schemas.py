@@ -4,6 +4,7 @@ The strict form is the part of JSON Schema to which a provider can bind what a m
 and none else allowed, and what may be left out may be null. What the arguments mean is not known here.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -28,15 +29,21 @@ class NotStrict(Exception):
 
 def parameters_of(model: type[BaseModel]) -> Schema:
     """Return the arguments that the model reads, as a JSON Schema without its repetitions."""
-    return _without_strict(_brief(model.model_json_schema()))
+    return _without_strict(_brief(_schema_of(model)))
 
 
 def strict_parameters_of(model: type[BaseModel]) -> Schema | None:
     """Return the strict form, or None where the arguments have none."""
     try:
-        return _strict(_brief(model.model_json_schema()))
+        return _strict(_brief(_schema_of(model)))
     except NotStrict:
         return None
+
+
+@functools.lru_cache(maxsize=256)
+def _schema_of(model: type[BaseModel]) -> Schema:
+    # It takes longer than all the rest, and servers give the table of tools with each request.
+    return model.model_json_schema()
 
 
 def _brief(schema: Any) -> Any:
