@@ -4,7 +4,7 @@ How a call is carried out, and what the conversation is about, is known to who h
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_ai import Agent, RunContext
