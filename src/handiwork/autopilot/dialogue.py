@@ -38,7 +38,7 @@ class Dialogue:
         """Raises `ModelUnusable`."""
         model = model_of(llm)
         self._name = llm if isinstance(llm, str) else model.model_name
-        self._agent = Agent(model, instructions=instructions)
+        self._agent: Agent[None, str] = Agent(model, instructions=instructions, deps_type=type(None))
         self._history: list[ModelMessage] = []
 
     async def say(self, message: str, *, tools: Iterable[Tool] = (), call: Call) -> AsyncGenerator[Begun | str]:

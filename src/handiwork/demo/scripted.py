@@ -140,10 +140,10 @@ class Script:
     handles: dict[str, str] = field(default_factory=dict[str, str])
     _next: int = 0
 
-    async def write(self, _task: str) -> str:
+    async def write(self, task: str) -> str:
         return text_of("note.md")
 
-    async def answer(self, _message: str, use: Use, _tools: Toolbox) -> AsyncGenerator[Calling | Called | str]:
+    async def answer(self, message: str, use: Use, tools: Toolbox) -> AsyncGenerator[Calling | Called | str]:
         reply = REPLIES[self._next]
         self._next += 1
         for step in reply.steps:
@@ -169,11 +169,11 @@ class Script:
         match value:
             case str():
                 return _NAMED.sub(lambda found: self.handles[found[1]], value)
-            case {**items}:
-                return {name: self._filled(each) for name, each in cast("dict[str, object]", items).items()}
+            case dict():
+                return {name: self._filled(each) for name, each in cast("dict[str, object]", value).items()}
             case ["@[*]"]:
                 return sorted(set(self.handles.values()) - {self.handles["cache_id"]})
-            case [*items]:
-                return [self._filled(each) for each in cast("list[object]", items)]
+            case list():
+                return [self._filled(each) for each in cast("list[object]", value)]
             case _:
                 return value
