@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from handiwork.portal import connect_sync, open_sync
     from handiwork.session import Session
     from handiwork.settings import Settings
+    from handiwork.tools.marks import tool
     from handiwork.types.artifact_type import ArtifactType
     from handiwork.types.declaring import ContentModel, artifact_type
     from handiwork.wiring import open
@@ -37,6 +38,7 @@ __all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of con
     "connect_sync",
     "open",
     "open_sync",
+    "tool",
 ]
 
 _HOMES = {
@@ -58,6 +60,7 @@ _HOMES = {
     "connect_sync": "portal",
     "open": "wiring",
     "open_sync": "portal",
+    "tool": "tools.marks",
 }
 
 

@@ -13,6 +13,7 @@ from handiwork.executions.runs import Runs
 from handiwork.feed import Feed
 from handiwork.ids import ExecutionId
 from handiwork.model import (
+    TOOL_RESULT,
     Artifact,
     Execution,
     Isolation,
@@ -28,6 +29,7 @@ from handiwork.store.blobs import Blobs
 from handiwork.store.expiry import Due, Erased
 from handiwork.store.reading import read_verified, unless_gone
 from handiwork.store.records import Filed, Records, SessionPage
+from handiwork.tools.tool import Offer
 from handiwork.types.registry import Registry
 from handiwork.verbs import SELECTION_BYTES, page_size, selection_budget
 from handiwork.versions.content import Stored
@@ -154,6 +156,12 @@ class Engine:
     async def isolation(self) -> Isolation:
         """Build the walls once with nothing behind them and say which stand."""
         return await self.sandbox.probe()
+
+    @property
+    def offer(self) -> Offer:
+        """What the tools of its sessions can be used for."""
+        types = tuple(type_.name for type_ in self.types if type_.name != TOOL_RESULT)
+        return Offer(types=types, libraries=self.libraries)
 
     @property
     def libraries(self) -> Mapping[str, str]:

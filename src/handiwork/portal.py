@@ -5,7 +5,7 @@ A thin wrapper, never a twin: what the verbs do is said in `engine` and `session
 
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar, Unpack, cast
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -30,7 +30,9 @@ from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
 from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread
-from handiwork.verbs import SELECTION_BYTES, Described, Introduced, Recorded, Retained
+from handiwork.tools.tool import Answer, Tool
+from handiwork.tools.toolbox import Entry, Toolbox
+from handiwork.verbs import SELECTION_BYTES, Described, Introduced, Ordered, Recorded, Retained
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -120,9 +122,12 @@ class SyncSession:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         return self._portal.call(
-            lambda: self._session.run(code, inputs=inputs, limits=limits, check=check, name=name, on_output=on_output)
+            lambda: self._session.run(
+                code, inputs=inputs, limits=limits, check=check, name=name, on_output=on_output, **told
+            )
         )
 
     def start(
@@ -233,6 +238,9 @@ class SyncSession:
     def step(self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.step(reference, state=state, facts=facts))
 
+    def tools(self, extra: Iterable[object] = ()) -> "SyncToolbox":
+        return SyncToolbox(self._session.tools(extra), self._portal)
+
     def export(self, target: Target, references: Sequence[str] | None = None) -> Exported:
         return self._portal.call(lambda: self._session.export(target, references))
 
@@ -259,6 +267,34 @@ class SyncSession:
                     return
         finally:
             self._portal.call(items.aclose)
+
+
+class SyncToolbox:
+    """`Toolbox`, call by call."""
+
+    def __init__(self, toolbox: Toolbox, portal: BlockingPortal) -> None:
+        self._toolbox, self._portal = toolbox, portal
+
+    def __iter__(self) -> Iterator[Tool]:
+        return iter(self._toolbox)
+
+    def __len__(self) -> int:
+        return len(self._toolbox)
+
+    def openai(self) -> "list[Entry]":
+        return self._toolbox.openai()
+
+    def openai_chat(self) -> "list[Entry]":
+        return self._toolbox.openai_chat()
+
+    def anthropic(self) -> "list[Entry]":
+        return self._toolbox.anthropic()
+
+    def mcp(self) -> "list[Entry]":
+        return self._toolbox.mcp()
+
+    def call(self, name: str, arguments: object, *, tool_call_id: str | None = None) -> Answer:
+        return self._portal.call(lambda: self._toolbox.call(name, arguments, tool_call_id=tool_call_id))
 
 
 async def _taken(pieces: Iterable[str]) -> AsyncGenerator[str]:

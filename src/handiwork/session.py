@@ -1,8 +1,8 @@
 """The session: the verbs of Handiwork for one conversation of one user. How each is done lies in the rooms below."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
@@ -26,10 +26,12 @@ from handiwork.model import (
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
+from handiwork.tools.toolbox import Toolbox
 from handiwork.verbs import (
     SELECTION_BYTES,
     Described,
     Introduced,
+    Ordered,
     Recorded,
     Retained,
     handle_asked,
@@ -68,6 +70,7 @@ class Session:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program in the sandbox and keep the files that it makes.
 
@@ -78,7 +81,7 @@ class Session:
             ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge, QueueFull: nothing was run.
             IsolationUnavailable: the walls that the configuration demands cannot stand here; nothing was run.
         """
-        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output)
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output, **told)
         return await self.engine.runs.carry_out(self.scope, self.principal, order)
 
     async def start(
@@ -330,6 +333,14 @@ class Session:
             InvalidName, StorageFull, StorageFailed: it cannot be written there.
         """
         return await export(self, target, references)
+
+    def tools(self, extra: Iterable[object] = ()) -> Toolbox:
+        """Return the tools for a model, which act as the agent, whoever's session it is.
+
+        `extra` are functions that are marked with `@handiwork.tool`. Raises `InvalidTool`.
+        """
+        agent = Principal(kind="agent", id=self.principal.id)
+        return Toolbox(replace(self, principal=agent), self.engine.offer, extra)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""

@@ -25,6 +25,7 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
         errors.ContentRefused("csv", expected="2 cells", got="1 cell", where="line 3"),
         ("`csv`", "line 3", "2 cells", "1 cell", "whole content"),
     ),
+    (errors.InvalidTool("Bad Name", problem="expected a name of letters"), ("`Bad Name`", "letters", "`extra`")),
     (errors.InvalidType("Bad Name", problem="expected a name of a to z"), ("`Bad Name`", "a to z", "declaration")),
     (
         errors.PatchRefused("element 0", expected="`find` and `replace`", got="`search`", example="[]"),

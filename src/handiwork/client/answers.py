@@ -29,6 +29,7 @@ from handiwork.model import (
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Page, SessionPage
 from handiwork.store.revisions import VersionPage
+from handiwork.tools.tool import Offer
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -60,6 +61,16 @@ def caller(told: Told) -> Caller:
         principal=Principal(kind=told["principal"], id=user or "local"),
         permissions=frozenset(told["permissions"]),
         expires_at=_moment_or_none(told["expiresAt"]),
+    )
+
+
+def offer(told: Told) -> Offer:
+    """Read what tools can be used for; a server that does not say so offers what is to be found out."""
+    offered: Told = told.get("offer", {})
+    return Offer(
+        types=tuple(map(_text, offered.get("types", ()))),
+        actions=tuple(map(_text, offered.get("actions", ()))),
+        libraries={_text(name): _text(version) for name, version in offered.get("libraries", {}).items()},
     )
 
 

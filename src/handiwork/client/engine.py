@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from handiwork.errors import InvalidName, NotAuthenticated
 from handiwork.model import Reach, Scope
 from handiwork.store.expiry import Erased
 from handiwork.store.records import SessionPage
+from handiwork.tools.tool import Offer
 from handiwork.verbs import page_size
 
 ADDRESS = "`http://` or `https://` with a host, such as `http://127.0.0.1:8765`, and neither user, query nor fragment"
@@ -56,8 +57,9 @@ async def connect(
     # What the environment says about proxies is not for a library to read.
     new_client = partial(httpx2.AsyncClient, headers=headers, limits=limits, verify=verify, trust_env=False)
     async with Connection(new_client, url=address, patience=chosen) as connection:
-        caller = await _asked(connection, Call(method="GET", path="/caller"), answers.caller)
-        yield RemoteEngine(connection=connection, caller=caller)
+        asked = Call(method="GET", path="/caller")
+        caller, offer = await _asked(connection, asked, lambda told: (answers.caller(told), answers.offer(told)))
+        yield RemoteEngine(connection=connection, caller=caller, offer=offer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,12 @@ class RemoteEngine:
     """A server, as far as a key sees it. `handiwork.connect` makes it and closes it.
 
     `caller` tells the tenant of the key and its user; None is a key for all users of its tenant, and then each session
-    names one.
+    names one. `offer` tells what the tools of its sessions can be used for.
     """
 
     connection: Connection
     caller: Caller
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     def session(self, name: str, *, user: str | None = None) -> RemoteSession:
         """Return the session of this name; it exists as soon as something is in it.
@@ -80,7 +83,7 @@ class RemoteEngine:
         whose, headers = self._user(user)
         scope = Scope(tenant=self.caller.tenant, user=whose, session=name)
         place = Place(connection=self.connection, scope=scope, headers=headers)
-        return RemoteSession(place=place, principal=self.caller.principal)
+        return RemoteSession(place=place, principal=self.caller.principal, offer=self.offer)
 
     async def sessions(self, *, user: str | None = None, limit: int = 100, cursor: str | None = None) -> SessionPage:
         """Return a user's sessions, the one that was active last first."""

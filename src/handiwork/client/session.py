@@ -1,8 +1,8 @@
 """The session over HTTP: the verbs of `handiwork.session`, each a request or a few. How they travel is in this room."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -28,10 +28,13 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page
 from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread, to_the_end
+from handiwork.tools.tool import Offer
+from handiwork.tools.toolbox import Toolbox
 from handiwork.verbs import (
     SELECTION_BYTES,
     Described,
     Introduced,
+    Ordered,
     Recorded,
     Retained,
     handle_asked,
@@ -62,6 +65,7 @@ class RemoteSession:
 
     place: Place
     principal: Principal
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     @property
     def scope(self) -> Scope:
@@ -76,6 +80,7 @@ class RemoteSession:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program on the server and keep the files that it makes. See `Session.run`.
 
@@ -84,7 +89,8 @@ class RemoteSession:
         """
         order = order_of(code, limits, check=check)
         async with self._runs.given(inputs) as (named, sent):
-            whole = {**order, "name": name, "inputs": named}
+            said = {"name": name, "title": told.get("title"), "toolCallId": told.get("tool_call_id")}
+            whole = {**order, **said, "inputs": named}
             ended = await (self._runs.waited_for(whole) if on_output is None else self._runs.followed(whole, on_output))
         await to_the_end(self._runs.take_back(sent))
         return ended
@@ -327,6 +333,10 @@ class RemoteSession:
     async def export(self, target: Target, references: Sequence[str] | None = None) -> Exported:
         """Write a ZIP of the session, or of these artifacts, on this machine. See `Session.export`."""
         return await export(self, target, references)
+
+    def tools(self, extra: Iterable[object] = ()) -> Toolbox:
+        """Return the tools for a model. See `Session.tools`; here the key says as whom they act."""
+        return Toolbox(self, self.offer, extra)
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""

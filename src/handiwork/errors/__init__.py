@@ -57,6 +57,7 @@ from handiwork.errors.remote import ConnectionBroken, RequestRefused, ServerUnre
 from handiwork.errors.root import HandiworkError
 from handiwork.errors.selectors import SelectorMisfit, SelectorRefused
 from handiwork.errors.tool_results import AlreadyPromoted, ToolResultNotFound
+from handiwork.errors.tools import InvalidTool
 
 __all__ = [
     "AlreadyPromoted",
@@ -86,6 +87,7 @@ __all__ = [
     "InvalidLimit",
     "InvalidName",
     "InvalidSetting",
+    "InvalidTool",
     "InvalidType",
     "IsolationUnavailable",
     "KeyNotFound",

@@ -304,6 +304,14 @@ class ErasedAnswer(Answer):
     bytes: int
 
 
+class OfferAnswer(Answer):
+    """What the tools for models can be used for: types to create, their actions, and what programs can import."""
+
+    types: Sequence[str]
+    actions: Sequence[str]
+    libraries: Mapping[str, str]
+
+
 class CallerAnswer(Answer):
     """Who calls: `user` null may name any user of the tenant, `session` null any session."""
 
@@ -313,6 +321,7 @@ class CallerAnswer(Answer):
     principal: Literal["user", "agent", "admin", "system"]
     permissions: Sequence[str]
     expires_at: datetime | None
+    offer: OfferAnswer
 
 
 class TokenAnswer(Answer):

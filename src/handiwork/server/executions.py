@@ -22,7 +22,6 @@ from handiwork.executions.runs import Order
 from handiwork.ids import ExecutionId
 from handiwork.model import MIB, Artifact, Execution
 from handiwork.sandbox.sandbox import PROGRAM_NAME
-from handiwork.server.accounts import account_of
 from handiwork.server.answers import RunAnswer, problems
 from handiwork.server.artifacts import shape_of
 from handiwork.server.bodies import RunOrder
@@ -32,6 +31,7 @@ from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import MalformedRequest
 from handiwork.server.strict_bodies import short_and_strictly
 from handiwork.shapes import Shape, execution_shape, time_shape
+from handiwork.tools.accounts import account_of
 
 MOST_FILE_BYTES = 32 * MIB
 
@@ -59,6 +59,8 @@ async def _order(
         limits=None if body.limits is None else body.limits.over(runs.limits.default),
         is_checked=body.check,
         name=body.name or PROGRAM_NAME,
+        title=body.title,
+        tool_call_id=body.tool_call_id,
         request_id=request.scope.get("state", {}).get("request_id"),
     )
     if body.wait:

@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from handiwork import errors
 from handiwork.errors import HandiworkError
+from handiwork.errors.telling import INSIDE, title_of
 from handiwork.server import refusals
 from handiwork.server.facts import facts_of, short
 from handiwork.server.headers import has_body
@@ -84,6 +85,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.SelectorRefused: 422,
         errors.SelectorMisfit: 422,
         errors.ExportInvalid: 422,
+        errors.InvalidTool: 500,
         errors.InvalidType: 500,
         errors.SessionNotFound: 404,
         errors.KeyNotFound: 404,
@@ -114,30 +116,11 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
     }
 )
 
-# Their messages and facts name paths, keys and processes of this machine.
-INSIDE: frozenset[type[HandiworkError]] = frozenset(
-    {
-        HandiworkError,
-        errors.InvalidSetting,
-        errors.InvalidType,
-        errors.IsolationUnavailable,
-        errors.SandboxBroken,
-        errors.StorageFull,
-        errors.StorageFailed,
-        errors.BlobNotFound,
-        errors.ContentDamaged,
-        errors.BlobExists,
-        errors.EncryptionChanged,
-        errors.EncryptionKeyMissing,
-        errors.EncryptionKeyWrong,
-    }
-)
-
 
 def problem_of(error: HandiworkError, *, instance: str | None = None) -> tuple[int, Problem]:
     """Return the status and the problem that a client is told."""
     kind = _kind(error)
-    title = _title(type(error))
+    title = title_of(type(error))
     told: Problem = {} if kind in INSIDE else facts_of(error)
     problem = _problem(error.code, title, STATUS[kind], f"{title}." if kind in INSIDE else str(error), error.hint)
     if instance is not None:
@@ -335,13 +318,6 @@ def _log_unforeseen(error: Exception) -> None:
 
 def _kind(error: HandiworkError) -> type[HandiworkError]:
     return next(kind for kind in type(error).__mro__ if kind in STATUS)
-
-
-def _title(kind: type[HandiworkError]) -> str:
-    # Without docstrings, as under `python -OO`, the words of the code are what is left.
-    told = (kind.__doc__ or kind.code.replace("_", " ").capitalize()).strip()
-    first_line = told.partition("\n")[0]
-    return first_line.partition(". ")[0].removesuffix(".")
 
 
 def _problem(code: str, title: str, status: int, detail: str, hint: str | None) -> Problem:

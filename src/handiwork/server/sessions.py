@@ -46,11 +46,18 @@ async def list_sessions(
     responses={200: {"model": CallerAnswer, "description": "Who the key or token is for"}, **problems(404)},
     **demands("artifact:read"),
 )
-async def who_calls(caller: TheCaller) -> Response:
-    """Who calls, and what they may do: what the key or token says, or that this server takes them for its user."""
+async def who_calls(desk: TheDesk, caller: TheCaller) -> Response:
+    """Who calls, what they may do, and what tools can be used for here.
+
+    The first is what the key or token says, or that this server takes them for its user.
+    """
+    offer = desk.engine.offer
+    offered = {"types": offer.types, "actions": offer.actions, "libraries": dict(offer.libraries)}
     expires_at = caller.expires_at and time_shape(caller.expires_at)
     told = {"tenant": caller.tenant, "user": caller.user, "session": caller.session, "expiresAt": expires_at}
-    return JSONResponse(told | {"principal": caller.principal.kind, "permissions": sorted(caller.permissions)})
+    return JSONResponse(
+        told | {"principal": caller.principal.kind, "permissions": sorted(caller.permissions), "offer": offered}
+    )
 
 
 @router.delete(

@@ -3,7 +3,7 @@
 How they are read while they arrive is known to `arguments`, and what is made of them to `writing`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -11,6 +11,8 @@ from pydantic.alias_generators import to_camel
 
 from handiwork.errors import InvalidContent, UnsupportedFormat
 from handiwork.media.formats import format_of_media_type
+
+LONGEST_TOLD = 300
 
 
 class Call(BaseModel):
@@ -59,9 +61,15 @@ def parsed_call(call: type[Parsed], arguments: Mapping[str, Any]) -> Parsed:
     try:
         return call.model_validate(arguments)
     except ValidationError as wrong:
-        first = wrong.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"]) or "arguments"
-        known = ", ".join(f"`{to_camel(field)}`" for field in call.model_fields)
-        expected = {"extra_forbidden": f"one of {known}", "missing": "it to be there"}.get(first["type"], first["msg"])
-        got = "nothing" if first["type"] == "missing" else f"a `{type(first['input']).__name__}`"
-        raise InvalidContent(name, expected=expected, got=got) from wrong
+        raise refusal_of(wrong, [to_camel(field) for field in call.model_fields]) from wrong
+
+
+def refusal_of(wrong: ValidationError, known: Sequence[str]) -> InvalidContent:
+    """Return the error that names the first argument that is wrong; `known` are the names of all."""
+    first = wrong.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"])[:LONGEST_TOLD] or "arguments"
+    listed = ", ".join(f"`{each}`" for each in known)
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")[:LONGEST_TOLD]
+    expected = {"extra_forbidden": f"one of {listed or 'no arguments'}", "missing": "it to be there"}
+    got = "nothing" if first["type"] == "missing" else f"a `{type(first['input']).__name__}`"
+    return InvalidContent(name, expected=expected.get(first["type"], message), got=got)

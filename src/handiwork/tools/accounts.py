@@ -27,20 +27,33 @@ _ENDS: Mapping[Status, str] = {
 def account_of(execution: Execution) -> str:
     """Return the paragraph."""
     outcome = execution.outcome
-    sentences = [_end(outcome)]
-    if outcome.error is not None and outcome.status != "failed":
-        sentences.append(_sentence(outcome.error.message))
-    if outcome.error is not None and outcome.error.hint:
-        sentences.append(f"Hint: {_sentence(outcome.error.hint)}")
-    if execution.artifacts:
-        sentences.append(_made(execution.artifacts))
-    elif outcome.status == "succeeded":
-        sentences.append("It made no files; write what shall be kept into the current folder.")
-    if outcome.refused:
-        sentences.append(_not_kept(outcome.refused))
+    sentences = [*_ways(outcome), _made(execution.artifacts), *_lacks(execution)]
     if outcome.status == "succeeded" and outcome.stdout.strip():
         sentences.append(f"It printed {len(outcome.stdout):,} characters, which are in `stdout`.")
-    return " ".join(sentence for sentence in sentences if sentence)
+    return " ".join(each for each in sentences if each)
+
+
+def ending_of(execution: Execution) -> str:
+    """Return how it ended and what it lacks, without what it made and printed."""
+    return " ".join(each for each in (*_ways(execution.outcome), *_lacks(execution)) if each)
+
+
+def _ways(outcome: Outcome) -> list[str]:
+    sentences = [_end(outcome)]
+    if outcome.error is not None and outcome.status != "failed":
+        sentences.append(sentence(outcome.error.message))
+    if outcome.error is not None and outcome.error.hint:
+        sentences.append(f"Hint: {sentence(outcome.error.hint)}")
+    return sentences
+
+
+def _lacks(execution: Execution) -> list[str]:
+    lacks: list[str] = []
+    if execution.ok and not execution.artifacts:
+        lacks.append("It made no files; write what shall be kept into the current folder.")
+    if execution.outcome.refused:
+        lacks.append(_not_kept(execution.outcome.refused))
+    return lacks
 
 
 def _end(outcome: Outcome) -> str:
@@ -53,7 +66,7 @@ def _end(outcome: Outcome) -> str:
             first = outcome.violations[0]
             more = len(outcome.violations) - 1
             rest = f" ({more} more in `violations`)" if more else ""
-            return f"The check refused the program at line {first.line}: {_sentence(first.message)[:-1]}{rest}."
+            return f"The check refused the program at line {first.line}: {sentence(first.message)[:-1]}{rest}."
         case "rejected":
             return "The check refused the program."
         case _:
@@ -65,12 +78,14 @@ def _where(error: ProgramError | None, exit_code: int | None) -> str:
         return f" with exit code {exit_code}" if exit_code is not None else ""
     place = f" on line {error.line}" if error.line is not None else ""
     said = f"{error.type}: {error.message}" if error.message else error.type
-    return f"{place} with {_one_line(said, LONGEST_MESSAGE).rstrip('.')}"
+    return f"{place} with {one_line(said, LONGEST_MESSAGE).rstrip('.')}"
 
 
 def _made(artifacts: tuple[Artifact, ...]) -> str:
+    if not artifacts:
+        return ""
     named = [
-        f"`{_one_line(each.name, LONGEST_NAME)}` ({each.media_type}, {each.size:,} bytes, {each.handle})"
+        f"`{one_line(each.name, LONGEST_NAME)}` ({each.media_type}, {each.size:,} bytes, {each.handle})"
         for each in artifacts[:MOST_NAMED]
     ]
     count = "1 file" if len(artifacts) == 1 else f"{len(artifacts)} files"
@@ -78,7 +93,7 @@ def _made(artifacts: tuple[Artifact, ...]) -> str:
 
 
 def _not_kept(refused: tuple[Refused, ...]) -> str:
-    named = [f"`{_one_line(each.name, LONGEST_NAME)}` ({each.reason})" for each in refused[:MOST_NAMED]]
+    named = [f"`{one_line(each.name, LONGEST_NAME)}` ({each.reason})" for each in refused[:MOST_NAMED]]
     return f"Not kept: {_listed(named, len(refused))}."
 
 
@@ -86,12 +101,13 @@ def _listed(named: list[str], count: int) -> str:
     return ", ".join(named) + (f" and {count - len(named)} more" if count > len(named) else "")
 
 
-def _sentence(text: str) -> str:
-    said = _one_line(text, LONGEST_MESSAGE)
+def sentence(text: str) -> str:
+    """Return the text as one sentence on one line."""
+    said = one_line(text, LONGEST_MESSAGE)
     return said if not said or said.endswith((".", "!", "?", "…")) else f"{said}."
 
 
-def _one_line(text: str, longest: int) -> str:
+def one_line(text: str, longest: int) -> str:
     """Return the text without what starts a line, hides or reorders, and no longer than this."""
     kept = " ".join("".join(c if c.isprintable() else " " for c in text[: longest + 1]).split())
     return kept if len(text) <= longest else f"{kept[:longest]}…"

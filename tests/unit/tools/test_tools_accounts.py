@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 
 from handiwork.ids import ArtifactId, ExecutionId, Handle
 from handiwork.model import Artifact, Execution, Outcome, ProgramError, Refused, Scope, Status, Version, Violation
-from handiwork.server.accounts import MOST_NAMED, account_of
+from handiwork.tools.accounts import MOST_NAMED, account_of
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SCOPE = Scope(session="s")

@@ -1,0 +1,169 @@
+"""What tools of one's own have answered: passed on as it is, or kept, with a summary and a reference in its place.
+
+How an answer is summed up is known to `summaries`, and how a tool is called to `own`.
+"""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from handiwork.errors import HandiworkError
+from handiwork.errors.telling import told_outside
+from handiwork.ids import nanoid
+from handiwork.model import Artifact
+from handiwork.tasks import in_thread
+from handiwork.tools.accounts import one_line
+from handiwork.tools.answers import LONGEST_MISTAKE
+from handiwork.tools.calls import Verbs
+from handiwork.tools.marks import Mark
+from handiwork.tools.spelling import reference_of, tag_of
+from handiwork.tools.summaries import Summary, rows_of, summary_of
+from handiwork.tools.tool import Answer
+from handiwork.types.tool_result import RETENTION
+from handiwork.verbs import Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plain:
+    """An answer as JSON or text or bytes, and its text for a model."""
+
+    value: object
+    text: str
+    size: int
+
+    @property
+    def is_binary(self) -> bool:
+        return isinstance(self.value, bytes)
+
+    @property
+    def as_object(self) -> Mapping[str, object]:
+        """What a summarizer is given."""
+        match self.value:
+            case dict():
+                return cast("Mapping[str, object]", self.value)
+            case list():
+                return {"items": cast("list[object]", self.value)}
+            case str():
+                return {"text": self.value}
+            case _:
+                return {"value": None if self.is_binary else self.value}
+
+
+class Unspeakable(Exception):
+    """A tool has answered with something that JSON cannot hold; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """The answers of one tool in one session."""
+
+    verbs: Verbs
+    tool: str
+    mark: Mark
+
+    async def answer(self, result: object, tool_call_id: str | None) -> Answer:
+        """Return what the model gets for what the tool has returned. Raises `Unspeakable`."""
+        plain = _of_text(result) if isinstance(result, str) else await in_thread(_plain, result)
+        # Bytes never reach a model.
+        is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
+        return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
+
+    async def failure(self, failure: Exception, tool_call_id: str | None) -> Answer:
+        """Return what the model gets for what the tool has raised, which is kept as a failure."""
+        if isinstance(failure, HandiworkError):
+            said, hint, code = told_outside(failure), failure.hint, failure.code
+        else:
+            said, hint, code = f"{type(failure).__name__}: {failure}", None, "tool_failed"
+        said = one_line(f"`{self.tool}` failed: {said}", LONGEST_MISTAKE)
+        error = {"code": code, "message": said, "hint": hint}
+        text = f"{said}\n{one_line(hint, LONGEST_MISTAKE)}" if hint else said
+        # Where it cannot be kept, that is no news to a model that has to know of the failure.
+        with contextlib.suppress(HandiworkError):
+            await self._recorded(said, tool_call_id, failed=True)
+        return Answer(text=text, is_error=True, structured={"artifacts": [], "error": error})
+
+    async def _kept(self, plain: _Plain, tool_call_id: str | None) -> Answer:
+        summary: Summary = {"type": "bytes"}
+        if not plain.is_binary:
+            summary = await in_thread(summary_of, plain.as_object, self.tool, self.mark.summarize)
+        in_short = json.dumps(summary, ensure_ascii=False)
+        begin = f"`{self.tool}` answered {plain.size:,} bytes"
+        try:
+            kept = await self._recorded(plain.value, tool_call_id)
+        except HandiworkError as error:
+            why = one_line(told_outside(error), LONGEST_MISTAKE)
+            text = f"{begin}, which could not be kept ({why}) Ask it for less. In short:\n{in_short}"
+            return Answer(text=text, structured={"artifacts": [], "summary": summary}, result=summary)
+        lines = [
+            f"{begin}, which are kept for {_minutes(self.mark.ttl or RETENTION)}. In short:",
+            in_short,
+            f"cache_id: {kept.handle}{_promotion(tool_call_id)}{_way(plain)}",
+            tag_of(kept),
+        ]
+        structured = {"artifacts": [reference_of(kept)], "cacheId": kept.handle, "summary": summary}
+        return Answer(
+            text="\n".join(lines),
+            artifacts=(kept,),
+            structured=structured,
+            result={**summary, "cache_id": kept.handle},
+        )
+
+    async def _recorded(self, value: object, tool_call_id: str | None, *, failed: bool = False) -> Artifact:
+        told: Recorded = {"failed": failed, "category": self.mark.category, "ttl": self.mark.ttl}
+        return await self.verbs.record(tool_call_id or f"call_{nanoid()}", tool=self.tool, result=value, **told)
+
+
+def _unchanged(plain: _Plain, result: object) -> Answer:
+    return Answer(text=plain.text, structured={"artifacts": []}, result=result)
+
+
+def _plain(result: object) -> _Plain:
+    if isinstance(result, (bytes, bytearray)):
+        data = bytes(result)
+        return _Plain(value=data, text="", size=len(data))
+    try:
+        value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError, RecursionError, PydanticSerializationError) as wrong:
+        raise Unspeakable(one_line(str(wrong), LONGEST_MISTAKE)) from wrong
+    plain = _of_text(text)
+    if plain.text != text:
+        value = json.loads(plain.text)
+    return _Plain(value=value, text=plain.text, size=plain.size)
+
+
+def _of_text(text: str) -> _Plain:
+    # Half a surrogate pair has no bytes, and no provider takes it.
+    data = text.encode("utf-8", "replace")
+    whole = data.decode()
+    return _Plain(value=whole, text=whole, size=len(data))
+
+
+def _way(plain: _Plain) -> str:
+    """Say how a part of what was kept is asked for."""
+    if plain.is_binary:
+        return ""
+    example = "lines=1:50"
+    if isinstance(plain.value, list):
+        example = "rows=0:20"
+    elif isinstance(plain.value, dict):
+        path, _rows = rows_of(plain.as_object)
+        example = "path=$" if path is None else f"path=$.{path}[0:20]"
+    return f"; get_cached_result reads parts of it, such as {example} or grep=text"
+
+
+def _promotion(tool_call_id: str | None) -> str:
+    """Say how it can be promoted, where the caller knows the call by an id, which a model may not see."""
+    return "" if tool_call_id is None else f" (toolCallId {tool_call_id})"
+
+
+def _minutes(ttl: timedelta) -> str:
+    minutes = max(round(ttl.total_seconds() / 60), 1)
+    if minutes % 60 == 0:
+        return "1 hour" if minutes == 60 else f"{minutes // 60} hours"
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
