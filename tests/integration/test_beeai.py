@@ -4,6 +4,7 @@ How references are found in a text, and what a reader may see, is tested beside 
 """
 
 import asyncio
+import json
 import sys
 from typing import Any
 
@@ -258,6 +259,40 @@ async def test_messages_of_every_kind_are_handed_over_and_stay_as_they_were() ->
     assert [message.to_plain() for message in memory.messages] == before
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "[" * 100_000,
+        "[" * 900 + "]" * 900,
+        '{"a": NaN, "a": 1, "b": "\\ud83d"}',
+        "",
+        "\0",
+        '{"task": "&lt;artifact id=&quot;x&quot; /&gt; <artifact"}',
+    ],
+)
+async def test_arguments_of_earlier_calls_that_refer_to_nothing_stay_as_they_are(arguments: str) -> None:
+    memory, reader = UnconstrainedMemory(), ScriptedModel(answer("Read."))
+    call = MessageToolCallContent(id="1", tool_name="look", args=arguments)
+    result = MessageToolResultContent(tool_call_id="1", tool_name="look", result=arguments)
+    await memory.add_many([AssistantMessage(call), ToolMessage(result)])
+    tool = ArtifactHandoffTool(agent("reader", reader), artifact_store=ArtifactStore(), reveal_policy="none")
+    await tool.run({"task": "Read it"}).context({"state": {"memory": memory}})
+    called, answered, _task = conversation(reader)
+    assert (called.content, answered.content) == ([call], [result])
+
+
+async def test_half_a_character_beside_a_reference_is_replaced() -> None:
+    store, memory, reader = ArtifactStore(), UnconstrainedMemory(), ScriptedModel(answer("Read."))
+    arguments = json.dumps({"task": f"{await kept(store)} \ud83d"})
+    await memory.add_many([AssistantMessage(MessageToolCallContent(id="1", tool_name="look", args=arguments))])
+    await memory.add(UserMessage("Go on"))
+    tool = ArtifactHandoffTool(agent("reader", reader), artifact_store=store, reveal_policy="none")
+    await tool.run({"task": "Read it"}).context({"state": {"memory": memory}})
+    (call,) = conversation(reader)[0].content
+    assert json.loads(call.args)["task"].endswith("/> \ufffd")
+    assert SUMMARY not in call.args
+
+
 async def test_a_name_and_a_description_can_be_given() -> None:
     writer = agent("writer", ScriptedModel())
     tool = ArtifactHandoffTool(writer, artifact_store=ArtifactStore(), name="transfer to writer", description="Writes")
@@ -359,6 +394,13 @@ async def test_what_is_no_reference_to_anything_stays_as_it_is(text: str, size: 
     told = Told()
     outcome = await told.by(answering(ArtifactStore(), answer(text), size=size).run("Hello"))
     assert told.text == told.output == outcome.last_message.text == text
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_half_a_character_in_an_answer_can_be_sent_all_the_same(size: int | None) -> None:
+    told, said = Told(), Call("final_answer", {}, raw='{"response": "A face \\ud83d\\ude00 and half \\ud83d of one"}')
+    outcome = await told.by(answering(ArtifactStore(), said, size=size).run("Hello"))
+    assert told.text == told.output == outcome.last_message.text == "A face 😀 and half \ufffd of one"
 
 
 async def test_what_an_artifact_says_is_not_looked_at_again() -> None:

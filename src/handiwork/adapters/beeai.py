@@ -32,7 +32,7 @@ try:
     from beeai_framework.tools import StringToolOutput, ToolError, ToolRunOptions
     from beeai_framework.tools.handoff import HandoffSchema, HandoffTool
 
-    from handiwork.adapters.final_answers import FinalAnswer, expanded, rewritten
+    from handiwork.adapters.final_answers import FinalAnswer, expanded, rewritten, whole_characters
 except ModuleNotFoundError as missing:
     raise ExtraMissing("beeai", why="its agents are what hands over here") from missing
 
@@ -128,9 +128,10 @@ class ArtifactHandoffTool(HandoffTool):
         """Return the arguments of an earlier call: what was asked is no place for content."""
         try:
             told = json.loads(arguments)
+            named = await rewritten(told, self._named)
+            return arguments if named == told else whole_characters(json.dumps(named, ensure_ascii=False))
         except (ValueError, RecursionError):
             return await self._named(arguments)
-        return json.dumps(await rewritten(told, self._named), ensure_ascii=False)
 
     async def _attached(self, task: str, conversation: list[AnyMessage]) -> list[AnyMessage]:
         """Return what the task refers to and the conversation does not show.
