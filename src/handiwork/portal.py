@@ -32,7 +32,7 @@ from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread
 from handiwork.tools.tool import Answer, Tool
 from handiwork.tools.toolbox import Entry, Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Introduced, Recorded, Retained
+from handiwork.verbs import SELECTION_BYTES, Described, Introduced, Ordered, Recorded, Retained
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -131,9 +131,12 @@ class SyncSession:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         return self._portal.call(
-            lambda: self._session.run(code, inputs=inputs, limits=limits, check=check, name=name, on_output=on_output)
+            lambda: self._session.run(
+                code, inputs=inputs, limits=limits, check=check, name=name, on_output=on_output, **told
+            )
         )
 
     def start(

@@ -31,6 +31,7 @@ from handiwork.verbs import (
     SELECTION_BYTES,
     Described,
     Introduced,
+    Ordered,
     Recorded,
     Retained,
     handle_asked,
@@ -70,6 +71,7 @@ class Session:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program in the sandbox and keep the files that it makes.
 
@@ -80,7 +82,7 @@ class Session:
             ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge, QueueFull: nothing was run.
             IsolationUnavailable: the walls that the configuration demands cannot stand here; nothing was run.
         """
-        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output)
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output, **told)
         return await self.engine.runs.carry_out(self.scope, self.principal, order)
 
     async def start(

@@ -28,6 +28,13 @@ class Described(TypedDict, total=False):
     metadata: Mapping[str, object] | None
 
 
+class Ordered(TypedDict, total=False):
+    """What may be said of a run beside its program: what its files are called, and which tool call has asked for it."""
+
+    title: str | None
+    tool_call_id: str | None
+
+
 class Introduced(Described, total=False):
     """What may be said of a new artifact beside that: what it is in a line, and the handle that it is to have."""
 

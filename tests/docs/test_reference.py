@@ -27,6 +27,8 @@ from handiwork.session import Session
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Filed, Page, SessionPage
 from handiwork.store.revisions import VersionPage
+from handiwork.tools.tool import Answer, Tool
+from handiwork.tools.toolbox import Toolbox
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -55,6 +57,8 @@ VALUES = (
     Difference,
     Selection,
     Exported,
+    Tool,
+    Answer,
     TurnContext,
     Part,
 )
@@ -92,7 +96,7 @@ def verbs(kind: type) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("kind", [Engine, Session, RemoteEngine], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Engine, Session, RemoteEngine, Toolbox], ids=lambda kind: kind.__name__)
 def test_every_verb_is_documented_with_its_signature(kind: type) -> None:
     documented = [cell.strip("`") for cell in first_cells(section(PYTHON, f"## {kind.__name__}"))]
     assert sorted(documented) == sorted(verbs(kind).values())

@@ -72,7 +72,7 @@ class RemoteEngine:
 
     connection: Connection
     caller: Caller
-    offer: Offer = field(default_factory=Offer)
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     def session(self, name: str, *, user: str | None = None) -> RemoteSession:
         """Return the session of this name; it exists as soon as something is in it.

@@ -34,6 +34,7 @@ from handiwork.verbs import (
     SELECTION_BYTES,
     Described,
     Introduced,
+    Ordered,
     Recorded,
     Retained,
     handle_asked,
@@ -64,7 +65,7 @@ class RemoteSession:
 
     place: Place
     principal: Principal
-    offer: Offer = field(default_factory=Offer)
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     @property
     def scope(self) -> Scope:
@@ -79,6 +80,7 @@ class RemoteSession:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program on the server and keep the files that it makes. See `Session.run`.
 
@@ -87,7 +89,8 @@ class RemoteSession:
         """
         order = order_of(code, limits, check=check)
         async with self._runs.given(inputs) as (named, sent):
-            whole = {**order, "name": name, "inputs": named}
+            said = {"name": name, "title": told.get("title"), "toolCallId": told.get("tool_call_id")}
+            whole = {**order, **said, "inputs": named}
             ended = await (self._runs.waited_for(whole) if on_output is None else self._runs.followed(whole, on_output))
         await to_the_end(self._runs.take_back(sent))
         return ended

@@ -144,6 +144,9 @@ class RunLimits(Body):
         )
 
 
+ToolCall = Annotated[Text | None, Field(max_length=200, description="The tool call that made it.")]
+
+
 class RunOrder(Body):
     """A program to run. `inputs` are ids or handles of artifacts of the session."""
 
@@ -157,9 +160,8 @@ class RunOrder(Body):
     wait: StrictBool = True
     files: Literal["base64"] | None = None
     name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
-
-
-ToolCall = Annotated[Text | None, Field(max_length=200, description="The tool call that made it.")]
+    title: Annotated[Text | None, Field(max_length=300, description="What it makes is called so.")] = None
+    tool_call_id: ToolCall = None
 
 
 class NewArtifact(Body):
