@@ -15,7 +15,7 @@ from sides import SIDES, Where, open_side
 import handiwork
 from handiwork.adapters.google_adk import ArtifactService
 
-HERE = {"app_name": "app", "user_id": "local", "session_id": "s1"}
+HERE: dict[str, Any] = {"app_name": "app", "user_id": "local", "session_id": "s1"}
 TEXT = types.Part(text="hello")
 
 
@@ -73,7 +73,7 @@ async def test_what_is_the_users_is_seen_from_every_session(service: BaseArtifac
     await service.save_artifact(**HERE, filename="user:profile.txt", artifact=TEXT)
     await service.save_artifact(**HERE, filename="b/own.txt", artifact=TEXT)
     await service.save_artifact(**HERE, filename="b", artifact=TEXT)
-    other = {**HERE, "session_id": "s2"}
+    other: dict[str, Any] = {**HERE, "session_id": "s2"}
     assert await service.load_artifact(**other, filename="user:profile.txt") == TEXT
     assert await service.load_artifact(**other, filename="b") is None
     assert await service.list_artifact_keys(**HERE) == ["b", "b/own.txt", "user:profile.txt"]
@@ -162,11 +162,11 @@ async def test_a_scope_that_leaves_its_place_is_refused(ours: ArtifactService, w
 async def test_scopes_that_look_alike_are_apart(ours: ArtifactService) -> None:
     scopes = [("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("a", "user"), ("a", ":user")]
     for app, session in scopes:
-        where = {"app_name": app, "user_id": "ada", "session_id": session}
+        where: dict[str, Any] = {"app_name": app, "user_id": "ada", "session_id": session}
         await ours.save_artifact(**where, filename="a", artifact=types.Part(text=f"{app} {session}"))
     await ours.save_artifact(app_name="a", user_id="ada", filename="user:a", artifact=TEXT)
     for app, session in scopes:
-        where = {"app_name": app, "user_id": "ada", "session_id": session}
+        where: dict[str, Any] = {"app_name": app, "user_id": "ada", "session_id": session}
         assert await ours.load_artifact(**where, filename="a") == types.Part(text=f"{app} {session}")
 
 
