@@ -476,7 +476,10 @@ RULES: Mapping[str, Rule] = {
     ),
     f"GET {API}/sessions/{{session}}/events": Rule(
         call=_session("GET", "/events"),
-        others=(_session("GET", "/events", after="1"),),
+        others=(
+            _session("GET", "/events", after="1"),
+            *(_session("GET", "/events", format=format_) for format_ in ("ag-ui", "ai-sdk", "a2a")),
+        ),
         touches="among others",
     ),
 }

@@ -6,6 +6,7 @@ What lies outside of a caller's reach must answer like what does not exist, word
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -318,6 +319,8 @@ def _comparable(reply: Reply, names: Names) -> tuple[int, dict[str, str], object
     """What a caller can tell one answer from another by."""
     headers = {name: names.masked(value) for name, value in reply.headers.items() if name != "x-request-id"}
     text = names.masked(reply.body.decode("utf-8", "replace"))
+    # Each connection in the words of AG-UI is a run of its own.
+    text = re.sub(r"\brun_[0-9A-Za-z]{22}\b", "<run>", text)
     if reply.status >= 300:
         return reply.status, headers, text
     # What was made by the caller for itself is never the same twice.

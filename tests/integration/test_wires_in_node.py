@@ -155,7 +155,7 @@ async def test_the_ai_sdks_own_reader_follows(clients: Path, served: Served) -> 
         served.desk.stopping.set()
         told = await following.end()
 
-    assert (told["version"], told["message"]["id"]) == ("v1", "handiwork-s")
+    assert (told["version"], told["message"]["id"]) == ("v1", "handiwork:s")
     parts = {part["id"]: part["data"] for part in told["message"]["parts"]}
     assert len(parts) == len(told["message"]["parts"]) == 4
     assert parts[kept.id]["version"]["content"] == {"a": [1, None, "é"]}

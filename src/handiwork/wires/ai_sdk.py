@@ -22,7 +22,7 @@ class AiSdk:
     last_words = b"data: [DONE]\n\n"
 
     def __init__(self, session: str) -> None:
-        self._message_id = f"handiwork-{session}"
+        self._message_id = f"handiwork:{session}"
         self._known: Newest[tuple[int, bytes]] = Newest()
 
     def look(self, told: Told) -> Look | None:

@@ -13,7 +13,7 @@ def wire() -> AiSdk:
 
 
 def test_the_message_is_the_same_on_every_connection(wire: AiSdk) -> None:
-    assert wire.begin() == AiSdk("s").begin() == [{"type": "start", "messageId": "handiwork-s"}]
+    assert wire.begin() == AiSdk("s").begin() == [{"type": "start", "messageId": "handiwork:s"}]
 
 
 def test_an_artifact_is_one_part_that_is_always_whole(wire: AiSdk) -> None:
