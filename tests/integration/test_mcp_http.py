@@ -274,16 +274,14 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28", "nonsense"])
-async def test_a_body_that_is_no_message_is_refused(
-    server: Server, http: httpx2.AsyncClient, body: bytes, version: str
-) -> None:
+async def test_a_body_that_is_no_message_is_refused(server: Server, http: httpx2.AsyncClient) -> None:
     url, _desk = server
-    headers = ACCEPTED | {"content-type": "application/json", "mcp-protocol-version": version}
-    answer = await http.post(f"{url}?session=s", content=body, headers=headers)
-    assert answer.status_code in {400, 404}, answer.text
-    assert len(answer.content) < 2000
+    for version in ("2025-11-25", "2026-07-28", "nonsense"):
+        headers = ACCEPTED | {"content-type": "application/json", "mcp-protocol-version": version}
+        for what, body in HOSTILE.items():
+            answer = await http.post(f"{url}?session=s", content=body, headers=headers)
+            assert answer.status_code == 400, (what, answer.text)
+            assert len(answer.content) < 2000
     assert (await http.post(f"{url}?session=s", json=HANDSHAKE, headers=ACCEPTED)).status_code == 200
 
 
