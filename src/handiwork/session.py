@@ -22,7 +22,7 @@ from handiwork.model import (
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
+from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked, version_number
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.content import Bytes
 from handiwork.versions.differences import MISSING
@@ -226,7 +226,7 @@ class Session:
 
     async def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
         """Return versions with numbers below `before`, the newest first."""
-        limit = page_size(limit)
+        limit, before = page_size(limit), version_number(before)
         return await self.engine.revising.revisions.listing(self.scope, reference, limit=limit, before=before)
 
     async def diff(self, reference: str, start: int, end: int | None = None) -> Difference:

@@ -23,13 +23,24 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page
 from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread, to_the_end
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked, selection_budget
+from handiwork.verbs import (
+    SELECTION_BYTES,
+    Described,
+    Recorded,
+    Retained,
+    page_size,
+    retention_asked,
+    selection_budget,
+    version_number,
+)
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
 from handiwork.versions.content import HostFile
+from handiwork.versions.notes import demand_named, demand_texts, distinct_labels
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 from handiwork.versions.texts import Difference
+from handiwork.versions.tool_results import demand_tool, demand_tool_call_id
 
 # What a server gives at most of these at once.
 MOST_VERSIONS = 100
@@ -102,6 +113,8 @@ class RemoteSession:
 
         A file is sent while it is read. Text in pieces is sent as it comes, and seen by those who follow.
         """
+        demand_named(name=name, title=described.get("title"))
+        demand_texts(language=described.get("language"))
         fields = {
             "type": type,
             "name": name,
@@ -136,6 +149,8 @@ class RemoteSession:
 
     async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact:
         """Keep what a tool has answered, bytes, text or any JSON value. See `Session.record`."""
+        demand_tool_call_id(tool_call_id)
+        demand_tool(tool)
         ttl = told.get("ttl")
         said = {
             "toolCallId": tool_call_id,
@@ -207,6 +222,8 @@ class RemoteSession:
             got = "none" if content is None else "both"
             raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
         await self.place.demand_number(reference, base_version)
+        demand_named(title=described.get("title"))
+        demand_texts(language=described.get("language"), reason=reason)
         fields: dict[str, object] = {
             "baseVersion": base_version,
             "reason": reason,
@@ -235,7 +252,7 @@ class RemoteSession:
     async def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
         """Return versions with numbers below `before`, the newest first."""
         found: list[Version] = []
-        wanted = page_size(limit)
+        wanted, before = page_size(limit), version_number(before)
         if before is not None and before > LARGEST_VERSION:
             before = None
         if before is not None and before < 1:
@@ -271,7 +288,9 @@ class RemoteSession:
 
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""
-        return await self.place.artifact("PUT", reference, "/labels", body=Body(value={"labels": list(labels)}))
+        return await self.place.artifact(
+            "PUT", reference, "/labels", body=Body(value={"labels": list(distinct_labels(labels))})
+        )
 
     async def step(
         self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
