@@ -31,7 +31,7 @@ from handiwork.store.reading import read_verified, unless_gone
 from handiwork.store.records import Filed, Records, SessionPage
 from handiwork.tools.tool import Offer
 from handiwork.types.registry import Registry
-from handiwork.verbs import SELECTION_BYTES, page_size, selection_budget
+from handiwork.verbs import SELECTION_BYTES, page_size, selection_budget, version_number
 from handiwork.versions.collecting import Collecting
 from handiwork.versions.creation import Creation
 from handiwork.versions.excerpts import select
@@ -93,8 +93,9 @@ class Engine:
 
         Raises:
             ArtifactNotFound, VersionNotFound, ArtifactExpired: there is none to be had.
+            InvalidLimit: the version is no number.
         """
-        return await self.records.get(reach, reference, version=version)
+        return await self.records.get(reach, reference, version=version_number(version))
 
     async def content(self, filed: Filed, *, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
         """Yield the content, or the part of it from byte `start` to before `stop`, in chunks.

@@ -37,6 +37,7 @@ from handiwork.verbs import (
     handle_asked,
     page_size,
     retention_asked,
+    version_number,
 )
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.collecting import Output as AgentOutput
@@ -265,7 +266,7 @@ class Session:
 
     async def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
         """Return versions with numbers below `before`, the newest first."""
-        limit = page_size(limit)
+        limit, before = page_size(limit), version_number(before)
         return await self.engine.revising.revisions.listing(self.scope, reference, limit=limit, before=before)
 
     async def diff(self, reference: str, start: int, end: int | None = None) -> Difference:

@@ -158,6 +158,7 @@ def version_shape(version: Version) -> Shape:
             "requestId": provenance.request_id,
             "inputs": list(provenance.inputs),
             "reason": provenance.reason,
+            "title": provenance.title,
         },
     }
 

@@ -51,16 +51,23 @@ class Recorded(TypedDict, total=False):
     ttl: timedelta | None
 
 
+def version_number(version: int | None) -> int | None:
+    """Return the number by which a version is asked for. Raises `InvalidLimit` for what is no number."""
+    if version is not None and not _is_whole(version):
+        raise InvalidLimit("version", str(version)[:100], expected="the whole number of a version")
+    return version
+
+
 def page_size(limit: int) -> int:
     """Return how many may be on a page. Raises `InvalidLimit`."""
-    if not 1 <= limit <= MOST_ON_A_PAGE:
+    if not _is_whole(limit) or not 1 <= limit <= MOST_ON_A_PAGE:
         raise InvalidLimit("limit", limit, expected=f"a whole number from 1 to {MOST_ON_A_PAGE:,}")
     return limit
 
 
 def selection_budget(budget: int) -> int:
     """Return how many bytes a part of some content may have. Raises `InvalidLimit`."""
-    if not 1 <= budget <= LARGEST_SELECTION_BYTES:
+    if not _is_whole(budget) or not 1 <= budget <= LARGEST_SELECTION_BYTES:
         raise InvalidLimit("budget", budget, expected=f"a whole number from 1 to {LARGEST_SELECTION_BYTES:,}")
     return budget
 
@@ -80,3 +87,8 @@ def retention_asked(retention: Retained) -> Retained:
         expected = "a `timedelta` to come, of 100 years at most, or None for ever"
         raise InvalidLimit("retention", str(retention)[:100], expected=expected)
     return retention
+
+
+def _is_whole(value: object) -> bool:
+    # For Python a truth value is a number, and no caller who gives one has meant that.
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -447,6 +447,32 @@ REFUSED: dict[str, Call] = {
     "a tool call that none is called": lambda s, _: s.record("a\nb", tool="t", result=1),
     "a promotion of nothing": lambda s, _: s.promote("call_0", "markdown"),
     "facts that are a list": lambda s, a: s.step(a.id, facts=[1]),  # pyright: ignore[reportArgumentType]  # as above
+    "a truth for a version": lambda s, a: s.get(a.id, version=True),
+    "a truth for a base": lambda s, a: s.revise(a.id, content="x", base_version=True),
+    "a truth for a version to restore": lambda s, a: s.restore(a.id, True),  # that is the mistake
+    "a truth for a version to compare": lambda s, a: s.diff(a.id, True),  # that is the mistake
+    "a truth for a place in the versions": lambda s, a: s.versions(a.id, before=True),
+    "a truth for a budget": lambda s, a: s.select(a.id, budget=True),
+    "a truth for a page": lambda s, _: s.list(limit=True),
+    "a fraction for a page": lambda s, _: s.list(limit=2.0),  # pyright: ignore[reportArgumentType]  # as above
+    "half a character in a title": lambda s, _: s.create("markdown", content="x", title="\ud800"),
+    "half a character in a language": lambda s, _: s.create("code", content="x", title="x", language="\ud800"),
+    "half a character in a new title": lambda s, a: s.revise(a.id, content="x", title="\ud800"),
+    "half a character in a new language": lambda s, a: s.revise(a.id, content="x", language="\ud800"),
+    "half a character in a reason": lambda s, a: s.revise(a.id, content="x", reason="\ud800"),
+    "half a character in an edit": lambda s, a: s.revise(a.id, patch=[{"find": "e", "replace": "\ud800"}]),
+    "half a character in metadata": lambda s, a: s.revise(a.id, content="x", metadata={"a": "\ud800"}),
+    "half a character in a name": lambda s, _: s.create("file", content="x", name="\ud800.txt"),
+    "half a character in JSON": lambda s, _: s.create("json", content=["\ud800"]),
+    "half a character in a label": lambda s, a: s.label(a.id, "\ud800"),
+    "half a character in a fact": lambda s, a: s.step(a.id, facts={"a": "\ud800"}),
+    "half a character in a tool's name": lambda s, _: s.record("call_1", tool="\ud800", result=1),
+    "half a character in an answer": lambda s, _: s.record("call_1", tool="t", result="\ud800"),
+    "half a character in a tool call": lambda s, _: s.record("\ud800", tool="t", result=1),
+    "half a character in a selector": lambda s, a: s.select(a.id, "grep=\ud800"),
+    "a call with a truth for a base": lambda s, a: s.write(
+        pieces(f'{{"artifactId": "{a.id}", "content": "x", "baseVersion": true}}')
+    ),
     "facts that are no JSON": lambda s, a: s.step(a.id, facts={"a": float("inf")}),
 }
 

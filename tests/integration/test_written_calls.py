@@ -120,6 +120,7 @@ async def test_a_revision_is_seen_while_it_is_written(session: Session) -> None:
         ('{"type": "markdown"}', "to be there"),
         ('{"type": "markdown", "content": "a", "title": 5}', "string"),
         ('{"title": "x", "content": "abc"}', "`artifactId`"),
+        ('{"type": "markdown", "content": "a", ' + ", ".join(f'"n{n}": 1' for n in range(100)) + "}", "at most 64"),
         ('["markdown"]', "one JSON object"),
         ("markdown", "JSON"),
         ("", "`type`"),

@@ -105,6 +105,7 @@ def test_an_artifact_on_the_wire() -> None:
                 "requestId": "req",
                 "inputs": ["art_0@1"],
                 "reason": None,
+                "title": None,
             },
         },
     }

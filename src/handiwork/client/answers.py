@@ -263,6 +263,8 @@ def _provenance(told: Told, user: str) -> Provenance:
         request_id=_text_or_none(told["requestId"]),
         inputs=tuple(map(_text, told["inputs"])),
         reason=_text_or_none(told["reason"]),
+        # Servers from before it was told leave it out.
+        title=_text_or_none(told.get("title")),
     )
 
 

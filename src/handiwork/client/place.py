@@ -15,6 +15,7 @@ from handiwork.client.connection import Call, Connection, Method, Query
 from handiwork.client.contents import Body
 from handiwork.errors import ArtifactNotFound, ExecutionNotFound, UnknownType, VersionNotFound
 from handiwork.model import Artifact, Execution, Scope
+from handiwork.verbs import version_number
 
 LARGEST_VERSION = 2**31 - 1
 
@@ -93,6 +94,7 @@ class Place:
 
     async def demand_number(self, reference: str, version: int | None) -> None:
         """Refuse the number of a version that there can never be, as an engine does."""
+        version_number(version)
         if version is not None and not 1 <= version <= LARGEST_VERSION:
             head = await self.artifact("GET", reference)
             raise VersionNotFound(reference, version, head=head.version.number)

@@ -41,13 +41,16 @@ from handiwork.verbs import (
     page_size,
     retention_asked,
     selection_budget,
+    version_number,
 )
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
 from handiwork.versions.content import HostFile
+from handiwork.versions.notes import demand_named, demand_texts, distinct_labels
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 from handiwork.versions.texts import Difference
+from handiwork.versions.tool_results import demand_tool, demand_tool_call_id
 
 # What a server gives at most of these at once.
 MOST_VERSIONS = 100
@@ -123,6 +126,8 @@ class RemoteSession:
 
         A file is sent while it is read. Text in pieces is sent as it comes, and seen by those who follow.
         """
+        demand_named(name=name, title=described.get("title"))
+        demand_texts(language=described.get("language"))
         fields = {
             "type": type,
             "name": name,
@@ -159,6 +164,8 @@ class RemoteSession:
 
     async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact:
         """Keep what a tool has answered, bytes, text or any JSON value. See `Session.record`."""
+        demand_tool_call_id(tool_call_id)
+        demand_tool(tool)
         ttl = told.get("ttl")
         said = {
             "toolCallId": tool_call_id,
@@ -238,6 +245,8 @@ class RemoteSession:
             got = "none" if content is None else "both"
             raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
         await self.place.demand_number(reference, base_version)
+        demand_named(title=described.get("title"))
+        demand_texts(language=described.get("language"), reason=reason)
         fields: dict[str, object] = {
             "baseVersion": base_version,
             "reason": reason,
@@ -266,7 +275,7 @@ class RemoteSession:
     async def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
         """Return versions with numbers below `before`, the newest first."""
         found: list[Version] = []
-        wanted = page_size(limit)
+        wanted, before = page_size(limit), version_number(before)
         if before is not None and before > LARGEST_VERSION:
             before = None
         if before is not None and before < 1:
@@ -321,7 +330,9 @@ class RemoteSession:
 
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""
-        return await self.place.artifact("PUT", reference, "/labels", body=Body(value={"labels": list(labels)}))
+        return await self.place.artifact(
+            "PUT", reference, "/labels", body=Body(value={"labels": list(distinct_labels(labels))})
+        )
 
     async def step(
         self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None

@@ -61,7 +61,7 @@ class Walls(Answer):
 
 
 class Origin(Answer):
-    """Who made a version, and in which call."""
+    """Who made a version, and in which call; `title` is what the artifact was called then."""
 
     principal: str
     execution_id: str | None
@@ -69,6 +69,7 @@ class Origin(Answer):
     request_id: str | None
     inputs: Sequence[str]
     reason: str | None
+    title: str | None
 
 
 class VersionAnswer(Answer):

@@ -72,6 +72,12 @@ def _parsed(parse: Callable[[str | float], float], value: object) -> object:
         raise ValueError(f"expected {wrong.expected}") from wrong
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004  # pydantic wants this one
+    return value
+
+
 def _or_for_ever(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
     return FOR_EVER if value == "forever" else handler(value)
 
@@ -120,7 +126,7 @@ Select = Annotated[
         description="One of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`.",
     ),
 ]
-VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=2**31 - 1)]
 
 
 class RunLimits(Body):

@@ -95,8 +95,8 @@ class SqlRecords:
             if artifact.held:
                 raise ArtifactHeld(reference)
             # That both times are the same tells a removal from an expiry.
-            ended = update(artifacts).where(artifacts.c.id == artifact.id).values(expires_at=now, updated_at=now)
-            connection.execute(ended)
+            ended = update(artifacts).where(within(artifact.scope), artifacts.c.id == artifact.id)
+            connection.execute(ended.values(expires_at=now, updated_at=now))
             facts = {"reason": "removed"} | ({} if by is None else {"principal": by})
             removed = Happening(type="artifact-expired", artifact_id=artifact.id, facts=facts)
             record(connection, artifact.scope, [removed], at=now)
@@ -108,7 +108,8 @@ class SqlRecords:
         def write(connection: Connection) -> Artifact:
             now = self._clock()
             artifact = find(connection, reach, reference, None, now, self._sealing).artifact
-            connection.execute(update(artifacts).where(artifacts.c.id == artifact.id).values(held=held))
+            is_it = and_(within(artifact.scope), artifacts.c.id == artifact.id)
+            connection.execute(update(artifacts).where(is_it).values(held=held))
             if not held and artifact.expires_at is not None and artifact.expires_at <= now:
                 return replace(artifact, held=False)
             return find(connection, reach, reference, None, now, self._sealing).artifact

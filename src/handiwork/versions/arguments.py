@@ -106,7 +106,9 @@ class Arguments:
             if size > self._most_bytes:
                 raise ContentTooLarge("arguments", size=size, limit=self._most_bytes)
             if size >= self._read_next:
-                self._read_next = size + max(LEAST_STEP_BYTES, size // STEP_SHARE)
+                # Of many values nobody is told anything, and all of them are built each time.
+                is_told = self.is_growing or size <= READ_HERE_BYTES
+                self._read_next = size + max(LEAST_STEP_BYTES, size // STEP_SHARE if is_told else size)
                 self._known = _object(await self._read(self._so_far))
                 return True
         self._has_ended = True

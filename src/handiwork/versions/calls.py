@@ -4,15 +4,34 @@ How they are read while they arrive is known to `arguments`, and what is made of
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SkipValidation,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from handiwork.errors import InvalidContent, UnsupportedFormat
 from handiwork.media.formats import format_of_media_type
 
 LONGEST_TOLD = 300
+# It was read from JSON, and looking through all of it again would hold up everybody else.
+Read = Annotated[JsonValue, SkipValidation]
+
+MOST_NAMES = 64
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number")  # noqa: TRY004  # pydantic wants this one
+    return value
 
 
 class Call(BaseModel):
@@ -26,7 +45,7 @@ class GenerateArtifact(Call):
 
     type: str
     title: str | None = None
-    content: JsonValue
+    content: Read
     language: str | None = None
     media_type: str | None = Field(
         default=None, validation_alias=AliasChoices("mediaType", "media_type", "mimeType", "mime_type")
@@ -37,9 +56,9 @@ class ReviseArtifact(Call):
     """A new version of an artifact: exactly one of `content` and `patch`."""
 
     artifact_id: str
-    content: JsonValue = None
-    patch: JsonValue = None
-    base_version: int | None = Field(default=None, ge=1)
+    content: Read = None
+    patch: Read = None
+    base_version: Annotated[int | None, BeforeValidator(_no_truth)] = Field(default=None, ge=1)
     reason: str | None = None
 
 
@@ -58,6 +77,9 @@ Parsed = TypeVar("Parsed", bound=Call)
 
 def parsed_call(call: type[Parsed], arguments: Mapping[str, Any]) -> Parsed:
     """Return the call. Raises `InvalidContent`, which names the argument that is wrong."""
+    if len(arguments) > MOST_NAMES:
+        # Each that is unknown would be an error of its own.
+        raise InvalidContent("arguments", expected=f"at most {MOST_NAMES} of them", got=f"{len(arguments):,}")
     try:
         return call.model_validate(arguments)
     except ValidationError as wrong:

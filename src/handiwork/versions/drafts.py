@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Protocol, cast, runtime_checkable
 
-from handiwork.errors import ContentTooLarge, InvalidContent, InvalidName, ProducingDisabled, UnsupportedFormat
+from handiwork.errors import ContentTooLarge, InvalidContent, ProducingDisabled, UnsupportedFormat
 from handiwork.ids import ArtifactId, Handle
 from handiwork.media.detection import detect
 from handiwork.media.formats import Format
@@ -21,14 +21,12 @@ from handiwork.tasks import in_thread
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.image import REFERENCE
 from handiwork.versions.content import Bytes, HostFile
-from handiwork.versions.notes import demand_object, demand_texts
+from handiwork.versions.notes import demand_named, demand_object, demand_texts
 
 AT_HAND_BYTES = 64 * 1024
 # Reading so much takes about as long as asking a thread to.
 EXAMINED_HERE_BYTES = 8 * 1024
 LITTLE = 500
-LONGEST_NAME = 255
-LONGEST_TITLE = 300
 
 
 @runtime_checkable
@@ -106,13 +104,7 @@ class Admission:
     def demand_described(self, draft: Draft) -> None:
         """Raise what `Creation.file` says of a draft whatever its content is."""
         self.demand_enabled()
-        if draft.name is not None:
-            _demand_name(draft.name)
-        for what, text in (("title", draft.title), ("name", draft.name)):
-            if text is not None and not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
-                raise InvalidName(what, f"a {type(text).__name__}", expected="text")
-        if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
-            raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
+        demand_named(name=draft.name, title=draft.title)
         demand_object("metadata", draft.metadata)
         demand_texts(language=draft.language, reason=draft.provenance.reason, summary=draft.summary)
 
@@ -217,19 +209,3 @@ def _is_little(value: object) -> bool:
             left -= len(item) // LITTLE
         left -= 1
     return left > 0
-
-
-def _demand_name(name: str) -> None:
-    if (
-        not 0 < len(name.encode("utf-8", "surrogatepass")) <= LONGEST_NAME
-        or "/" in name
-        or name in (".", "..")
-        or not name.isprintable()
-    ):
-        expected = f"printable characters without a slash, 1 to {LONGEST_NAME} bytes"
-        raise InvalidName("file name", name, expected=expected)
-
-
-def _is_whole(text: str) -> bool:
-    """Tell whether neither half of a surrogate pair nor NUL is in it, which not every database takes."""
-    return not any("\ud800" <= character <= "\udfff" or character == "\0" for character in text)

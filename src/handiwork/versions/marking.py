@@ -9,16 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-from handiwork.errors import IllegalTransition, InvalidContent, MarksMoved
+from handiwork.errors import IllegalTransition, MarksMoved
 from handiwork.ids import ArtifactId
 from handiwork.model import Artifact, PrincipalKind, Reach, Scope
 from handiwork.store.records import Records
 from handiwork.store.revisions import Marks, Revisions
 from handiwork.types.registry import Registry
-from handiwork.versions.notes import demand_object
+from handiwork.versions.notes import demand_object, distinct_labels
 
-MOST_LABELS = 50
-LONGEST_LABEL = 100
 ATTEMPTS = 200
 """How often it begins anew because other processes were faster."""
 
@@ -41,12 +39,7 @@ class Marking:
             InvalidContent: too many labels, or one that is empty, too long or not printable.
             ArtifactNotFound, ArtifactExpired: there is none to be had.
         """
-        wanted = tuple(dict.fromkeys(labels))
-        bad = next((each for each in wanted if not 0 < len(each) <= LONGEST_LABEL or not each.isprintable()), None)
-        if bad is not None or len(wanted) > MOST_LABELS:
-            expected = f"at most {MOST_LABELS} labels of 1 to {LONGEST_LABEL} printable characters"
-            got = f"{len(wanted)} labels" if bad is None else repr(bad[:LONGEST_LABEL])
-            raise InvalidContent("labels", expected=expected, got=got)
+        wanted = distinct_labels(labels)
         return await self._marked(reach, reference, lambda _artifact: Marks(labels=wanted, by=by))
 
     async def step(

@@ -41,6 +41,7 @@ from handiwork.tasks import in_thread, to_the_end
 from handiwork.types.artifact_type import ArtifactType, text_alone
 from handiwork.types.registry import Registry
 from handiwork.types.strict_json import parsed
+from handiwork.verbs import version_number
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Quotas
@@ -121,6 +122,7 @@ class Revising:
     def demand_possible(self, revision: Revision) -> None:
         """Raise what `revise` raises of a revision whatever the artifact is."""
         self.admission.demand_enabled()
+        version_number(revision.base_version)
         if (revision.content is MISSING) == (revision.patch is None):
             got = "none" if revision.content is MISSING else "both"
             raise InvalidContent("revision", expected="exactly one of `content` and `patch`", got=got)
@@ -130,6 +132,7 @@ class Revising:
     ) -> Artifact:
         """Make an earlier version the newest again, as a version of its own."""
         self.admission.demand_enabled()
+        version_number(version)
         id = (await self.records.get(reach, reference)).artifact.id
         async with self._locks.setdefault(id, asyncio.Lock()):
             return await self._again(lambda: self._restored(reach, id, version, provenance or Provenance()))
@@ -141,8 +144,8 @@ class Revising:
             InvalidContent: it is no text.
             ArtifactNotFound, ArtifactExpired, VersionNotFound: there is none to be had.
         """
-        new = await self.records.get(reach, reference, version=end)
-        old = await self.records.get(reach, new.artifact.id, version=start)
+        new = await self.records.get(reach, reference, version=version_number(end))
+        old = await self.records.get(reach, new.artifact.id, version=version_number(start))
         type_ = self.types.named(new.artifact.type)
         texts = [await in_thread(text_of, await self._bytes(each), type_, each.artifact.version) for each in (old, new)]
         number = new.artifact.version.number

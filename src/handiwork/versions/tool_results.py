@@ -79,7 +79,7 @@ class ToolResults:
             QuotaExceeded, StorageFull, ProducingDisabled: there is no room for it.
         """
         demand_tool_call_id(result.tool_call_id)
-        _demand_name("tool", result.tool, longest=LONGEST_TOOL_NAME)
+        demand_tool(result.tool)
         if result.category is not None:
             _demand_name("category", result.category, longest=LONGEST_CATEGORY)
         if result.ttl is not None and not timedelta(0) < result.ttl <= LONGEST_RETENTION:
@@ -143,6 +143,11 @@ class ToolResults:
 def demand_tool_call_id(value: str) -> None:
     """Raise `InvalidName` for what no tool call is called."""
     _demand_name("tool call id", value, longest=LONGEST_TOOL_CALL_ID)
+
+
+def demand_tool(name: str) -> None:
+    """Raise `InvalidName` for what no tool is called."""
+    _demand_name("tool", name, longest=LONGEST_TOOL_NAME)
 
 
 def _recorded(result: ToolResult, answer: Answer, type_: ArtifactType) -> Draft:

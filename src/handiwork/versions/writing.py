@@ -17,7 +17,7 @@ from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
 from handiwork.versions.creation import Creation
 from handiwork.versions.differences import MISSING
-from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.drafts import Content, Draft, content_of, received
 from handiwork.versions.revising import Revising, Revision
 from handiwork.versions.streaming import Stream, Streaming
 from handiwork.versions.tool_results import demand_tool_call_id
@@ -88,7 +88,8 @@ class Writing:
         since = self.creation.clock()
 
         async def file(_text: str = "") -> Artifact:
-            draft = _draft(parsed_call(GenerateArtifact, await arguments.whole()), type_, id, provenance)
+            call = parsed_call(GenerateArtifact, await arguments.whole())
+            draft = _draft(call, await received(call.content, type_), type_, id=id, provenance=provenance)
             (made,) = await self.creation.file(scope, [draft], since=since)
             return made
 
@@ -120,12 +121,14 @@ class Writing:
         return await self.streaming.taken(stream, revise)
 
 
-def _draft(call: GenerateArtifact, type_: ArtifactType, id: ArtifactId, provenance: Provenance) -> Draft:
+def _draft(
+    call: GenerateArtifact, content: Content, type_: ArtifactType, *, id: ArtifactId, provenance: Provenance
+) -> Draft:
     suffix = suffix_of(call)
     return Draft(
         id=id,
         type=type_,
-        content=content_of(call.content, type_),
+        content=content,
         title=call.title,
         language=call.language,
         name=named_after(call.title or "untitled", suffix) if suffix and not type_.examine else None,

@@ -7,7 +7,7 @@ import pytest
 
 from file_faults import FailsOnce, Watched
 from handiwork.store.file_operations import OperatingSystem
-from handiwork.store.folders import Folders, remove_tree
+from handiwork.store.folders import MANY, Folders, remove_tree
 
 
 def settled(folders: Folders, files: Watched, path: Path) -> list[Path]:
@@ -118,3 +118,32 @@ def test_a_tree_is_removed_without_following_links(tmp_path: Path) -> None:
 
     assert not tree.exists()
     assert (outside / "precious").exists()
+
+
+def test_a_tree_of_many_is_removed_and_what_its_links_lead_to_is_not(tmp_path: Path) -> None:
+    tree, kept = tmp_path / "tree", tmp_path / "kept"
+    kept.mkdir()
+    (kept / "a.txt").write_text("a", encoding="utf-8")
+    for number in range(2 * MANY):
+        (tree / str(number) / "below").mkdir(parents=True)
+        (tree / str(number) / "below" / "a.txt").write_text("a", encoding="utf-8")
+        (tree / f"link {number}").symlink_to(kept)
+    remove_tree(tree, OperatingSystem())
+    assert not tree.exists()
+    assert [path.name for path in kept.iterdir()] == ["a.txt"]
+
+
+def test_of_many_that_cannot_all_be_removed_the_failure_is_told_and_the_rest_goes(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for number in range(2 * MANY):
+        (tree / str(number)).mkdir(parents=True)
+
+    class Stubborn(OperatingSystem):
+        def remove_folder(self, path: Path) -> None:
+            if path.name == "5":
+                raise OSError(errno.EIO, "it stays")
+            super().remove_folder(path)
+
+    with pytest.raises(OSError, match="it stays"):
+        remove_tree(tree, Stubborn())
+    assert [path.name for path in tree.iterdir()] == ["5"]
