@@ -89,6 +89,8 @@ def make(objective: str, **flags: Any) -> int:
     """Let a model make files in the sandbox."""
     from handiwork.cli import make as making
 
+    if not objective.strip():
+        raise click.UsageError("Say in `WHAT TO MAKE` what shall be made.")
     return making.run(making.Request(objective=objective, **flags))
 
 
