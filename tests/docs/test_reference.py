@@ -16,6 +16,7 @@ import pytest
 
 import handiwork
 from handiwork import model
+from handiwork.autopilot.result import AutopilotResult, Judged, Used
 from handiwork.client.engine import RemoteEngine
 from handiwork.engine import Engine
 from handiwork.events import Event
@@ -54,6 +55,9 @@ VALUES = (
     Difference,
     Selection,
     Exported,
+    AutopilotResult,
+    Judged,
+    Used,
 )
 # Their keys are names of things, and each page shows one or two of them.
 MAPS = {"walls", "libraries", "covers", "metadata", "facts", "summaryData"}
