@@ -244,6 +244,7 @@ class Settings(Part):
     artifacts: Artifacts = Artifacts()
     database: DatabaseFile | None = None
     server: Server = Server()
+    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     cache: Path = Field(default_factory=lambda: _cache_folder(os.environ))
 
     def location(self, data: str | os.PathLike[str] | None = None) -> Location:

@@ -16,6 +16,7 @@ import pytest
 
 import handiwork
 from handiwork import model
+from handiwork.autopilot.result import AutopilotResult, Judged, Used
 from handiwork.client.engine import RemoteEngine
 from handiwork.context.turn import Part, TurnContext
 from handiwork.engine import Engine
@@ -61,6 +62,9 @@ VALUES = (
     Answer,
     TurnContext,
     Part,
+    AutopilotResult,
+    Judged,
+    Used,
 )
 # Their keys are names of things, and each page shows one or two of them.
 MAPS = {"walls", "libraries", "covers", "metadata", "facts", "summaryData"}

@@ -33,7 +33,7 @@ def _commands(group: click.Group, *names: str) -> list[tuple[str, ...]]:
 
 def test_the_commands_are_those_of_the_contract() -> None:
     assert {" ".join(words) for words in _commands(app)} == {
-        *("", "demo", "serve", "mcp", "run", "ls", "show", "get", "rm", "types", "gc"),
+        *("", "demo", "serve", "mcp", "run", "make", "ls", "show", "get", "rm", "types", "gc"),
         *("create", "revise", "versions", "diff", "restore", "label", "step", "export", "verify"),
         *("keys", "keys create", "keys list", "keys revoke", "db", "db upgrade", "db check", "db new-key", "doctor"),
     }

@@ -47,6 +47,7 @@ server:
   allowed_hosts: [app.example.com]
   body_limit: 64MB
 database: sqlite:///./.handiwork/handiwork.db
+model: openai:gpt-5
 cache: ./cache
 """
 
@@ -96,6 +97,7 @@ KEYS = [
     ("database", "sqlite:///own.db", Path("own.db"), "own.db", "is not like"),
     ("server.allowed_hosts", "[a.example.com]", ("a.example.com",), "a.example.com", "tuple"),
     ("server.body_limit", "1GB", 1024 * MIB, "0", "greater than 0"),
+    ("model", "openai:gpt-5", "openai:gpt-5", "[a]", "valid string"),
     ("cache", "/var/cache/handiwork", Path("/var/cache/handiwork"), "[]", "path"),
 ]
 each_key = pytest.mark.parametrize(("key", "good", "value", "bad", "complaint"), KEYS, ids=[row[0] for row in KEYS])

@@ -105,6 +105,21 @@ def mcp(is_http: bool, port: int, data: str | None, session: str | None, **serve
     return speaking.speak_on_standard_streams(speaking.Request(session=session, data=data, **server))
 
 
+@app.command()
+@click.argument("objective", metavar='"WHAT TO MAKE"')
+@click.option("--input", "inputs", metavar="PATH", multiple=True, help="File to work on; repeatable.")
+@click.option("--model", metavar="NAME", help="Such as openai:gpt-5.  [default: HANDIWORK_MODEL]")
+@click.option("--out", metavar="DIR", help="Folder for the files, which replace nothing.  [default: this folder]")
+@AS_JSON
+def make(objective: str, **flags: Any) -> int:
+    """Let a model make files in the sandbox."""
+    from handiwork.cli import make as making
+
+    if not objective.strip():
+        raise click.UsageError("Say in `WHAT TO MAKE` what shall be made.")
+    return making.run(making.Request(objective=objective, **flags))
+
+
 @app.command("ls")
 @click.option("--type", "type_", metavar="TYPE", help="Only artifacts of this type.")
 @click.option("--state", metavar="STATE", help="Only artifacts in this state.")

@@ -5,6 +5,7 @@ from handiwork.errors import (
     ArtifactExpired,
     ArtifactNotFound,
     ExecutionNotFound,
+    ExtraMissing,
     HandiworkError,
     InputNotFound,
     InvalidLimit,
@@ -12,6 +13,7 @@ from handiwork.errors import (
     IsolationUnavailable,
     KeyNotFound,
     LimitExceeded,
+    ModelUnusable,
     VersionNotFound,
 )
 
@@ -55,6 +57,19 @@ class TargetRefused(HandiworkError):
         self.hint = "Name another file or folder with `--out`."
 
 
+class ModelNeeded(HandiworkError):
+    """A command asks a model, and none was named."""
+
+    code = "model_needed"
+
+    def __init__(self) -> None:
+        super().__init__("No model is configured, so there is nobody to ask.")
+        self.hint = (
+            "Name one with `--model`, such as `--model openai:gpt-5`, or set `HANDIWORK_MODEL`, or `model` in "
+            "`handiwork.yaml`. `handiwork demo` needs none and shows what comes of it."
+        )
+
+
 class KeysNeeded(HandiworkError):
     """Others can reach the server, and nobody has a key."""
 
@@ -81,7 +96,9 @@ def exit_code(error: HandiworkError) -> int:
             return NOT_FOUND
         case IsolationUnavailable():
             return NO_ISOLATION
-        case InvalidSetting() | InvalidLimit() | KeysNeeded() | LimitExceeded() | ScriptUnusable():
+        case InvalidSetting() | InvalidLimit() | KeysNeeded() | LimitExceeded() | ScriptUnusable() | ModelNeeded():
+            return WRONG_USAGE
+        case ModelUnusable() | ExtraMissing():
             return WRONG_USAGE
         case _:
             return FAILED
