@@ -283,7 +283,8 @@ class HeldUp:
     """A log whose answer to a new follower comes late, after the feed has looked for what is new."""
 
     def __init__(self, store: Store) -> None:
-        self._log, self.newest, self.trim, self.latest = store.log, store.log.newest, store.log.trim, store.log.latest
+        self._log, self.newest, self.trim = store.log, store.log.newest, store.log.trim
+        self.latest = store.log.latest
         self.has_read, self.may_answer = asyncio.Event(), asyncio.Event()
         self.looks = 0
 
