@@ -19,6 +19,10 @@ HERE: dict[str, Any] = {"app_name": "app", "user_id": "local", "session_id": "s1
 TEXT = types.Part(text="hello")
 
 
+def here(**other: str) -> dict[str, Any]:
+    return {**HERE, **other}
+
+
 @pytest.fixture(params=[*SIDES, "memory"])
 async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[BaseArtifactService]:
     """Ours, in this process and over HTTP, and the kit's own, which shows that the tests ask what the kit promises."""
@@ -156,30 +160,30 @@ async def test_a_name_that_leaves_its_place_is_refused(ours: ArtifactService, na
 async def test_a_scope_that_leaves_its_place_is_refused(ours: ArtifactService, whose: str) -> None:
     for name in ("..", "a/../b", "/a", "", "x" * 300):
         with pytest.raises(InputValidationError):
-            await ours.save_artifact(**{**HERE, whose: name}, filename="a", artifact=TEXT)
+            await ours.save_artifact(**here(**{whose: name}), filename="a", artifact=TEXT)
 
 
 async def test_scopes_that_look_alike_are_apart(ours: ArtifactService) -> None:
     scopes = [("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), ("a", "user"), ("a", ":user")]
     for app, session in scopes:
-        where: dict[str, Any] = {"app_name": app, "user_id": "ada", "session_id": session}
+        where = here(app_name=app, user_id="ada", session_id=session)
         await ours.save_artifact(**where, filename="a", artifact=types.Part(text=f"{app} {session}"))
     await ours.save_artifact(app_name="a", user_id="ada", filename="user:a", artifact=TEXT)
     for app, session in scopes:
-        where: dict[str, Any] = {"app_name": app, "user_id": "ada", "session_id": session}
+        where = here(app_name=app, user_id="ada", session_id=session)
         assert await ours.load_artifact(**where, filename="a") == types.Part(text=f"{app} {session}")
 
 
 async def test_what_another_user_has_is_not_seen(ours: ArtifactService) -> None:
     await ours.save_artifact(**HERE, filename="a", artifact=TEXT)
     await ours.save_artifact(**HERE, filename="user:a", artifact=TEXT)
-    assert await ours.list_artifact_keys(**{**HERE, "user_id": "bo"}) == []
-    assert await ours.load_artifact(**{**HERE, "user_id": "bo"}, filename="user:a") is None
+    assert await ours.list_artifact_keys(**here(user_id="bo")) == []
+    assert await ours.load_artifact(**here(user_id="bo"), filename="user:a") is None
 
 
 async def test_blanks_about_a_session_are_no_part_of_it(ours: ArtifactService) -> None:
-    await ours.save_artifact(**{**HERE, "session_id": "s1\n"}, filename="a", artifact=TEXT)
-    await ours.save_artifact(**{**HERE, "session_id": " s1"}, filename="b", artifact=reference("a"))
+    await ours.save_artifact(**here(session_id="s1\n"), filename="a", artifact=TEXT)
+    await ours.save_artifact(**here(session_id=" s1"), filename="b", artifact=reference("a"))
     assert await ours.load_artifact(**HERE, filename="b") == TEXT
 
 

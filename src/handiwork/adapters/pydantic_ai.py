@@ -189,8 +189,9 @@ def _referring(result: Any, answer: Answer) -> Any:
     given = cast("object", result)
     if not isinstance(given, ToolReturn):
         return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
-    said = cast("Any", given).metadata
-    metadata = {**said, **answer.structured} if isinstance(said, dict) else said or dict(answer.structured)
+    said = cast("object", cast("Any", given).metadata)
+    known = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    metadata = {**known, **answer.structured} if known or said is None else said
     return replace(cast("Any", given), return_value=answer.text, metadata=metadata)
 
 
