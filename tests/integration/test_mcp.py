@@ -148,6 +148,8 @@ JSON = st.recursive(
 NAMES = ("type", "title", "content", "patch", "artifactId", "cacheId", "select", "version", "toolCallId", "query")
 
 
+# A store is opened for each example, and one example is many calls.
+SLOW = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large)
 CALLS = st.tuples(
     st.sampled_from(("generate_artifact", "revise_artifact", "read_artifact", "list_artifacts", "promote_to_artifact")),
     st.dictionaries(st.sampled_from(NAMES), JSON, max_size=5),
@@ -155,7 +157,7 @@ CALLS = st.tuples(
 
 
 @given(made=st.lists(CALLS, min_size=20, max_size=20))
-@settings(max_examples=3, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=3, suppress_health_check=SLOW, deadline=None)
 async def test_no_arguments_are_an_error_of_the_protocol(
     made: list[tuple[str, dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory, mode: Mode
 ) -> None:
