@@ -79,7 +79,8 @@ def words() -> list[Path]:
     files = [
         path for place in places for path in place.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ]
-    files += [path for path in ROOT.iterdir() if path.is_file()]
+    # In a second work tree `.git` is a file.
+    files += [path for path in ROOT.iterdir() if path.is_file() and path.name != ".git"]
     return [path for path in files if path.suffix in {"", ".csv", ".json", ".lock", ".md", ".py", ".toml", ".yaml"}]
 
 
