@@ -11,7 +11,8 @@ from handiwork.media.detection import detect
 from handiwork.model import Provenance, Refused
 from handiwork.sandbox.sandbox import Output, Run
 from handiwork.types.artifact_type import ArtifactType
-from handiwork.versions.drafts import LONGEST_TITLE, Admission, Draft
+from handiwork.versions.drafts import Admission, Draft
+from handiwork.versions.notes import LONGEST_TITLE
 
 _LONGEST_JOINED = 200
 

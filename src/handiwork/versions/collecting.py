@@ -18,7 +18,8 @@ from handiwork.store.records import Promotion
 from handiwork.tasks import in_thread
 from handiwork.types.registry import Registry
 from handiwork.versions.creation import Creation
-from handiwork.versions.drafts import LONGEST_TITLE, Draft, content_of
+from handiwork.versions.drafts import Draft, content_of
+from handiwork.versions.notes import LONGEST_TITLE
 from handiwork.versions.tool_results import demand_tool_call_id
 
 MOST_FOUND = 200

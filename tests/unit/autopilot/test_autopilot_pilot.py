@@ -32,7 +32,8 @@ def broken() -> str:
 
 
 def pilot(script: Script, *, goal: Goal = GOAL, **options: Any) -> Autopilot:
-    return Autopilot(llm=script.model, goal=goal, **{"artifacts": True, **options})
+    given: dict[str, Any] = {"artifacts": True, **options}
+    return Autopilot(llm=script.model, goal=goal, **given)
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
