@@ -191,7 +191,7 @@ def _referring(result: Any, answer: Answer) -> Any:
         return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
     said = cast("object", cast("Any", given).metadata)
     known = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
-    metadata: object = {**known, **answer.structured} if known or said is None else said
+    metadata = cast("object", {**known, **answer.structured} if known or said is None else said)
     return replace(cast("Any", given), return_value=answer.text, metadata=metadata)
 
 
