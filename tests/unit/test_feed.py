@@ -11,7 +11,7 @@ import pytest
 
 import store_process
 from handiwork.errors import CursorTooOld, StorageFailed
-from handiwork.events import Delta, Event, Output
+from handiwork.events import Delta, Event, Output, Settled
 from handiwork.feed import PASSING, Feed
 from handiwork.ids import ArtifactId, ExecutionId
 from handiwork.model import Reach, Scope
@@ -357,3 +357,18 @@ async def test_a_log_that_cannot_be_read_is_told_and_who_comes_back_goes_on(
     await feed.close()
     assert ("ZeroDivisionError" in caplog.text) is isinstance(failure, ZeroDivisionError)
     assert "canary" not in caplog.text
+
+
+async def test_that_nothing_more_is_written_is_told_once_and_only_of_what_was_written(feed: Feed, store: Store) -> None:
+    await add(store, "a")
+    async with aclosing(feed.follow_live(ADA, after=0)) as told:
+        assert isinstance(await anext(told), Event)
+        feed.tell(delta(0))
+        for _ in range(2):
+            feed.forget(ADA, ArtifactId("art_1"))
+        feed.forget(ADA, ArtifactId("art_2"))
+        await add(store, "b")
+        came = [await asyncio.wait_for(anext(told), 5) for _ in range(2)]
+    # Who had not come so far yet gets no piece of what is over, and is told that it is.
+    assert came[0] == Settled(scope=ADA, artifact_id=ArtifactId("art_1"))
+    assert isinstance(came[1], Event)
