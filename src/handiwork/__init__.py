@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handiwork.client.engine import connect
+    from handiwork.context.artifact_store import ArtifactStore
+    from handiwork.context.marker import HANDOFF_INSTRUCTIONS
     from handiwork.engine import Engine
     from handiwork.errors import HandiworkError
     from handiwork.events import Event
@@ -17,13 +19,15 @@ if TYPE_CHECKING:
     from handiwork.types.declaring import ContentModel, artifact_type
     from handiwork.wiring import open
 
-__all__ = [
+__all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of constants
     "Artifact",
+    "ArtifactStore",
     "ArtifactType",
     "ContentModel",
     "Engine",
     "Event",
     "Execution",
+    "HANDOFF_INSTRUCTIONS",
     "HandiworkError",
     "Limits",
     "Reach",
@@ -39,11 +43,13 @@ __all__ = [
 
 _HOMES = {
     "Artifact": "model",
+    "ArtifactStore": "context.artifact_store",
     "ArtifactType": "types.artifact_type",
     "ContentModel": "types.declaring",
     "Engine": "engine",
     "Event": "events",
     "Execution": "model",
+    "HANDOFF_INSTRUCTIONS": "context.marker",
     "HandiworkError": "errors",
     "Limits": "model",
     "Reach": "model",

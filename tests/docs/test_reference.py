@@ -17,6 +17,7 @@ import pytest
 import handiwork
 from handiwork import model
 from handiwork.client.engine import RemoteEngine
+from handiwork.context.turn import Part, TurnContext
 from handiwork.engine import Engine
 from handiwork.events import Event
 from handiwork.export.bundle import Exported
@@ -58,6 +59,8 @@ VALUES = (
     Exported,
     Tool,
     Answer,
+    TurnContext,
+    Part,
 )
 # Their keys are names of things, and each page shows one or two of them.
 MAPS = {"walls", "libraries", "covers", "metadata", "facts", "summaryData"}

@@ -14,6 +14,7 @@ from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import KIB, MIB
 from handiwork.server import (
     artifacts,
+    context,
     executions,
     exports,
     mcp,
@@ -39,6 +40,7 @@ ROUTERS = (
     artifacts.router,
     revisions.router,
     executions.router,
+    context.router,
     exports.router,
     tool_results.router,
     sessions.router,

@@ -196,6 +196,8 @@ class NewArtifact(Body):
         ),
     ] = None
     retention: Retention | None = None
+    summary: Annotated[Text | None, Field(description="What it is, in a line; absent is what its type says.")] = None
+    handle: Annotated[Text | None, Field(description="Absent is a new one, made of the name.")] = None
 
 
 class NewToolResult(Body):
@@ -289,6 +291,8 @@ class UploadFields(Body):
     language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
     metadata: Json[Metadata] | None = None
     retention: Retention | None = None
+    summary: Text | None = None
+    handle: Text | None = None
 
 
 class Revised(Body):
@@ -351,6 +355,20 @@ class LinkOrder(Body):
     disposition: Literal["inline", "attachment", "view"] = "attachment"
     version: VersionNumber | None = None
     expires_in: Seconds | None = None
+
+
+class ExpandOrder(Body):
+    """A text whose references are to be expanded, and who will read it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Here it is: <artifact id='chart_k3x9'/>", "audience": "user"}]}
+    )
+
+    text: str
+    audience: Literal["user", "agent", "model"] = "user"
+    reveal: Annotated[Literal["none", "summary", "full"], Field(description="How much another agent gets to see.")] = (
+        "summary"
+    )
 
 
 class TokenOrder(Body):
