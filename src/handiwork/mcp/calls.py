@@ -73,6 +73,8 @@ async def called(visitor: Visitor, client: ServerSession, asked: mcp.CallToolReq
     finally:
         reporting.cancel()
         await asyncio.wait([reporting])
+        # Looked at, so that asyncio does not report it as forgotten when the client has gone.
+        _ = reporting.cancelled() or reporting.exception()
 
 
 def _result(visitor: Visitor, answer: Answer) -> mcp.CallToolResult:
