@@ -147,7 +147,7 @@ def remove_tree(folder: Path, files: FileOperations, *, at_once: int = REMOVED_A
     """Remove a folder with everything in it; a link in it is removed and not followed.
 
     Where many lie in one folder, `at_once` of them are removed at a time: one after the other, each waits for the file
-    system, and ten thousand took ten times as long.
+    system, and five thousand took ten times as long.
 
     `FileNotFoundError` when someone else is removing it too, and `OSError` when someone puts something into it.
     """
