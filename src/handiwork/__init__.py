@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from handiwork.client.engine import connect
     from handiwork.collect.collector import ArtifactCollector
     from handiwork.collect.tool_output import ToolOutput
+    from handiwork.context.artifact_store import ArtifactStore
+    from handiwork.context.marker import HANDOFF_INSTRUCTIONS
     from handiwork.engine import Engine
     from handiwork.errors import HandiworkError
     from handiwork.events import Event
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from handiwork.types.declaring import ContentModel, artifact_type
     from handiwork.wiring import open
 
-__all__ = [
+__all__ = [  # noqa: RUF022  # in the order of `dir`, which knows nothing of constants
     "Artifact",
     "ArtifactCollector",
+    "ArtifactStore",
     "ArtifactType",
     "Autopilot",
     "AutopilotResult",
@@ -34,6 +37,7 @@ __all__ = [
     "Event",
     "Execution",
     "Goal",
+    "HANDOFF_INSTRUCTIONS",
     "HandiworkError",
     "Limits",
     "Reach",
@@ -51,6 +55,7 @@ __all__ = [
 _HOMES = {
     "Artifact": "model",
     "ArtifactCollector": "collect.collector",
+    "ArtifactStore": "context.artifact_store",
     "ArtifactType": "types.artifact_type",
     "Autopilot": "autopilot.pilot",
     "AutopilotResult": "autopilot.result",
@@ -60,6 +65,7 @@ _HOMES = {
     "Event": "events",
     "Execution": "model",
     "Goal": "autopilot.goal",
+    "HANDOFF_INSTRUCTIONS": "context.marker",
     "HandiworkError": "errors",
     "Limits": "model",
     "Reach": "model",

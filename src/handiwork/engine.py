@@ -123,13 +123,13 @@ class Engine:
                 pass
         return found
 
-    async def remove(self, reach: Scope | Reach, reference: str) -> None:
+    async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> None:
         """Let an artifact expire now and delete its bytes, even when the disk is full.
 
         Raises:
             ArtifactNotFound, ArtifactExpired, ArtifactHeld: nothing was removed.
         """
-        gone = await self.retention.space.free(lambda: self.records.remove(reach, reference))
+        gone = await self.retention.space.free(lambda: self.records.remove(reach, reference, by=by))
         await self.retention.space.free(
             lambda: self.retention.bury([Due(id=gone.id, scope=gone.scope, size=gone.size)])
         )

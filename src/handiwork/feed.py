@@ -18,7 +18,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from handiwork.errors import HandiworkError, StorageFailed
-from handiwork.events import Delta, Event, Passing
+from handiwork.events import Delta, Event, EventType, Passing
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
 from handiwork.store.event_log import EventLog
@@ -144,6 +144,10 @@ class Feed:
                     await news.wait()
         finally:
             self._leave(scope, channel)
+
+    async def latest(self, scope: Scope, types: Sequence[EventType], *, limit: int) -> Sequence[Event]:
+        """Return what has happened already, the newest first. See `EventLog.latest`."""
+        return await self._log.latest(scope, types, limit=limit)
 
     async def close(self) -> None:
         """Let every follower end."""

@@ -3,6 +3,7 @@
 Nothing here knows what an identifier stands for, and none of them is a secret: scope is always checked.
 """
 
+import re
 import secrets
 import string
 from collections.abc import Callable
@@ -21,6 +22,8 @@ ARTIFACT_PREFIX = "art_"
 EXECUTION_PREFIX = "exc_"
 EVENT_PREFIX = "evt_"
 STEM_LENGTH = 12
+
+_HANDLE = re.compile(rf"[a-z0-9]{{1,{STEM_LENGTH}}}_[a-z0-9]{{4}}")
 
 
 def nanoid(length: int = 22, *, alphabet: str = BASE62, below: RandomBelow = secrets.randbelow) -> str:
@@ -43,6 +46,11 @@ def new_execution_id(*, below: RandomBelow = secrets.randbelow) -> ExecutionId:
 
 def new_event_id(*, below: RandomBelow = secrets.randbelow) -> EventId:
     return EventId(EVENT_PREFIX + nanoid(below=below))
+
+
+def is_handle(text: str) -> bool:
+    """Tell whether an artifact can have this handle."""
+    return _HANDLE.fullmatch(text) is not None
 
 
 def new_handle(name: str, *, below: RandomBelow = secrets.randbelow) -> Handle:

@@ -13,6 +13,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from handiwork import wiring
 from handiwork.client.engine import RemoteEngine, connect
 from handiwork.client.session import RemoteSession
+from handiwork.context.expander import Expander
+from handiwork.context.revealing import Audience, Reveal
+from handiwork.context.turn import CONTEXT_TOKENS, TurnContext
 from handiwork.engine import Engine
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -29,7 +32,7 @@ from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread
 from handiwork.tools.tool import Answer, Tool
 from handiwork.tools.toolbox import Entry, Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained
+from handiwork.verbs import SELECTION_BYTES, Described, Introduced, Ordered, Recorded, Retained
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -119,9 +122,12 @@ class SyncSession:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         return self._portal.call(
-            lambda: self._session.run(code, inputs=inputs, limits=limits, check=check, name=name, on_output=on_output)
+            lambda: self._session.run(
+                code, inputs=inputs, limits=limits, check=check, name=name, on_output=on_output, **told
+            )
         )
 
     def start(
@@ -139,7 +145,7 @@ class SyncSession:
         content: object,
         name: str | None = None,
         retention: Retained = "default",
-        **described: Unpack[Described],
+        **described: Unpack[Introduced],
     ) -> Artifact:
         return self._portal.call(
             lambda: self._session.create(type, content=content, name=name, retention=retention, **described)
@@ -219,6 +225,19 @@ class SyncSession:
         self, reference: str, selector: str | None = None, *, version: int | None = None, budget: int = SELECTION_BYTES
     ) -> Selection:
         return self._portal.call(lambda: self._session.select(reference, selector, version=version, budget=budget))
+
+    def expand(self, text: str, audience: Audience = "user", *, reveal: Reveal = "summary") -> str:
+        return self._portal.call(lambda: self._session.expand(text, audience, reveal=reveal))
+
+    def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
+        """What is given has `feed` and `close`, as the others have."""
+        return self._session.expander(audience, reveal=reveal).waiting(self._portal.call)
+
+    def context(self, *, budget: int = CONTEXT_TOKENS) -> TurnContext:
+        return self._portal.call(lambda: self._session.context(budget=budget))
+
+    def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
+        return self._portal.call(lambda: self._session.handoff(text, reveal=reveal))
 
     def label(self, reference: str, *labels: str) -> Artifact:
         return self._portal.call(lambda: self._session.label(reference, *labels))

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
+from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Linking, Reveal, Revealing
+from handiwork.context.turn import CONTEXT_TOKENS, TurnContext, turn_context
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.executions.runs import Order
@@ -25,7 +27,17 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
 from handiwork.tools.toolbox import Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked
+from handiwork.verbs import (
+    SELECTION_BYTES,
+    Described,
+    Introduced,
+    Ordered,
+    Recorded,
+    Retained,
+    handle_asked,
+    page_size,
+    retention_asked,
+)
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.collecting import Output as AgentOutput
 from handiwork.versions.content import Bytes
@@ -59,6 +71,7 @@ class Session:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program in the sandbox and keep the files that it makes.
 
@@ -69,7 +82,7 @@ class Session:
             ArtifactNotFound, InputNotFound, InvalidLimit, LimitExceeded, ContentTooLarge, QueueFull: nothing was run.
             IsolationUnavailable: the walls that the configuration demands cannot stand here; nothing was run.
         """
-        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output)
+        order = Order(code=code, inputs=inputs, limits=limits, is_checked=check, name=name, on_output=on_output, **told)
         return await self.engine.runs.carry_out(self.scope, self.principal, order)
 
     async def start(
@@ -90,7 +103,7 @@ class Session:
         content: object,
         name: str | None = None,
         retention: Retained = "default",
-        **described: Unpack[Described],
+        **described: Unpack[Introduced],
     ) -> Artifact:
         """Store content as a new artifact: bytes, text, a `Path`, or any JSON value for a type of structured content.
 
@@ -101,6 +114,7 @@ class Session:
         Raises:
             ContentRefused: it is not what the type demands; the error says where and what was expected.
             UnknownType, InvalidName, InvalidLimit, ContentTooLarge, UnsupportedFormat: nothing was stored.
+            HandleTaken: another artifact of the session has this `handle`.
             QuotaExceeded, StorageFull: there is no room for it.
         """
         type_ = self.engine.types.named(type)
@@ -113,6 +127,8 @@ class Session:
             metadata=described.get("metadata") or {},
             retention=retention_asked(retention),
             provenance=Provenance(principal=self.principal),
+            summary=described.get("summary"),
+            handle=handle_asked(described.get("handle")),
         )
         if isinstance(content, AsyncIterable):
             return await self.engine.writing.create(self.scope, draft, cast("AsyncIterable[str]", content))
@@ -285,9 +301,25 @@ class Session:
         """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
         return Expander(Revealing(reading=self, audience=audience, reveal=reveal, link=self.link))
 
+    async def context(self, *, budget: int = CONTEXT_TOKENS) -> TurnContext:
+        """Return what an agent is told at the beginning of its turn, `budget` tokens of it at most.
+
+        The inventory of live artifacts comes first, the same bytes as long as nothing changes, then what users did:
+        edits, changes of state, facts and labels, restores and removals, the oldest ones as a count.
+        """
+        return await turn_context(self.engine.records, self.engine.feed, self.scope, budget=budget)
+
+    async def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
+        """Store what an agent has marked as an artifact, and return what others are to see of it.
+
+        That is the reference, with its summary unless `reveal` is `none`, or with `full` the content in a fence. The
+        form is that of `handiwork.HANDOFF_INSTRUCTIONS`; any other text is returned as it is. Raises as `create` does.
+        """
+        return await ArtifactStore.over(self).handoff(text, reveal=reveal)
+
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""
-        return await self.engine.marking.label(self.scope, reference, labels)
+        return await self.engine.marking.label(self.scope, reference, labels, by=self.principal.kind)
 
     async def step(
         self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
@@ -297,11 +329,12 @@ class Session:
         Raises:
             IllegalTransition: it says which steps there are.
         """
-        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts)
+        by = self.principal.kind
+        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts, by=by)
 
     async def remove(self, reference: str) -> None:
         """Let an artifact expire now and delete its bytes. Raises `ArtifactHeld` for one that is pinned."""
-        await self.engine.remove(self.scope, reference)
+        await self.engine.remove(self.scope, reference, by=self.principal.kind)
 
     async def hold(self, reference: str, *, held: bool = True) -> Artifact:
         """Pin an artifact so that it stays past its expiry, or let it go."""

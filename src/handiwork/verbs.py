@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, TypedDict
 
-from handiwork.errors import InvalidLimit
+from handiwork.errors import InvalidLimit, InvalidName
+from handiwork.ids import Handle, is_handle
 from handiwork.model import KIB, LONGEST_RETENTION, MIB
 
 MOST_ON_A_PAGE = 1000
 SELECTION_BYTES = 32 * KIB
 LARGEST_SELECTION_BYTES = MIB
+
+HANDLE = "1 to 12 of `a-z 0-9`, `_` and 4 more, such as `draft_k3x9`"
 
 Retained = timedelta | Literal["default"] | None
 
@@ -23,6 +26,20 @@ class Described(TypedDict, total=False):
     title: str | None
     language: str | None
     metadata: Mapping[str, object] | None
+
+
+class Ordered(TypedDict, total=False):
+    """What may be said of a run beside its program: what its files are called, and which tool call has asked for it."""
+
+    title: str | None
+    tool_call_id: str | None
+
+
+class Introduced(Described, total=False):
+    """What may be said of a new artifact beside that: what it is in a line, and the handle that it is to have."""
+
+    summary: str | None
+    handle: str | None
 
 
 class Recorded(TypedDict, total=False):
@@ -46,6 +63,13 @@ def selection_budget(budget: int) -> int:
     if not 1 <= budget <= LARGEST_SELECTION_BYTES:
         raise InvalidLimit("budget", budget, expected=f"a whole number from 1 to {LARGEST_SELECTION_BYTES:,}")
     return budget
+
+
+def handle_asked(handle: str | None) -> Handle | None:
+    """Return the handle that an artifact is to have. Raises `InvalidName`."""
+    if handle is not None and not (isinstance(handle, str) and is_handle(handle)):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise InvalidName("handle", str(handle)[:60], expected=HANDLE)
+    return None if handle is None else Handle(handle)
 
 
 def retention_asked(retention: Retained) -> Retained:

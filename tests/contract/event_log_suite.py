@@ -42,6 +42,16 @@ class EventLogSuite:
         assert {(e.scope, e.at) for e in events} == {(ADA, NOON)}
         assert len({e.id for e in events}) == 4
 
+    async def test_the_latest_of_some_types_come_first(self, log: EventLog, records: Records) -> None:
+        await records.add([filed("a"), filed("b"), filed("c", scope=FOREIGN[0])])
+        await records.remove(ADA, "art_a", by="user")
+        await records.remove(ADA, "art_b")
+        kinds: list[EventType] = ["artifact-created", "artifact-expired"]
+        assert [e.seq for e in await log.latest(ADA, kinds, limit=3)] == [4, 3, 2]
+        removed = await log.latest(ADA, kinds[1:], limit=9)
+        assert [dict(e.facts) for e in removed] == [{"reason": "removed"}, {"reason": "removed", "principal": "user"}]
+        assert not await log.latest(ADA, [], limit=9)
+
     async def test_each_session_counts_from_one(self, log: EventLog, records: Records) -> None:
         for name, scope in zip("abcd", [ADA, *FOREIGN], strict=True):
             await records.add([filed(name, scope=scope)])

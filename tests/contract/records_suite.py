@@ -160,6 +160,17 @@ class RecordsSuite:
             await records.remove(ADA, "art_chart")
         assert await names(records) == ["art_other"]
 
+    async def test_handles_are_told_of_what_was_removed_too_and_of_nothing_beyond_the_session(
+        self, records: Records
+    ) -> None:
+        await records.add([filed(), filed("other")])
+        await records.remove(ADA, "art_chart")
+        asked = [ArtifactId(id) for id in ("art_chart", "art_other", "art_none")]
+        known = {id: filed(id.removeprefix("art_")).artifact.handle for id in asked[:2]}
+        assert await records.handles(ADA, asked) == known
+        assert [await records.handles(scope, asked) for scope in FOREIGN] == [{}] * len(FOREIGN)
+        assert await records.handles(ADA, []) == {}
+
     async def test_a_pinned_artifact_stays_past_its_expiry_until_it_is_let_go(
         self, records: Records, clock: Hands
     ) -> None:

@@ -35,6 +35,12 @@ queued
 4 execution-finished succeeded
 seen up to 4 - succeeded
 """,
+    "tools.py": """\
+8 tools go to the model
+page_views ['page_views.json'] done True
+get_cached_result ['page_views.json'] done True
+generate_file ['visits.png'] done True
+""",
     "repair.py": """\
 rejected: line 1: Import not allowed: subprocess. Other programs cannot be run here; do it in Python.
 rejected: line 1: Import not allowed: polars. Use pandas or openpyxl instead.

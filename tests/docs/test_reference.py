@@ -18,6 +18,7 @@ import handiwork
 from handiwork import model
 from handiwork.autopilot.result import AutopilotResult, Judged, Used
 from handiwork.client.engine import RemoteEngine
+from handiwork.context.turn import Part, TurnContext
 from handiwork.engine import Engine
 from handiwork.events import Event
 from handiwork.export.bundle import Exported
@@ -27,6 +28,8 @@ from handiwork.session import Session
 from handiwork.store.expiry import Erased
 from handiwork.store.records import Filed, Page, SessionPage
 from handiwork.store.revisions import VersionPage
+from handiwork.tools.tool import Answer, Tool
+from handiwork.tools.toolbox import Toolbox
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -58,6 +61,10 @@ VALUES = (
     AutopilotResult,
     Judged,
     Used,
+    Tool,
+    Answer,
+    TurnContext,
+    Part,
 )
 # Their keys are names of things, and each page shows one or two of them.
 MAPS = {"walls", "libraries", "covers", "metadata", "facts", "summaryData"}
@@ -93,7 +100,7 @@ def verbs(kind: type) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("kind", [Engine, Session, RemoteEngine], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Engine, Session, RemoteEngine, Toolbox], ids=lambda kind: kind.__name__)
 def test_every_verb_is_documented_with_its_signature(kind: type) -> None:
     documented = [cell.strip("`") for cell in first_cells(section(PYTHON, f"## {kind.__name__}"))]
     assert sorted(documented) == sorted(verbs(kind).values())

@@ -377,6 +377,7 @@ def _run(*inputs: str) -> Callable[[Names], Call]:
     )
 
 
+EXPAND = f"POST {API}/sessions/{{session}}/expand"
 NEW_CONTENT = base64.b64encode(picture("new")).decode()
 
 RULES: Mapping[str, Rule] = {
@@ -394,6 +395,18 @@ RULES: Mapping[str, Rule] = {
             _session("GET", "/artifacts", type="file", limit="1"),
         ),
         touches="among others",
+    ),
+    f"GET {API}/sessions/{{session}}/context": Rule(
+        call=_session("GET", "/context"), others=(_session("GET", "/context", budget="100000"),), touches="among others"
+    ),
+    EXPAND: Rule(
+        call=lambda names: _session("POST", "/expand", body={"text": f'<artifact id="{names.artifact}"/>'})(names),
+        others=(
+            lambda names: _session("POST", "/expand", body={"text": f"<artifact id='{names.handle}'/>"})(names),
+            lambda names: _session(
+                "POST", "/expand", body={"text": f"<artifact id={names.answer}>", "audience": "agent", "reveal": "full"}
+            )(names),
+        ),
     ),
     f"GET {API}/sessions/{{session}}/export": Rule(call=_session("GET", "/export"), touches="among others"),
     f"POST {API}/sessions/{{session}}/tool-results": Rule(

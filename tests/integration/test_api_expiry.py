@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from api_world import RULES, SOCKET, Call, Holding, Reply, World, ask, ask_content, documented, open_world
+from api_world import EXPAND, RULES, SOCKET, Call, Holding, Reply, World, ask, ask_content, documented, open_world
 from doors import API, bearer, key_for
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -65,7 +65,7 @@ def turn_to(world: World, home: Holding, away: timedelta) -> None:
 
 
 def test_every_operation_has_a_case_or_is_about_no_artifact(world: World) -> None:
-    known = {*ITSELF, *AMONG_OTHERS, *ABOUT_NONE, PROMOTIONS}
+    known = {*ITSELF, *AMONG_OTHERS, *ABOUT_NONE, PROMOTIONS, EXPAND}
     assert documented(world.document) == known - {f"WS {API}/sessions/{{session}}/ws"}
     assert not ABOUT_NONE.intersection(ITSELF, AMONG_OTHERS)
 
@@ -97,7 +97,8 @@ async def test_an_expired_artifact_is_not_among_others(operation: str, world: Wo
         turn_to(world, home, -MILLISECOND)
         control = await ask(world, call(home.names), owner)
         assert control.status == rule.status
-        assert home.artifact.id in control.text or call(home.names).params.get("limit") == "1", control.text
+        names = (home.artifact.id, home.artifact.handle)
+        assert any(name in control.text for name in names) or call(home.names).params.get("limit") == "1", control.text
         for away in (timedelta(0), MILLISECOND):
             turn_to(world, home, away)
             reply = await ask(world, call(home.names), owner)
@@ -114,6 +115,18 @@ async def test_an_expired_answer_is_promoted_to_nothing(world: World) -> None:
         reply = await ask(world, EVERY[PROMOTIONS].call(home.names), owner)
         expected = (201, None) if away < timedelta(0) else (404, "tool_result_not_found")
         assert (reply.status, reply.told.get("code")) == expected, reply.text
+
+
+async def test_a_reference_to_what_has_expired_stays_as_it_is(world: World) -> None:
+    home, owner = await aging(world)
+    for call in EVERY[EXPAND].calls:
+        sent = call(home.names)
+        for away in (timedelta(0), MILLISECOND, -MILLISECOND):
+            turn_to(world, home, away)
+            reply = await ask(world, sent, owner)
+            assert isinstance(sent.body, dict)
+            assert (reply.status, reply.told["text"] == sent.body["text"]) == (200, away >= timedelta(0)), reply.text
+        turn_to(world, home, -LIFE)
 
 
 async def test_no_condition_and_no_range_gets_at_expired_content(world: World) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from handiwork.access.policy import Caller
+from handiwork.context.turn import Part, TurnContext
 from handiwork.events import Event, Output
 from handiwork.ids import ArtifactId, EventId, ExecutionId, Handle
 from handiwork.model import (
@@ -166,6 +167,18 @@ def selection(headers: Mapping[str, str], body: bytes) -> Selection:
         total=None if total is None else int(total),
         is_cut=headers.get("x-cut") == "true",
     )
+
+
+def turn_context(told: Told) -> TurnContext:
+    return TurnContext(parts=tuple(Part(kind=each["kind"], text=_text(each["text"])) for each in told["parts"]))
+
+
+def expanded(told: Told) -> str:
+    return _text(told["text"])
+
+
+def address(told: Told) -> str:
+    return _text(told["url"])
 
 
 def difference(told: Told) -> Difference:

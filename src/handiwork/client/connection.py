@@ -108,12 +108,23 @@ class Interrupted(Exception):  # never leaves this room
 
 
 class Connection:
-    """A server at an address, for who holds a key."""
+    """A server at an address, for who holds a key; it is entered, and closed at the end."""
 
-    def __init__(self, client: httpx2.AsyncClient, *, url: str, patience: Patience) -> None:
+    def __init__(self, new_client: Callable[[], httpx2.AsyncClient], *, url: str, patience: Patience) -> None:
         self.url, self.patience = url, patience
-        self._client = client
+        self._new_client, self._client = new_client, new_client()
         self._known: dict[str, tuple[float, Any]] = {}
+
+    async def __aenter__(self) -> "Connection":
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.__aexit__()
+
+    def apart(self) -> "Connection":
+        """Return a connection of its own to the same server, for another event loop; it is to be entered there."""
+        return Connection(self._new_client, url=self.url, patience=self.patience)
 
     async def ask(self, call: Call) -> Any:
         """Return what an answer of JSON says. Raises what the server refuses, and `UnexpectedAnswer`."""

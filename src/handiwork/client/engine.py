@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -54,8 +55,8 @@ async def connect(
     # Reading all certificates takes a while, and is for nothing where there are none.
     verify = tls or address.startswith("https:")
     # What the environment says about proxies is not for a library to read.
-    async with httpx2.AsyncClient(headers=headers, limits=limits, verify=verify, trust_env=False) as client:
-        connection = Connection(client, url=address, patience=chosen)
+    new_client = partial(httpx2.AsyncClient, headers=headers, limits=limits, verify=verify, trust_env=False)
+    async with Connection(new_client, url=address, patience=chosen) as connection:
         asked = Call(method="GET", path="/caller")
         caller, offer = await _asked(connection, asked, lambda told: (answers.caller(told), answers.offer(told)))
         yield RemoteEngine(connection=connection, caller=caller, offer=offer)
@@ -71,7 +72,7 @@ class RemoteEngine:
 
     connection: Connection
     caller: Caller
-    offer: Offer = field(default_factory=Offer)
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     def session(self, name: str, *, user: str | None = None) -> RemoteSession:
         """Return the session of this name; it exists as soon as something is in it.

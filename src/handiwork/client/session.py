@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -10,8 +10,13 @@ from handiwork.client import answers
 from handiwork.client.connection import Query
 from handiwork.client.contents import Body, Given, body_of, object_of, result_of, revision_of, seconds_of
 from handiwork.client.downloads import Download
+from handiwork.client.expanding import expander_over
 from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
+from handiwork.context.artifact_store import ArtifactStore
+from handiwork.context.expander import Expander
+from handiwork.context.revealing import Audience, Reveal
+from handiwork.context.turn import CONTEXT_TOKENS, TurnContext, context_budget
 from handiwork.errors import InvalidContent
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
@@ -25,7 +30,18 @@ from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread, to_the_end
 from handiwork.tools.tool import Offer
 from handiwork.tools.toolbox import Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Recorded, Retained, page_size, retention_asked, selection_budget
+from handiwork.verbs import (
+    SELECTION_BYTES,
+    Described,
+    Introduced,
+    Ordered,
+    Recorded,
+    Retained,
+    handle_asked,
+    page_size,
+    retention_asked,
+    selection_budget,
+)
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
 from handiwork.versions.content import HostFile
@@ -49,7 +65,7 @@ class RemoteSession:
 
     place: Place
     principal: Principal
-    offer: Offer = field(default_factory=Offer)
+    offer: Offer = field(default_factory=Offer, repr=False)
 
     @property
     def scope(self) -> Scope:
@@ -64,6 +80,7 @@ class RemoteSession:
         check: bool = True,
         name: str = PROGRAM_NAME,
         on_output: Callable[[Output], None] | None = None,
+        **told: Unpack[Ordered],
     ) -> Execution:
         """Run a Python program on the server and keep the files that it makes. See `Session.run`.
 
@@ -72,7 +89,8 @@ class RemoteSession:
         """
         order = order_of(code, limits, check=check)
         async with self._runs.given(inputs) as (named, sent):
-            whole = {**order, "name": name, "inputs": named}
+            said = {"name": name, "title": told.get("title"), "toolCallId": told.get("tool_call_id")}
+            whole = {**order, **said, "inputs": named}
             ended = await (self._runs.waited_for(whole) if on_output is None else self._runs.followed(whole, on_output))
         await to_the_end(self._runs.take_back(sent))
         return ended
@@ -99,7 +117,7 @@ class RemoteSession:
         content: object,
         name: str | None = None,
         retention: Retained = "default",
-        **described: Unpack[Described],
+        **described: Unpack[Introduced],
     ) -> Artifact:
         """Store content as a new artifact. See `Session.create`.
 
@@ -112,6 +130,8 @@ class RemoteSession:
             "language": described.get("language"),
             "metadata": object_of(described.get("metadata"), "metadata"),
             "retention": seconds_of(retention_asked(retention)),
+            "summary": described.get("summary"),
+            "handle": handle_asked(described.get("handle")),
         }
         given = Given(content, subject=name or described.get("title") or type)
         if given.is_in_pieces or given.size > UNASKED_BYTES:
@@ -279,6 +299,25 @@ class RemoteSession:
         call = self.place.call_on(reference, "GET", "/content", query=query)
         answer = await self.place.connection.fetch(call)
         return self.place.read(call, lambda told, _scope: answers.selection(told.headers, told.body), answer)
+
+    async def expand(self, text: str, audience: Audience = "user", *, reveal: Reveal = "summary") -> str:
+        """Return a text with its references expanded for who reads it. See `Session.expand`."""
+        body = Body(value={"text": text, "audience": audience, "reveal": reveal})
+        call = self.place.call("POST", f"{self.place.path}/expand", body=body)
+        return await self.place.ask(call, lambda told, _scope: answers.expanded(told))
+
+    def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
+        """Return what expands a text that comes in pieces, as `expand` does one that is whole."""
+        return expander_over(self.place, lambda place: replace(self, place=place), audience, reveal)
+
+    async def context(self, *, budget: int = CONTEXT_TOKENS) -> TurnContext:
+        """Return what an agent is told at the beginning of its turn. See `Session.context`."""
+        call = self.place.call("GET", f"{self.place.path}/context", query={"budget": context_budget(budget)})
+        return await self.place.ask(call, lambda told, _scope: answers.turn_context(told))
+
+    async def handoff(self, text: str, *, reveal: Reveal = "summary") -> str:
+        """Store what an agent has marked as an artifact, and return what others are to see. See `Session.handoff`."""
+        return await ArtifactStore.over(self).handoff(text, reveal=reveal)
 
     async def label(self, reference: str, *labels: str) -> Artifact:
         """Replace the labels of an artifact."""

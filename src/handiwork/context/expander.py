@@ -89,15 +89,20 @@ class Expander:
     nowhere stays as it is written. All references of a text add at most `MOST_ADDED_BYTES`, and one
     `MOST_ADDED_BY_ONE_BYTES`; of `MOST_LOOKED_UP` references on they stay as they are.
 
-    `take` and `end`, or `over`, are for whoever can await. `feed` and `close` do the same and block meanwhile.
+    `take` and `end`, or `over`, are for whoever can await. `feed` and `close` do the same and block meanwhile; they ask
+    `apart`, which must not need the event loop of whoever blocks.
     """
 
-    def __init__(self, resolve: Resolver, *, wait: Waiting = wait_apart) -> None:
-        self._resolve, self._wait = resolve, wait
+    def __init__(self, resolve: Resolver, *, apart: Resolver | None = None, wait: Waiting = wait_apart) -> None:
+        self._resolve, self._apart, self._wait = resolve, apart or resolve, wait
         self._scanner = Scanner()
         self._lines = _Lines()
         self._room = MOST_ADDED_BYTES
         self._left = MOST_LOOKED_UP
+
+    def waiting(self, wait: Waiting) -> "Expander":
+        """Return an expander, at the beginning of its text, whose blocking calls wait in this way."""
+        return Expander(self._resolve, wait=wait)
 
     @property
     def held(self) -> str:
@@ -133,23 +138,23 @@ class Expander:
     async def _written(self, piece: Piece) -> str:
         if isinstance(piece, str):
             return self._passed(piece)
-        return self._put(piece, await self._found(piece.reference))
+        return self._put(piece, await self._found(self._resolve, piece.reference))
 
     def _written_now(self, piece: Piece) -> str:
         if isinstance(piece, str):
             return self._passed(piece)
         found = None
         with contextlib.suppress(TimeoutError):
-            found = self._wait(lambda: self._found(piece.reference))
+            found = self._wait(lambda: self._found(self._apart, piece.reference))
         return self._put(piece, found)
 
-    async def _found(self, reference: Reference) -> Revealed | None:
+    async def _found(self, resolve: Resolver, reference: Reference) -> Revealed | None:
         if not self._left or not self._room:
             return None
         self._left -= 1
         # Whatever the reason is, the text around it must reach its reader.
         with contextlib.suppress(HandiworkError):
-            return await self._resolve(reference, room=min(self._room, MOST_ADDED_BY_ONE_BYTES))
+            return await resolve(reference, room=min(self._room, MOST_ADDED_BY_ONE_BYTES))
         return None
 
     def _passed(self, text: str) -> str:

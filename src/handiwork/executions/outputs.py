@@ -11,7 +11,7 @@ from handiwork.media.detection import detect
 from handiwork.model import Provenance, Refused
 from handiwork.sandbox.sandbox import Output, Run
 from handiwork.types.artifact_type import ArtifactType
-from handiwork.versions.drafts import Admission, Draft
+from handiwork.versions.drafts import LONGEST_TITLE, Admission, Draft
 
 _LONGEST_JOINED = 200
 
@@ -24,8 +24,13 @@ class Kept:
     refused: tuple[Refused, ...]
 
 
-def kept_of(run: Run, type_: ArtifactType, provenance: Provenance, admission: Admission) -> Kept:
-    """Sort what a run left. It looks into each file: call it in a thread, unless there is little to see."""
+def kept_of(
+    run: Run, type_: ArtifactType, provenance: Provenance, admission: Admission, *, title: str | None = None
+) -> Kept:
+    """Sort what a run left, each called after the `title` if there is one.
+
+    It looks into each file: call it in a thread, unless there is little to see.
+    """
     drafts: list[Draft] = []
     refused = list(run.outcome.refused)
     for output, name in _named(run.outputs):
@@ -36,6 +41,7 @@ def kept_of(run: Run, type_: ArtifactType, provenance: Provenance, admission: Ad
         draft = Draft(
             type=type_,
             name=name,
+            title=title and _titled(title, name, count=len(run.outputs)),
             content=output,
             provenance=provenance,
             format=found,
@@ -44,6 +50,14 @@ def kept_of(run: Run, type_: ArtifactType, provenance: Provenance, admission: Ad
         )
         drafts.append(draft)
     return Kept(drafts=tuple(drafts), refused=tuple(refused))
+
+
+def _titled(title: str, name: str, *, count: int) -> str:
+    """Return the title of one of several files, which tells them apart."""
+    if count == 1:
+        return title
+    end = f" ({name})"
+    return f"{title[: LONGEST_TITLE - len(end)]}{end}"
 
 
 def _named(outputs: Sequence[Output]) -> list[tuple[Output, str]]:

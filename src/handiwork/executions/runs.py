@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from handiwork.clock import Clock
@@ -33,7 +34,10 @@ from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.records import Records
 from handiwork.tasks import in_thread, to_the_end, trace_of
 from handiwork.types.artifact_type import ArtifactType
+from handiwork.versions.content import Bytes
 from handiwork.versions.creation import Creation
+from handiwork.versions.drafts import Draft
+from handiwork.versions.tool_results import demand_tool_call_id
 
 LONGEST_CODE_BYTES = 4 * MIB
 LOOK_SECONDS = 0.5
@@ -57,6 +61,9 @@ class Order:
     limits: Limits | None = None
     is_checked: bool = True
     name: str = PROGRAM_NAME
+    title: str | None = None
+    """What is made is called so; None is by the names of the files."""
+    tool_call_id: str | None = None
     request_id: str | None = None
     on_output: Callable[[Output], None] | None = None
     """Told what the program writes while it runs, beside those who follow the session."""
@@ -69,6 +76,7 @@ class _Begun:
     execution: Execution
     job: Job
     provenance: Provenance
+    title: str | None
 
 
 @dataclass(kw_only=True, eq=False)
@@ -201,6 +209,10 @@ class Runs:
         code_bytes = len(order.code.encode("utf-8", "surrogatepass"))
         if code_bytes > LONGEST_CODE_BYTES:
             raise ContentTooLarge(order.name, size=code_bytes, limit=LONGEST_CODE_BYTES)
+        # Nothing that was made may be lost for what it is called.
+        self.creation.admission.demand_described(Draft(type=self.type, content=Bytes(b""), title=order.title))
+        if order.tool_call_id is not None:
+            demand_tool_call_id(order.tool_call_id)
         given = await self.inputs.find(scope, order.inputs)
         outcome = Outcome(status=status)
         execution = Execution(id=self.new_id(), scope=scope, created_at=self.clock(), outcome=outcome)
@@ -215,10 +227,11 @@ class Runs:
         provenance = Provenance(
             principal=principal,
             execution_id=execution.id,
+            tool_call_id=order.tool_call_id,
             request_id=order.request_id,
             inputs=tuple(reference for _each, reference in given),
         )
-        return _Begun(execution=execution, job=job, provenance=provenance)
+        return _Begun(execution=execution, job=job, provenance=provenance, title=order.title)
 
     def _listener(self, execution: Execution, order: Order) -> Callable[[Piece], None] | None:
         listeners = [each for each in (self.tell, order.on_output) if each is not None]
@@ -295,7 +308,8 @@ class Runs:
         # To look into a few small files takes less time than asking a thread for it.
         is_small = len(run.outputs) <= FEW and sum(output.size for output in run.outputs) <= SMALL_BYTES
         looked_at = (run, self.type, begun.provenance, self.creation.admission)
-        kept = kept_of(*looked_at) if is_small else await in_thread(kept_of, *looked_at)
+        titled = partial(kept_of, title=begun.title)
+        kept = titled(*looked_at) if is_small else await in_thread(titled, *looked_at)
         execution = replace(begun.execution, outcome=replace(run.outcome, refused=kept.refused))
         made = await self.creation.file(execution.scope, kept.drafts, execution=execution)
         return replace(execution, artifacts=made)

@@ -178,6 +178,26 @@ class LinkAnswer(Answer):
     expires_at: datetime
 
 
+class ContextPart(Answer):
+    """One tag of XML for the next turn."""
+
+    kind: Literal["system_context", "artifact_action"]
+    text: str
+
+
+class ContextAnswer(Answer):
+    """What an agent is told before it goes on; `tokens` is about what it costs a model."""
+
+    parts: Sequence[ContextPart]
+    tokens: int
+
+
+class ExpandedAnswer(Answer):
+    """A text with what its references lead to."""
+
+    text: str
+
+
 class MadeFile(ArtifactAnswer):
     """A file that a run made: an artifact, with what is most asked of its version beside it."""
 

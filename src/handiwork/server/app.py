@@ -15,6 +15,7 @@ from handiwork.model import KIB, MIB
 from handiwork.server import (
     artifacts,
     collecting,
+    context,
     executions,
     exports,
     operations,
@@ -39,6 +40,7 @@ ROUTERS = (
     artifacts.router,
     revisions.router,
     executions.router,
+    context.router,
     exports.router,
     tool_results.router,
     collecting.router,

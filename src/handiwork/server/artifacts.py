@@ -74,6 +74,8 @@ _FORM: Shape = {
         "name": {"type": "string", "description": "Instead of the name that the one file comes with"},
         "language": {"type": "string"},
         "metadata": {"type": "string", "description": "An object, as JSON"},
+        "summary": {"type": "string"},
+        "handle": {"type": "string", "description": "Such as `draft_k3x9`; absent is a new one"},
         "retention": {"type": "string", "description": "Such as `12h` or `7d`, or `forever`"},
     },
 }
@@ -225,7 +227,7 @@ router.include_router(reading)
 )
 async def remove(artifact: PathName, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Let an artifact expire now, and delete its content."""
-    await desk.engine.remove(caller.within(session=session), artifact)
+    await desk.engine.remove(caller.within(session=session), artifact, by=caller.principal.kind)
     return Response(status_code=204)
 
 
@@ -255,7 +257,7 @@ async def link_to(
     """
     order = body or LinkOrder()
     filed = await desk.engine.find(caller.within(session=session), artifact, version=order.version)
-    url, link = await _linked(desk, caller, filed.artifact, order)
+    url, link = await linked(desk, caller, filed.artifact, order)
     return json_answer({"url": url, "expiresAt": time_shape(link.expires_at)}, 201)
 
 
@@ -277,7 +279,7 @@ async def view(
 ) -> Response:
     """Lead to a page that shows a version safely, whatever is in it. It works without a key for five minutes."""
     filed = await desk.engine.find(caller.within(session=session), artifact, version=version)
-    url, _link = await _linked(desk, caller, filed.artifact, LinkOrder(disposition="view"))
+    url, _link = await linked(desk, caller, filed.artifact, LinkOrder(disposition="view"))
     return Response(status_code=307, headers={"location": url})
 
 
@@ -312,7 +314,8 @@ async def thumbnail(
     return Response(png, headers=headers)
 
 
-async def _linked(desk: Desk, caller: Caller, artifact: Artifact, order: LinkOrder) -> tuple[str, SignedLink]:
+async def linked(desk: Desk, caller: Caller, artifact: Artifact, order: LinkOrder) -> tuple[str, SignedLink]:
+    """Return an address of the version that the artifact carries, which the caller is known to be allowed."""
     shows_page = order.disposition == "view"
     link = await desk.links.make(
         artifact,

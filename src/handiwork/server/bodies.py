@@ -144,6 +144,9 @@ class RunLimits(Body):
         )
 
 
+ToolCall = Annotated[Text | None, Field(max_length=200, description="The tool call that made it.")]
+
+
 class RunOrder(Body):
     """A program to run. `inputs` are ids or handles of artifacts of the session."""
 
@@ -157,9 +160,8 @@ class RunOrder(Body):
     wait: StrictBool = True
     files: Literal["base64"] | None = None
     name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
-
-
-ToolCall = Annotated[Text | None, Field(max_length=200, description="The tool call that made it.")]
+    title: Annotated[Text | None, Field(max_length=300, description="What it makes is called so.")] = None
+    tool_call_id: ToolCall = None
 
 
 class NewArtifact(Body):
@@ -194,6 +196,8 @@ class NewArtifact(Body):
         ),
     ] = None
     retention: Retention | None = None
+    summary: Annotated[Text | None, Field(description="What it is, in a line; absent is what its type says.")] = None
+    handle: Annotated[Text | None, Field(description="Absent is a new one, made of the name.")] = None
 
 
 class NewToolResult(Body):
@@ -238,19 +242,6 @@ class PromotionOrder(Body):
     tool_call_id: Text
     type: Text
     title: Text | None = None
-
-
-class OutputOrder(Body):
-    """What an agent has put out: its text, and what a tool told beside its answer."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "```py\nx = 1\n```", "iteration": 3}]})
-
-    text: Text = ""
-    metadata: Annotated[
-        JsonValue, Field(description="An object with `artifact` true, `kind`, `name` and `content`, or a list of such.")
-    ] = None
-    iteration: Annotated[int, Field(strict=True, description="A part of the names; from 0 to 1,000,000.")] = 0
-    tool_call_id: ToolCall = None
 
 
 class NewVersion(Body):
@@ -300,6 +291,8 @@ class UploadFields(Body):
     language: Annotated[Text | None, Field(min_length=1, max_length=LONGEST_LANGUAGE)] = None
     metadata: Json[Metadata] | None = None
     retention: Retention | None = None
+    summary: Text | None = None
+    handle: Text | None = None
 
 
 class Revised(Body):
@@ -362,6 +355,20 @@ class LinkOrder(Body):
     disposition: Literal["inline", "attachment", "view"] = "attachment"
     version: VersionNumber | None = None
     expires_in: Seconds | None = None
+
+
+class ExpandOrder(Body):
+    """A text whose references are to be expanded, and who will read it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "Here it is: <artifact id='chart_k3x9'/>", "audience": "user"}]}
+    )
+
+    text: str
+    audience: Literal["user", "agent", "model"] = "user"
+    reveal: Annotated[Literal["none", "summary", "full"], Field(description="How much another agent gets to see.")] = (
+        "summary"
+    )
 
 
 class TokenOrder(Body):

@@ -17,6 +17,7 @@ from handiwork.server.bodies import Revised, UploadFields, kept_for
 from handiwork.server.desk import Desk
 from handiwork.server.refusals import MalformedRequest
 from handiwork.server.uploads import validated
+from handiwork.verbs import handle_asked
 from handiwork.versions.content import Bytes
 from handiwork.versions.drafts import Draft
 from handiwork.versions.revising import Revision
@@ -51,6 +52,8 @@ async def dictated(request: Request, desk: Desk, scope: Scope, provenance: Prove
         metadata=said.metadata or {},
         retention=kept_for(said.retention),
         provenance=provenance,
+        summary=said.summary,
+        handle=handle_asked(said.handle),
     )
     return await _whole(desk.engine.writing.create(scope, draft, _pieces(request)))
 

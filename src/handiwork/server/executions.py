@@ -59,6 +59,8 @@ async def _order(
         limits=None if body.limits is None else body.limits.over(runs.limits.default),
         is_checked=body.check,
         name=body.name or PROGRAM_NAME,
+        title=body.title,
+        tool_call_id=body.tool_call_id,
         request_id=request.scope.get("state", {}).get("request_id"),
     )
     if body.wait:

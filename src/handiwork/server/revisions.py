@@ -157,7 +157,8 @@ async def edit(
 )
 async def step(artifact: PathName, body: Step, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """Go on to another state that the type allows from this one, and note facts."""
-    made = await desk.engine.marking.step(caller.within(session=session), artifact, state=body.state, facts=body.facts)
+    reach, by = caller.within(session=session), caller.principal.kind
+    made = await desk.engine.marking.step(reach, artifact, state=body.state, facts=body.facts, by=by)
     return await _answered(desk, made)
 
 
@@ -170,7 +171,8 @@ async def label(
     artifact: PathName, body: Labels, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
     """Replace the labels of an artifact."""
-    return await _answered(desk, await desk.engine.marking.label(caller.within(session=session), artifact, body.labels))
+    reach, by = caller.within(session=session), caller.principal.kind
+    return await _answered(desk, await desk.engine.marking.label(reach, artifact, body.labels, by=by))
 
 
 @router.post(

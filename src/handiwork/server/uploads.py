@@ -36,6 +36,7 @@ from handiwork.tasks import in_thread
 from handiwork.types.plain_text import text_of
 from handiwork.types.registry import Registry
 from handiwork.types.strict_json import parsed
+from handiwork.verbs import handle_asked
 from handiwork.versions.content import CHUNK_BYTES, Bytes
 from handiwork.versions.drafts import Content, Draft, content_of
 from handiwork.versions.tool_results import ToolResult, demand_tool_call_id
@@ -101,6 +102,8 @@ async def form_drafts(request: Request, types: Registry, *, provenance: Provenan
                 metadata=said.metadata or {},
                 retention=kept_for(said.retention),
                 provenance=provenance,
+                summary=said.summary,
+                handle=handle_asked(said.handle),
             )
             for file in files
         ]
@@ -158,6 +161,8 @@ def _drafted(raw: bytes, types: Registry, provenance: Provenance) -> Draft:
         metadata=told.metadata or {},
         retention=kept_for(told.retention),
         provenance=called(provenance, told.tool_call_id),
+        summary=told.summary,
+        handle=handle_asked(told.handle),
     )
 
 

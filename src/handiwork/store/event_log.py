@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from handiwork.events import Event
+from handiwork.events import Event, EventType
 from handiwork.model import Scope
 
 
@@ -29,6 +29,10 @@ class EventLog(Protocol):
         Raises:
             CursorTooOld: events after `seq` are kept no longer, or `seq` is none that the session has reached.
         """
+        ...
+
+    async def latest(self, scope: Scope, types: Sequence[EventType], *, limit: int) -> Sequence[Event]:
+        """Return the events of these types that are still kept, the newest first, so many at most."""
         ...
 
     async def newest(self, scopes: Sequence[Scope]) -> Mapping[Scope, int]:

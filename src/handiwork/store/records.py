@@ -3,13 +3,13 @@
 A foreign artifact answers exactly like a missing one, because the scope is part of every query.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from handiwork.ids import ArtifactId
-from handiwork.model import Artifact, Execution, Reach, Scope, SessionSummary
+from handiwork.ids import ArtifactId, Handle
+from handiwork.model import Artifact, Execution, PrincipalKind, Reach, Scope, SessionSummary
 from handiwork.store.keys import BlobKey
 
 
@@ -140,7 +140,11 @@ class Records(Protocol):
         """
         ...
 
-    async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
+    async def handles(self, scope: Scope, ids: Sequence[ArtifactId]) -> Mapping[ArtifactId, Handle]:
+        """Return the handles of artifacts of a session, of expired ones too as long as they are remembered."""
+        ...
+
+    async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> Artifact:
         """Let an artifact expire now, and return it. Its bytes are the caller's to delete, or the next purge's.
 
         Raises:

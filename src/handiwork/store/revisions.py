@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from handiwork.events import Happening
-from handiwork.model import Artifact, Reach, Scope, Version
+from handiwork.model import Artifact, PrincipalKind, Reach, Scope, Version
 from handiwork.store.records import Filed, Terms
 
 
@@ -29,6 +29,8 @@ class Marks:
     state: str | None = None
     facts: Mapping[str, object] | None = None
     labels: Sequence[str] | None = None
+    by: PrincipalKind | None = None
+    """Who noted it, for the event alone."""
 
 
 class Revisions(Protocol):
@@ -41,8 +43,11 @@ class Revisions(Protocol):
         expected: int,
         terms: Terms | None = None,
         until: Callable[[], object] | None = None,
+        restores: int | None = None,
     ) -> Artifact:
         """Make a version the head of its artifact, and return the artifact. `until` is as in `Records.add`.
+
+        The event says who made it and, when it is an earlier version once more, which one it `restores`.
 
         Raises:
             HeadMoved: the head is not version `expected` any more.

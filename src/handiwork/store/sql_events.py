@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 
 from handiwork.errors import CursorTooOld
-from handiwork.events import Happening
+from handiwork.events import Event, EventType, Happening
 from handiwork.ids import new_event_id
 from handiwork.model import Scope
 from handiwork.store.clauses import named, within, within_named
@@ -77,6 +77,14 @@ class SqlEvents:
             query = select(events).where(within(scope, events), events.c.seq > begin).order_by(events.c.seq)
             rows = connection.execute(query.limit(limit)).mappings().all()
             return Stretch(events=tuple(map(event_of, rows)), last=last)
+
+        return await self._database.read(look)
+
+    async def latest(self, scope: Scope, types: Sequence[EventType], *, limit: int) -> Sequence[Event]:
+        query = select(events).where(within(scope, events), events.c.type.in_(types)).order_by(events.c.seq.desc())
+
+        def look(connection: Connection) -> Sequence[Event]:
+            return [event_of(row) for row in connection.execute(query.limit(limit)).mappings()]
 
         return await self._database.read(look)
 

@@ -1,6 +1,6 @@
 """Artifacts in a SQL database. Runs are known to `sql_executions`, and what ends to `sql_expiry`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -24,8 +24,8 @@ from sqlalchemy.exc import IntegrityError
 from handiwork.clock import Clock, utc_now
 from handiwork.errors import ArtifactExpired, ArtifactHeld, ArtifactNotFound, HandleTaken, VersionNotFound
 from handiwork.events import Happening
-from handiwork.ids import ArtifactId
-from handiwork.model import TOOL_RESULT, Artifact, Execution, Reach, Scope, SessionSummary
+from handiwork.ids import ArtifactId, Handle
+from handiwork.model import TOOL_RESULT, Artifact, Execution, PrincipalKind, Reach, Scope, SessionSummary
 from handiwork.store.clauses import is_live, named, within, within_named
 from handiwork.store.cursors import Cursor
 from handiwork.store.database import Database
@@ -83,7 +83,12 @@ class SqlRecords:
         asked = Asked(scope=scope, search=search or Search(), limit=limit, after=after)
         return await self._database.read(lambda connection: page(connection, asked, self._clock(), self._sealing))
 
-    async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
+    async def handles(self, scope: Scope, ids: Sequence[ArtifactId]) -> Mapping[ArtifactId, Handle]:
+        query = select(artifacts.c.id, artifacts.c.handle).where(within(scope), artifacts.c.id.in_(ids))
+        rows = await self._database.read(lambda connection: connection.execute(query).all()) if ids else ()
+        return {ArtifactId(id): Handle(handle) for id, handle in rows}
+
+    async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> Artifact:
         def write(connection: Connection) -> Artifact:
             now = self._clock()
             artifact = find(connection, reach, reference, None, now, self._sealing).artifact
@@ -92,7 +97,8 @@ class SqlRecords:
             # That both times are the same tells a removal from an expiry.
             ended = update(artifacts).where(artifacts.c.id == artifact.id).values(expires_at=now, updated_at=now)
             connection.execute(ended)
-            removed = Happening(type="artifact-expired", artifact_id=artifact.id, facts={"reason": "removed"})
+            facts = {"reason": "removed"} | ({} if by is None else {"principal": by})
+            removed = Happening(type="artifact-expired", artifact_id=artifact.id, facts=facts)
             record(connection, artifact.scope, [removed], at=now)
             return artifact
 

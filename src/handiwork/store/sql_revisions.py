@@ -53,9 +53,12 @@ class SqlRevisions:
         expected: int,
         terms: Terms | None = None,
         until: Callable[[], object] | None = None,
+        restores: int | None = None,
     ) -> Artifact:
         def write(connection: Connection) -> Artifact:
-            made = _add(connection, revised, expected, terms or Terms(), self._clock(), self._sealing)
+            now = self._clock()
+            made = _add(connection, revised, expected, terms or Terms(), now, self._sealing)
+            record(connection, made.scope, [_revised(made, restores)], at=now, added=(0, made.size))
             if until is not None:
                 until()
             return made
@@ -115,15 +118,18 @@ def _add(
         found = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
         raise HeadMoved(artifact.id, found.version.number)
     connection.execute(_NEW_VERSION, version_row(revised, sealing=sealing))
-    facts = {"version": version.number, "artifactType": artifact.type}
-    happening = Happening(
+    return replace(artifact, updated_at=now)
+
+
+def _revised(artifact: Artifact, restores: int | None) -> Happening:
+    version = artifact.version
+    facts = {"version": version.number, "artifactType": artifact.type, "principal": version.provenance.principal.kind}
+    return Happening(
         type="artifact-revised",
         artifact_id=artifact.id,
         execution_id=version.provenance.execution_id,
-        facts=facts,
+        facts=facts if restores is None else {**facts, "restores": restores},
     )
-    record(connection, artifact.scope, [happening], at=now, added=(0, version.size))
-    return replace(artifact, updated_at=now)
 
 
 def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetime, sealing: Sealing) -> Artifact:
@@ -158,6 +164,7 @@ def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetim
         if was != is_now
     }
     facts = {"changed": ",".join(sorted(told)), **({} if changed.state is None else {"state": changed.state})}
+    facts |= {} if marks.by is None else {"principal": marks.by}
     record(
         connection,
         artifact.scope,

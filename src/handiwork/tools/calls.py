@@ -38,7 +38,14 @@ Arguments = Mapping[str, object]
 class Verbs(Protocol):
     """What tools ask of a session. An artifact that they name is looked for in that session only."""
 
-    async def run(self, code: str, *, inputs: Sequence[InputReference] = ()) -> Execution: ...
+    async def run(
+        self,
+        code: str,
+        *,
+        inputs: Sequence[InputReference] = (),
+        title: str | None = None,
+        tool_call_id: str | None = None,
+    ) -> Execution: ...
     async def write(self, arguments: AsyncIterable[str], *, tool_call_id: str | None = None) -> Artifact: ...
     async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact: ...
     async def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact: ...
@@ -65,9 +72,10 @@ class Calls:
             "propose_action": self._propose_action,
         }
 
-    async def _generate_file(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
+    async def _generate_file(self, arguments: Arguments, tool_call_id: str | None) -> Answer:
         call = _asked(GenerateFile, arguments)
-        return answers.made(await self._verbs.run(call.code, inputs=call.inputs or ()))
+        run = self._verbs.run
+        return answers.made(await run(call.code, inputs=call.inputs or (), title=call.title, tool_call_id=tool_call_id))
 
     async def _generate_artifact(self, arguments: Arguments, tool_call_id: str | None) -> Answer:
         call = _asked(GenerateArtifact, arguments)

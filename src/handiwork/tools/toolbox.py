@@ -13,6 +13,7 @@ from handiwork.tools.calls import Calls, Verbs
 from handiwork.tools.own import OwnTool
 from handiwork.tools.table import tools_for
 from handiwork.tools.tool import Answer, Offer, Tool
+from handiwork.versions.tool_results import demand_tool_call_id
 
 Entry = dict[str, Any]
 Call = Callable[[Mapping[str, object], str | None], Awaitable[Answer]]
@@ -74,8 +75,10 @@ class Toolbox:
         it. `tool_call_id` is the provider's id of the call, which is noted with what is made.
         """
         try:
-            if name not in self._tools:
-                told = name[:LONGEST_NAME_TOLD] if isinstance(name, str) else f"a {type(name).__name__}"  # pyright: ignore[reportUnnecessaryIsInstance]  # what a model says
+            if tool_call_id is not None:
+                demand_tool_call_id(tool_call_id)
+            if not isinstance(name, str) or name not in self._tools:  # pyright: ignore[reportUnnecessaryIsInstance]  # what a model says
+                told = name[:LONGEST_NAME_TOLD] if isinstance(name, str) else f"a {type(name).__name__}"  # pyright: ignore[reportUnnecessaryIsInstance]  # likewise
                 raise InvalidName("tool", told, expected=f"one of {', '.join(self._tools)}")
             return await self._calls[name](await arguments_of(arguments), tool_call_id)
         except HandiworkError as error:

@@ -4,7 +4,7 @@ Which bytes are wanted is decided by the callers; where they go is the store's.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -69,6 +69,7 @@ class Creation:
             ContentTooLarge: a draft is over the cap of its type.
             UnsupportedFormat: a draft is of a kind that is not delivered.
             InvalidName: a name or title cannot be used.
+            HandleTaken: another artifact of the session has the handle that a draft is to have.
             QuotaExceeded, ScopeErased, TookTooLong, AlreadyPromoted: nothing was stored.
             StorageFull, StorageFailed: nothing was stored.
         """
@@ -100,7 +101,7 @@ class Creation:
             await bytes_.forget()
             raise
         # Cut in two, nobody could tell whether the commit took place and the bytes are needed.
-        return await to_the_end(bytes_.kept_if(self._recorded(filed, execution, terms, bytes_)))
+        return await to_the_end(bytes_.kept_if(self._recorded(filed, execution, terms, bytes_, _chosen(entries))))
 
     async def _file_together(
         self, entries: "Sequence[_Entry]", execution: Execution | None, terms: Terms
@@ -111,7 +112,7 @@ class Creation:
         filed = [entry.filed(_measured(data)) for entry, data in zip(entries, contents, strict=True)]
         for entry, data in zip(entries, contents, strict=True):
             bytes_.begin(entry.key, data)
-        return await bytes_.kept_if(self._recorded(filed, execution, terms, bytes_))
+        return await bytes_.kept_if(self._recorded(filed, execution, terms, bytes_, _chosen(entries)))
 
     def _entry(self, scope: Scope, draft: Draft, format_: Format) -> "_Entry":
         now = self.clock()
@@ -130,13 +131,15 @@ class Creation:
         )
 
     async def _recorded(
-        self, filed: list[Filed], execution: Execution | None, terms: Terms, bytes_: Arrival
+        self, filed: list[Filed], execution: Execution | None, terms: Terms, bytes_: Arrival, chosen: Collection[str]
     ) -> list[Filed]:
         for _attempt in range(HANDLE_ATTEMPTS):
             made = None if execution is None else replace(execution, artifacts=tuple(each.artifact for each in filed))
             try:
                 await self.records.add(filed, execution=made, terms=terms, until=bytes_.waited_for)
             except HandleTaken as taken:
+                if taken.handle in chosen:
+                    raise
                 filed = [self._renamed(each) if each.artifact.handle == taken.handle else each for each in filed]
             else:
                 return filed
@@ -172,14 +175,14 @@ class _Entry:
             size=bytes_.size,
             sha256=bytes_.sha256,
             created_at=self.created_at,
-            summary=draft.type.summarize(name_of(draft), self.format, bytes_.size),
+            summary=draft.summary or draft.type.summarize(name_of(draft), self.format, bytes_.size),
             language=draft.language or self.format.language,
             metadata=draft.metadata,
             provenance=replace(draft.provenance, title=draft.title or name_of(draft)),
         )
         artifact = Artifact(
             id=self.id,
-            handle=new_handle(self.stem),
+            handle=draft.handle or new_handle(self.stem),
             scope=self.scope,
             type=draft.type.name,
             title=draft.title or name_of(draft),
@@ -190,6 +193,11 @@ class _Entry:
             version=version,
         )
         return Filed(artifact=artifact, blob_key=self.key)
+
+
+def _chosen(entries: "Sequence[_Entry]") -> Collection[str]:
+    """Return the handles that somebody has chosen, so that no other ones will do."""
+    return {entry.draft.handle for entry in entries if entry.draft.handle is not None}
 
 
 def _measured(data: bytes) -> Stored:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, Protocol, cast, runtime_checkable
 
 from handiwork.errors import ContentTooLarge, InvalidContent, InvalidName, ProducingDisabled, UnsupportedFormat
-from handiwork.ids import ArtifactId
+from handiwork.ids import ArtifactId, Handle
 from handiwork.media.detection import detect
 from handiwork.media.formats import Format
 from handiwork.media.names import clean_name, named_after
@@ -60,6 +60,10 @@ class Draft:
     """None is the one that name and content tell."""
     id: ArtifactId | None = None
     """None is a new one."""
+    handle: Handle | None = None
+    """None is a new one, made of the name."""
+    summary: str | None = None
+    """What it is, in the words of who made it; None is what its type says of it."""
     uncounted_bytes: int = 0
     """What was put in on the way, such as a library, and does not count against the cap."""
 
@@ -110,7 +114,7 @@ class Admission:
         if draft.title is not None and (len(draft.title) > LONGEST_TITLE or not _is_whole(draft.title)):
             raise InvalidName("title", draft.title[:60] + "…", expected=f"at most {LONGEST_TITLE} whole characters")
         demand_object("metadata", draft.metadata)
-        demand_texts(language=draft.language, reason=draft.provenance.reason)
+        demand_texts(language=draft.language, reason=draft.provenance.reason, summary=draft.summary)
 
     def admit(self, draft: Draft) -> Format:
         """Return the format of a draft that was examined; raise what `Creation.file` says of one that cannot be."""

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from handiwork.errors import IllegalTransition, InvalidContent, MarksMoved
 from handiwork.ids import ArtifactId
-from handiwork.model import Artifact, Reach, Scope
+from handiwork.model import Artifact, PrincipalKind, Reach, Scope
 from handiwork.store.records import Records
 from handiwork.store.revisions import Marks, Revisions
 from handiwork.types.registry import Registry
@@ -32,7 +32,9 @@ class Marking:
     types: Registry
     _locks: WeakValueDictionary[ArtifactId, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False)
 
-    async def label(self, reach: Scope | Reach, reference: str, labels: Sequence[str]) -> Artifact:
+    async def label(
+        self, reach: Scope | Reach, reference: str, labels: Sequence[str], *, by: PrincipalKind | None = None
+    ) -> Artifact:
         """Replace the labels; the order is kept, and what is there twice is taken once.
 
         Raises:
@@ -45,7 +47,7 @@ class Marking:
             expected = f"at most {MOST_LABELS} labels of 1 to {LONGEST_LABEL} printable characters"
             got = f"{len(wanted)} labels" if bad is None else repr(bad[:LONGEST_LABEL])
             raise InvalidContent("labels", expected=expected, got=got)
-        return await self._marked(reach, reference, lambda _artifact: Marks(labels=wanted))
+        return await self._marked(reach, reference, lambda _artifact: Marks(labels=wanted, by=by))
 
     async def step(
         self,
@@ -54,6 +56,7 @@ class Marking:
         *,
         state: str | None = None,
         facts: Mapping[str, object] | None = None,
+        by: PrincipalKind | None = None,
     ) -> Artifact:
         """Go on to a state, and merge facts into those that are noted; a fact that is None is taken away.
 
@@ -66,7 +69,7 @@ class Marking:
         def marks(artifact: Artifact) -> Marks:
             if state is not None and state != artifact.state:
                 self._demand_step(artifact, reference, state)
-            return Marks(state=state, facts=None if facts is None else _merged(artifact.facts, facts))
+            return Marks(state=state, facts=None if facts is None else _merged(artifact.facts, facts), by=by)
 
         return await self._marked(reach, reference, marks)
 

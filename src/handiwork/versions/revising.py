@@ -27,6 +27,7 @@ from handiwork.errors import (
     VersionConflict,
 )
 from handiwork.ids import ArtifactId
+from handiwork.media.formats import format_of_media_type
 from handiwork.model import KIB, Artifact, Provenance, Reach, Scope, Version
 from handiwork.shapes import Shape, artifact_shape
 from handiwork.store.blobs import Blobs
@@ -181,7 +182,7 @@ class Revising:
         provenance = replace(provenance, title=head.artifact.title)
         again = replace(earlier.artifact.version, number=number, created_at=now, provenance=provenance)
         revised = Filed(artifact=replace(head.artifact, version=again), blob_key=earlier.blob_key)
-        adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now))
+        adding = self.revisions.add(revised, expected=number - 1, terms=self._terms(now), restores=version)
         return self._noted(await to_the_end(adding))
 
     async def _next(self, head: Filed, revision: Revision) -> Artifact:
@@ -253,7 +254,7 @@ class Revising:
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
             created_at=self.clock(),
-            summary=type_.summarize(was.name, format_, len(data)),
+            summary=_carried(was, type_) or type_.summarize(was.name, format_, len(data)),
             language=language,
             metadata=draft.metadata,
             provenance=replace(revision.provenance, title=revision.title or artifact.title),
@@ -295,6 +296,13 @@ class Revising:
         if self.notes is not None:
             self.notes.describe(artifact)
         return artifact
+
+
+def _carried(was: Version, type_: ArtifactType) -> str | None:
+    """Return the summary that somebody has given; None for one that the type has made of the content."""
+    format_ = format_of_media_type(was.media_type)
+    is_given = format_ is not None and was.summary != type_.summarize(was.name, format_, was.size)
+    return was.summary if is_given else None
 
 
 def _is_same(was: Version, is_now: Version) -> bool:

@@ -54,6 +54,17 @@ def test_a_draft_says_where_the_file_lay_and_where_it_comes_from() -> None:
     assert at_the_top.provenance is below.provenance is PROVENANCE
 
 
+def titles(*paths: str) -> list[str | None]:
+    run = Run(outcome=Outcome(status="succeeded"), outputs=tuple(map(Made, paths)))
+    return [each.title for each in kept_of(run, file_type(), PROVENANCE, Admission(), title="t" * 300).drafts]
+
+
+def test_the_files_of_a_run_are_called_as_the_caller_says() -> None:
+    assert titles("a.txt") == ["t" * 300]
+    assert titles("a.txt", "b.txt") == ["t" * 292 + " (a.txt)", "t" * 292 + " (b.txt)"]
+    assert [each.title for each in kept(Made("a.txt")).drafts] == [None]
+
+
 def test_what_was_put_in_on_the_way_is_told() -> None:
     (draft,) = kept(Made("a.html", b"<p>x</p>", inserted_bytes=7)).drafts
     assert draft.uncounted_bytes == 7

@@ -1,0 +1,380 @@
+"""Tools of one's own in a session: called as a model calls them, their large answers kept, their failures told."""
+
+import asyncio
+import contextvars
+import dataclasses
+import json
+import threading
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sides import SIDES, Side, Verbs, Where, open_side
+
+import handiwork
+from handiwork.errors import InvalidTool
+from handiwork.model import KIB, MIB, TOOL_RESULT
+from handiwork.portal import SyncToolbox
+from handiwork.tools.tool import Answer, Offer
+from handiwork.tools.toolbox import Toolbox
+
+RECORDS = [{"id": number, "name": f"Record {number}", "note": "x" * 100} for number in range(500)]
+
+
+@pytest.fixture(params=SIDES)
+async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
+    where: Where = request.param
+    async with open_side(where, tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(side: Side) -> Verbs:
+    return side.session()
+
+
+@handiwork.tool(cache_ref=True, category="crm_records")
+def search_records(query: str, limit: int = 500) -> dict[str, Any]:
+    """Search the records."""
+    return {"query": query, "records": RECORDS[:limit]}
+
+
+def answering(result: object, **traits: Any) -> Callable[[], object]:
+    @handiwork.tool(name="answering", **traits)
+    def tool() -> object:
+        """Answer."""
+        return result
+
+    return tool
+
+
+async def answer_of(session: Verbs, result: object, **traits: Any) -> Answer:
+    return await session.tools(extra=[answering(result, **traits)]).call("answering", {}, tool_call_id="call_1")
+
+
+async def results(session: Verbs) -> list[handiwork.Artifact]:
+    return list((await session.list(type=TOOL_RESULT)).items)
+
+
+def code_of(answer: Answer) -> object:
+    error: Any = answer.structured["error"]
+    return error["code"]
+
+
+# Large answers
+
+
+async def test_a_large_answer_is_replaced_by_a_summary_and_a_reference(session: Verbs) -> None:
+    tools = session.tools(extra=[search_records])
+    answer = await tools.call("search_records", {"query": "a"}, tool_call_id="call_1")
+    (kept,) = answer.artifacts
+    assert not answer.is_error
+    assert len(answer.text.encode()) < 2 * KIB
+    summary: Any = answer.structured["summary"]
+    assert (summary["total_count"], summary["fields"]) == (500, ["id", "name", "note"])
+    assert summary["preview"] == RECORDS[:3]
+    for words in ('"total_count": 500', f"cache_id: {kept.handle}", "30 minutes", f'<artifact id="{kept.handle}"'):
+        assert words in answer.text
+    assert answer.result == {**summary, "cache_id": kept.handle}
+    assert json.loads(await session.read(kept.id)) == {"query": "a", "records": RECORDS}
+
+
+async def test_what_was_kept_is_read_as_the_answer_says(session: Verbs) -> None:
+    tools = session.tools(extra=[search_records])
+    answer = await tools.call("search_records", {"query": "a"})
+    assert "path=$.records[0:20]" in answer.text
+    cache_id = answer.structured["cacheId"]
+    read = await tools.call("get_cached_result", {"cache_id": cache_id, "select": "path=$.records[7:9]"})
+    assert json.loads(read.text.partition(":\n")[2]) == RECORDS[7:9]
+    found = await tools.call("get_cached_result", {"cache_id": cache_id, "select": 'grep=Record 42"'})
+    assert "Record 42" in found.text
+
+
+async def test_what_was_kept_is_shown_as_a_panel_with_the_name_of_the_tool(side: Side) -> None:
+    session = side.session()
+    await session.tools(extra=[search_records]).call("search_records", {"query": "a"}, tool_call_id="call_1")
+    (kept,) = await results(session)
+    assert (kept.title, kept.version.metadata) == (
+        "search_records", {"tool": "search_records", "category": "crm_records"},
+    )  # fmt: skip
+    assert kept.version.provenance.tool_call_id == "call_1"
+    assert side.inside.types.named(kept.type).display == "panel"
+
+
+async def test_a_small_answer_passes_as_it_is_and_nothing_is_kept(session: Verbs) -> None:
+    for result, text in (
+        ({"a": [1, 2]}, '{"a":[1,2]}'), ("text", "text"), (None, "null"), (7, "7"), ([], "[]"),
+    ):  # fmt: skip
+        answer = await answer_of(session, result, cache_ref=True)
+        assert answer.result is result
+        assert answer.text == text
+    assert await results(session) == []
+
+
+@pytest.mark.parametrize("over", [0, 1])
+async def test_the_threshold_is_exact(session: Verbs, over: int) -> None:
+    answer = await answer_of(session, "x" * (2 * KIB + over), threshold="2KB")
+    assert len(answer.artifacts) == over
+
+
+async def test_a_tool_that_does_not_want_it_keeps_nothing(session: Verbs) -> None:
+    answer = await answer_of(session, "x" * 100 * KIB)
+    assert answer.text == "x" * 100 * KIB
+    assert await results(session) == []
+
+
+async def test_bytes_never_reach_the_model(session: Verbs) -> None:
+    answer = await answer_of(session, b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
+    assert "58 bytes" in answer.text
+    assert "PNG" not in answer.text
+    assert await session.read(answer.artifacts[0].id) == b"\x89PNG\r\n\x1a\n" + b"\0" * 50
+
+
+async def test_a_large_answer_is_kept_as_long_as_the_mark_says(side: Side) -> None:
+    session = side.session()
+    tools = session.tools(extra=[answering("x" * 9000, ttl="2h")])
+    answer = await tools.call("answering", {})
+    assert "2 hours" in answer.text
+    cache_id = answer.structured["cacheId"]
+    side.clock.move(minutes=119)
+    assert not (await tools.call("get_cached_result", {"cache_id": cache_id})).is_error
+    side.clock.move(minutes=2)
+    gone = await tools.call("get_cached_result", {"cache_id": cache_id})
+    assert code_of(gone) == "expired"
+    assert "Call the tool again" in gone.text
+
+
+async def test_a_summarizer_of_ones_own_is_used_and_one_that_raises_replaced(session: Verbs) -> None:
+    def summarize(result: dict[str, Any], tool: str) -> dict[str, object]:
+        return {"by": tool, "names": [each["name"] for each in result["items"][:2]]}
+
+    used = await answer_of(session, RECORDS, summarizer=summarize)
+    assert used.structured["summary"] == {"by": "answering", "names": ["Record 0", "Record 1"]}
+    replaced = await answer_of(session, {"other": RECORDS}, summarizer=summarize)
+    summary: Any = replaced.structured["summary"]
+    assert summary["total_count"] == 500
+
+
+async def test_an_answer_that_cannot_be_kept_is_told_in_short(session: Verbs) -> None:
+    answer = await answer_of(session, ["x" * MIB] * 11, cache_ref=True)
+    assert not answer.is_error
+    assert "could not be kept" in answer.text
+    assert "limit" in answer.text
+    assert '"total_count": 11' in answer.text
+    assert await results(session) == []
+
+
+class Point(pydantic.BaseModel):
+    x: int
+    at: datetime
+
+
+@dataclasses.dataclass
+class Line:
+    start: Point
+    seen: set[int]
+
+
+async def test_values_of_python_are_answers_too(session: Verbs) -> None:
+    noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    answer = await answer_of(session, Line(Point(x=1, at=noon), {3}))
+    assert json.loads(answer.text) == {"start": {"x": 1, "at": "2026-03-04T12:00:00Z"}, "seen": [3]}
+    assert json.loads((await answer_of(session, timedelta(hours=1))).text) == "PT1H"
+
+
+async def test_an_answer_that_nothing_can_hold_is_a_failure(session: Verbs) -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for result in (endless, deep):
+        answer = await answer_of(session, result, cache_ref=True)
+        assert code_of(answer) == "tool_failed"
+
+
+async def test_half_a_character_does_not_break_an_answer(session: Verbs) -> None:
+    for result in ("\ud800", {"a": "\ud800"}, "\ud800" * 9000):
+        answer = await answer_of(session, result, cache_ref=True)
+        assert not answer.is_error
+        answer.text.encode()
+
+
+# Failures
+
+
+async def test_a_tool_that_raises_is_an_error_that_is_kept_as_a_failure(session: Verbs) -> None:
+    @handiwork.tool
+    def explode(x: int) -> None:
+        """Explode."""
+        raise ValueError(f"no {x}")
+
+    answer = await session.tools(extra=[explode]).call("explode", {"x": 3}, tool_call_id="call_1")
+    assert answer.is_error
+    assert answer.text == "`explode` failed: ValueError: no 3"
+    (kept,) = await results(session)
+    assert kept.version.metadata == {"tool": "explode", "failed": True}
+
+
+@pytest.mark.parametrize(
+    "failure", [StopIteration(), KeyError("x" * 100_000), TimeoutError(), RecursionError("\ud800")]
+)
+async def test_any_exception_is_an_error(session: Verbs, failure: Exception) -> None:
+    @handiwork.tool
+    def fails() -> None:
+        """Fail."""
+        raise failure
+
+    @handiwork.tool
+    async def fails_later() -> None:
+        """Fail."""
+        await asyncio.sleep(0)
+        raise failure
+
+    tools = session.tools(extra=[fails, fails_later])
+    for name in ("fails", "fails_later"):
+        answer = await tools.call(name, {})
+        assert answer.is_error
+        assert len(answer.text) < 3000
+        answer.text.encode("utf-8", "surrogatepass")
+
+
+async def test_an_error_of_ours_keeps_its_hint(session: Verbs) -> None:
+    @handiwork.tool
+    async def read_report() -> bytes:
+        """Read the report."""
+        return await session.read("none_k3x9")
+
+    answer = await session.tools(extra=[read_report]).call("read_report", {})
+    assert code_of(answer) == "artifact_not_found"
+    assert "`none_k3x9`" in answer.text
+
+
+async def test_a_call_that_is_given_up_is_given_up() -> None:
+    @handiwork.tool
+    async def wait() -> None:
+        """Wait."""
+        await asyncio.Event().wait()
+
+    tools = Toolbox(None, Offer(), [wait])  # pyright: ignore[reportArgumentType]  # nothing is kept
+    call = asyncio.create_task(tools.call("wait", {}))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+# Arguments
+
+
+async def test_arguments_are_read_as_the_function_declares_them(session: Verbs) -> None:
+    seen: list[object] = []
+
+    @handiwork.tool
+    def book(at_time: datetime, people: list[Point], note: str | None, kind: str = "lunch") -> str:
+        """Book a table."""
+        seen.extend([at_time, people, note, kind])
+        return "booked"
+
+    tools = session.tools(extra=[book])
+    noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    call = {"atTime": noon.isoformat(), "people": [{"x": "1", "at": 0}], "note": None, "kind": None}
+    assert (await tools.call("book", call)).text == "booked"
+    assert seen == [noon, [Point(x=1, at=datetime(1970, 1, 1, tzinfo=UTC))], None, "lunch"]
+
+
+async def test_wrong_arguments_are_told_and_the_function_is_not_called(session: Verbs) -> None:
+    tools = session.tools(extra=[search_records])
+    for call, words in (
+        ({}, "`query`"), ({"query": 1}, "string"), ({"query": "a", "page": 1}, "`query`, `limit`"),
+        ({"query": "a", "limit": "many"}, "`limit`"), ("[" * 100_000, "brackets"),
+    ):  # fmt: skip
+        answer = await tools.call("search_records", call)
+        assert code_of(answer) == "invalid_content"
+        assert words in answer.text
+    assert await results(session) == []
+
+
+# Where they run
+
+
+PLACE = contextvars.ContextVar("PLACE", default="nowhere")
+
+
+async def test_a_sync_tool_runs_in_a_thread_with_the_context_of_the_call(session: Verbs) -> None:
+    @handiwork.tool
+    def where() -> list[object]:
+        """Say where."""
+        return [threading.current_thread() is threading.main_thread(), PLACE.get()]
+
+    PLACE.set("here")
+    assert (await session.tools(extra=[where]).call("where", {})).result == [False, "here"]
+
+
+async def test_names_of_tools_are_different(session: Verbs) -> None:
+    @handiwork.tool
+    def read_artifact() -> None: ...
+
+    for extra in ([read_artifact], [search_records, search_records]):
+        with pytest.raises(InvalidTool, match="another tool has this name"):
+            session.tools(extra=extra)
+    with pytest.raises(InvalidTool, match="marked"):
+        session.tools(extra=[json.dumps])
+
+
+def test_without_await_tools_are_called_just_so(tmp_path: Path) -> None:
+    with handiwork.open_sync(tmp_path / "data") as engine:
+        tools = engine.session("s").tools(extra=[search_records])
+        assert isinstance(tools, SyncToolbox)
+        assert [tool.name for tool in tools][-1] == "search_records"
+        assert len(tools) == len(tools.openai()) == len(tools.openai_chat()) == len(tools.anthropic())
+        answer = tools.call("search_records", {"query": "a"})
+        read = tools.call("get_cached_result", {"cache_id": answer.structured["cacheId"], "select": "path=$.query"})
+        assert read.text.endswith(':\n"a"')
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+NAMES = st.sampled_from(
+    ["code", "inputs", "title", "type", "content", "language", "mediaType", "artifactId", "artifact_id", "patch",
+     "baseVersion", "version", "select", "query", "toolCallId", "cache_id", "limit"]
+)  # fmt: skip
+CONTENTS = st.sampled_from(["markdown", "json", "csv", "svg", "code", "html-sandboxed", "image", "file", "tool_result"])
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    settings = handiwork.Settings.model_validate({"artifacts": {"ready_children": 0}})
+    with handiwork.open_sync(tmp_path_factory.mktemp("hostile") / "data", settings=settings) as engine:
+        yield engine.session("s").tools(extra=[search_records])
+
+
+@given(
+    name=st.sampled_from(
+        ["generate_artifact", "revise_artifact", "read_artifact", "list_artifacts", "promote_to_artifact",
+         "get_cached_result", "search_records", "generate_file"]
+    ),
+    arguments=st.dictionaries(NAMES | st.text(max_size=5), CONTENTS | ANYTHING, max_size=5) | ANYTHING,
+    is_text=st.booleans(),
+)  # fmt: skip
+def test_no_arguments_make_a_call_raise(hostile: SyncToolbox, name: str, arguments: Any, is_text: bool) -> None:
+    if isinstance(arguments, dict) and name == "generate_file":
+        # What a program may do is tested elsewhere, and takes longer.
+        arguments = {key: value for key, value in arguments.items() if key != "code"}
+    if is_text:
+        try:
+            arguments = json.dumps(arguments)
+        except (TypeError, ValueError):
+            arguments = repr(arguments)
+    answer = hostile.call(name, arguments)
+    assert answer.text or not answer.is_error
+    answer.text.encode()
+    json.dumps(answer.structured, allow_nan=False).encode()
