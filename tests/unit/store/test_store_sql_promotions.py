@@ -11,7 +11,7 @@ from handiwork.store.tables import promotions
 from sample_records import filed
 from sqlite_store import Store, open_store
 
-TERMS = Terms(promotes=Promotion(tool_call_id="call-1", type="csv"))
+TERMS = Terms(promotes=(Promotion(tool_call_id="call-1", type="csv"),))
 REACHES = [
     Reach(tenant="default", user="ada", session="s-1"),
     Reach(tenant="default", user="ada"),
