@@ -250,19 +250,6 @@ class PromotionOrder(Body):
     title: Text | None = None
 
 
-class OutputOrder(Body):
-    """What an agent has put out: its text, and what a tool told beside its answer."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "```py\nx = 1\n```", "iteration": 3}]})
-
-    text: Text = ""
-    metadata: Annotated[
-        JsonValue, Field(description="An object with `artifact` true, `kind`, `name` and `content`, or a list of such.")
-    ] = None
-    iteration: Annotated[int, Field(strict=True, description="A part of the names; from 0 to 1,000,000.")] = 0
-    tool_call_id: ToolCall = None
-
-
 class NewVersion(Body):
     """What an artifact is to become: exactly one of `content` and `patch`."""
 

@@ -1,16 +1,33 @@
 """The route by which what agents have put out comes in as text. What is found in it, and kept, is the engine's."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Request
+from pydantic import ConfigDict, Field, JsonValue
 from starlette.responses import Response
 
 from handiwork.server.answers import CollectedAnswer, problems
 from handiwork.server.artifacts import json_answer, provenance_of, shape_of
-from handiwork.server.bodies import OutputOrder
+from handiwork.server.bodies import Body, Text, ToolCall
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import called
 from handiwork.versions.collecting import Output
+
+
+class OutputOrder(Body):
+    """What an agent has put out: its text, and what a tool told beside its answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "```py\nx = 1\n```", "iteration": 3}]})
+
+    text: Text = ""
+    metadata: Annotated[
+        JsonValue, Field(description="An object with `artifact` true, `kind`, `name` and `content`, or a list of such.")
+    ] = None
+    iteration: Annotated[int, Field(strict=True, description="A part of the names; from 0 to 1,000,000.")] = 0
+    tool_call_id: ToolCall = None
+
 
 router = APIRouter(tags=["artifacts"], route_class=StrictRoute)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
@@ -31,9 +32,15 @@ def broken() -> str:
     raise RuntimeError("out of paper")
 
 
-def pilot(script: Script, *, goal: Goal = GOAL, **options: Any) -> Autopilot:
-    given: dict[str, Any] = {"artifacts": True, **options}
-    return Autopilot(llm=script.model, goal=goal, **given)
+def pilot(
+    script: Script,
+    *,
+    goal: Goal = GOAL,
+    budget: BudgetPolicy | None = None,
+    artifacts: ArtifactCollector | bool | None = True,
+    tools: Iterable[Callable[..., object]] = (),
+) -> Autopilot:
+    return Autopilot(llm=script.model, goal=goal, budget=budget, artifacts=artifacts, tools=tools)
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
