@@ -179,6 +179,22 @@ async def test_a_program_finds_the_files_and_what_it_changes_are_versions(
     assert files == {"in/sales.csv": 2, "out/total.txt": 1, "work.py": 1}
 
 
+@pytest.mark.parametrize(
+    ("paths", "why"),
+    [
+        (["a", "a/b"], "`a` is a file and a folder"),
+        (["inputs/a"], "has for itself"),
+        (["a/x", "b/x"], "have the same name"),
+        ([str(number) for number in range(101)], "at most 100"),
+    ],
+)
+async def test_files_that_no_program_can_have_are_named(sandbox: ArtifactSandbox, paths: list[str], why: str) -> None:
+    await sandbox.aupload_files([(f"/mnt/data/{path}", b"x") for path in paths])
+    told = await sandbox.aexecute("python -c 'print(1)'")
+    assert told.exit_code == 1
+    assert why in told.output
+
+
 async def test_a_program_that_fails_tells_its_own_lines(sandbox: ArtifactSandbox) -> None:
     await sandbox.awrite("/mnt/data/lib.py", "def f(x):\n    return 1 / x\n")
     await sandbox.awrite("/mnt/data/main.py", "import lib\n\nlib.f(0)\n")

@@ -23,6 +23,8 @@ LONGEST_PATTERN = 1_000
 MOST_INPUTS = 100
 INTERPRETERS = frozenset({"python", "python3"})
 NOT_FOUND, TIMED_OUT, KILLED = 127, 124, 137
+OF_THE_SANDBOX = frozenset({"inputs", ".tmp"})
+"""Folders that are there before a program begins, and in which nothing of it is kept."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -263,6 +265,11 @@ def _unfit(files: Mapping[str, Artifact]) -> str | None:
         return f"{len(files)} files are there, and a program takes at most {MOST_INPUTS}: remove some, or move them out"
     paths: dict[str, str] = {}
     for path, artifact in files.items():
+        folders = {path[:index] for index, character in enumerate(path) if character == "/"}
+        if folders & OF_THE_SANDBOX:
+            return f"`{path}` is in a folder that the sandbox has for itself, move it"
+        if folders & files.keys():
+            return f"`{min(folders & files.keys())}` is a file and a folder, rename one"
         if artifact.name in paths:
             return f"`{paths[artifact.name]}` and `{path}` have the same name, rename one"
         paths[artifact.name] = path

@@ -189,9 +189,9 @@ def _referring(result: Any, answer: Answer) -> Any:
     given = cast("object", result)
     if not isinstance(given, ToolReturn):
         return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
-    said = cast("object", cast("Any", given).metadata)
-    known = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
-    metadata = cast("object", {**known, **answer.structured} if known or said is None else said)
+    said: Any = cast("Any", given).metadata
+    is_open = said is None or isinstance(said, dict)
+    metadata: Any = dict(cast("dict[str, Any]", said or {}), **answer.structured) if is_open else said
     return replace(cast("Any", given), return_value=answer.text, metadata=metadata)
 
 
