@@ -5,6 +5,7 @@ done about conflicts, is the caller's.
 """
 
 from collections.abc import Hashable
+from dataclasses import replace
 
 from handiwork.versions.differences import MISSING, Json, Missing, Path, Side, Tokens, demand_json, spelled
 from handiwork.versions.merging_text import Conflict, Merged, Three, merged_order, regions
@@ -44,8 +45,12 @@ class _Values:
             return self._merge_objects(Three({} if isinstance(base, Missing) else base, ours, theirs), path)
         if isinstance(ours, list) and isinstance(theirs, list) and isinstance(base, (list, Missing)):
             lists = Three([] if isinstance(base, Missing) else base, ours, theirs)
-            keyed = self._keyed(lists)
-            return self._merge_positions(lists, path) if keyed is None else self._merge_keyed(*keyed, path)
+            keyed, before = self._keyed(lists), len(self.conflicts)
+            merged = self._merge_positions(lists, path) if keyed is None else self._merge_keyed(*keyed, path)
+            if isinstance(base, Missing):
+                # Of a list that was not there, no part was there either.
+                self.conflicts[before:] = [replace(each, base=MISSING) for each in self.conflicts[before:]]
+            return merged
         return self._conflict(sides, path)
 
     def _merge_objects(self, sides: Three[dict[str, Json]], path: Path) -> Json:

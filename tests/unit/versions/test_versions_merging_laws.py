@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handiwork.versions.differences import MISSING, Json, Tokens
@@ -179,6 +179,7 @@ def test_a_conflict_of_texts_shows_what_stands_on_each_side(base: str, ours: str
 
 
 @settings(deadline=None)
+@example({}, {"c": [{"id": "a"}]}, {"c": [None]})
 @given(VALUES, VALUES, VALUES)
 def test_a_conflict_of_values_shows_what_stands_on_each_side(base: Json, ours: Json, theirs: Json) -> None:
     for conflict in merge_values(base, ours, theirs).conflicts:
