@@ -3,7 +3,7 @@
 What the tools do is known to `handiwork.tools`, what a reference shows to `handiwork.context`.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -189,10 +189,15 @@ def _referring(result: Any, answer: Answer) -> Any:
     given = cast("object", result)
     if not isinstance(given, ToolReturn):
         return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
-    said: Any = cast("Any", given).metadata
-    is_open = said is None or isinstance(said, dict)
-    metadata: Any = dict(cast("dict[str, Any]", said or {}), **answer.structured) if is_open else said
+    metadata = _joined(cast("object", cast("Any", given).metadata), answer.structured)
     return replace(cast("Any", given), return_value=answer.text, metadata=metadata)
+
+
+def _joined(said: object, references: Mapping[str, object]) -> object:
+    """Return what a tool has told the program around it, with the references where there is room for them."""
+    if said is None:
+        return dict(references)
+    return {**cast("dict[str, object]", said), **references} if isinstance(said, dict) else said
 
 
 def _is_shown(value: object) -> bool:
