@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .uv/bin/uv
 READY := $(VENV)/.ready
+PLAIN := $(VENV)/.plain
+COMPILE = $(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --python-version 3.11
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -12,7 +14,7 @@ ARGS ?=
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: $(READY)  ## the main job: an agent conversation on real data, files in ./handiwork-demo
+demo: $(PLAIN)  ## the main job: an agent conversation on real data, files in ./handiwork-demo
 	@$(BIN)/handiwork demo $(ARGS)
 
 test: $(READY)  ## unit, contract, integration and house tests (ARGS="-k name" passes through)
@@ -49,9 +51,9 @@ test-all: lint  ## everything: also security, faults, documentation and browser;
 docs: $(READY)  ## run every example of the documentation
 	@$(BIN)/python -m pytest tests/docs
 
-lock: $(UV)  ## resolve requirements.lock again
-	@$(UV) pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
-	    --python-version 3.11 --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+lock: $(UV)  ## resolve requirements.lock again, and the part of it that the demo needs
+	@$(COMPILE) --upgrade --all-extras --group dev pyproject.toml -o requirements.lock
+	@$(COMPILE) --extra runtime --constraints requirements.lock pyproject.toml -o requirements-demo.lock
 
 clean:  ## remove what the commands made
 	rm -rf $(VENV) .uv dist handiwork-demo .pictures .bench .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -67,3 +69,11 @@ $(READY): requirements.lock pyproject.toml | $(UV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
+
+# What users have: without the frameworks of agents and the tests.
+$(PLAIN): requirements-demo.lock pyproject.toml | $(UV)
+	@echo "Setting up .venv ..."
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --compile-bytecode --require-hashes --requirements requirements-demo.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
+	@touch $(PLAIN)

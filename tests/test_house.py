@@ -395,12 +395,22 @@ def test_no_file_names_a_registry_or_a_place_of_one_machine() -> None:
     assert leaks == []
 
 
-def test_every_locked_package_has_a_hash_and_no_address() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-demo.lock"])
+def test_every_locked_package_has_a_hash_and_no_address(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
     entries = [e for e in re.split(r"\n(?=\S)", re.sub(r"(?m)^#.*\n?", "", text).strip()) if e]
     assert len(entries) > 50
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
     assert re.findall(r"(?m)^\s*-+(?!-hash)\S*|\S+://\S+", re.sub(r"--hash=\S+", "", text)) == []
+
+
+def test_the_demo_uses_the_versions_that_are_tested() -> None:
+    tested, used = (
+        set(re.findall(r"(?m)^\S+==\S+", (ROOT / name).read_text(encoding="utf-8")))
+        for name in ("requirements.lock", "requirements-demo.lock")
+    )
+    assert used
+    assert used - tested == set()
 
 
 def test_continuous_integration_can_be_started() -> None:
