@@ -5,14 +5,14 @@ What is promised of them is proved of the real ones in `tests/contract`.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from handiwork.errors import ArtifactNotFound, BlobNotFound, ExecutionNotFound, HandleTaken
-from handiwork.ids import ArtifactId, ExecutionId
-from handiwork.model import UNFINISHED, Artifact, Execution, Outcome, Reach, Scope, Status
+from handiwork.ids import ArtifactId, ExecutionId, Handle
+from handiwork.model import UNFINISHED, Artifact, Execution, Outcome, PrincipalKind, Reach, Scope, Status
 from handiwork.store.blobs import Stored
 from handiwork.store.keys import BlobKey, BlobPrefix
 from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
@@ -63,7 +63,10 @@ class MemoryRecords:
         found = [each.artifact for each in self.filed if each.artifact.scope == scope]
         return Page(items=tuple(reversed(found))[:limit], next_cursor=None)
 
-    async def remove(self, reach: Scope | Reach, reference: str) -> Artifact:
+    async def handles(self, scope: Scope, ids: Sequence[ArtifactId]) -> Mapping[ArtifactId, Handle]:
+        return {each.artifact.id: each.artifact.handle for each in self.filed if each.artifact.id in ids}
+
+    async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> Artifact:
         found = await self.get(reach, reference)
         self.filed.remove(found)
         return found.artifact

@@ -11,6 +11,7 @@ from doors import API, bearer, key_for, open_server
 from sides import SIDES, Side, Where, open_side
 
 import handiwork
+from handiwork.errors import InvalidName
 from handiwork.model import Artifact
 from handiwork.server.content_origin import content_application
 
@@ -172,6 +173,20 @@ async def test_who_may_make_no_links_gets_none(tmp_path: Path) -> None:
         file = await door.desk.engine.session("s").create("file", name="a.bin", content=b"\0\1")
         answer = await door.client.post(f"{API}/sessions/s/expand", json={"text": mention(file)}, headers=bearer(key))
         assert answer.json() == {"text": f"[a.bin](artifact://{file.id})"}
+
+
+async def test_a_reader_that_there_is_not_is_refused(side: Side) -> None:
+    session = side.session()
+    store = handiwork.ArtifactStore.over(session)
+    for audience, reveal in (("all", "full"), ("agent", "some")):
+        with pytest.raises(InvalidName, match="one of"):
+            await session.expand("text", audience, reveal=reveal)  # pyright: ignore[reportArgumentType]  # that is the point
+        with pytest.raises(InvalidName, match="one of"):
+            session.expander(audience, reveal=reveal)  # pyright: ignore[reportArgumentType]  # that is the point
+        with pytest.raises(InvalidName, match="one of"):
+            handiwork.ArtifactStore().expander(audience, reveal=reveal)  # pyright: ignore[reportArgumentType]  # that is the point
+    with pytest.raises(InvalidName, match="one of"):
+        await store.handoff("text", reveal="some")  # pyright: ignore[reportArgumentType]  # that is the point
 
 
 async def test_words_that_no_audience_is_are_refused(tmp_path: Path) -> None:

@@ -284,6 +284,7 @@ class HeldUp:
 
     def __init__(self, store: Store) -> None:
         self._log, self.newest, self.trim = store.log, store.log.newest, store.log.trim
+        self.latest = store.log.latest
         self.has_read, self.may_answer = asyncio.Event(), asyncio.Event()
         self.looks = 0
 

@@ -15,7 +15,7 @@ from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
-from handiwork.context.revealing import Audience, Reveal
+from handiwork.context.revealing import Audience, Reveal, demand_reader
 from handiwork.context.turn import CONTEXT_TOKENS, TurnContext, context_budget
 from handiwork.errors import InvalidContent
 from handiwork.events import Event, Output
@@ -302,6 +302,7 @@ class RemoteSession:
 
     async def expand(self, text: str, audience: Audience = "user", *, reveal: Reveal = "summary") -> str:
         """Return a text with its references expanded for who reads it. See `Session.expand`."""
+        demand_reader(audience, reveal)
         body = Body(value={"text": text, "audience": audience, "reveal": reveal})
         call = self.place.call("POST", f"{self.place.path}/expand", body=body)
         return await self.place.ask(call, lambda told, _scope: answers.expanded(told))

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, Unpack
 
 from handiwork.context.expander import Expander, Revealed, fenced
 from handiwork.context.marker import Marked, marked
-from handiwork.context.revealing import Audience, Reading, Reveal
+from handiwork.context.revealing import Audience, Reading, Reveal, demand_reader
 from handiwork.errors import (
     ArtifactExpired,
     ArtifactHeld,
@@ -96,6 +96,7 @@ async def handed_over(store: Handoffs, text: str, *, reveal: Reveal = "summary",
 
     That is the reference, with its summary, or with `full` the content in a fence.
     """
+    demand_reader("agent", reveal)
     found = marked(text)
     if found is None:
         return text
@@ -156,6 +157,7 @@ class ArtifactStore:
 
     def expander(self, audience: Audience = "user", *, reveal: Reveal = "summary") -> Expander:
         """Return what expands the references to these records in a text that comes in pieces."""
+        demand_reader(audience, reveal)
 
         async def resolve(reference: Reference, /, *, room: int) -> Revealed | None:
             record = self._records.get(reference.id)

@@ -6,10 +6,10 @@ it is asked for through that session's own verbs.
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from handiwork.context.expander import Revealed
-from handiwork.errors import HandiworkError
+from handiwork.errors import HandiworkError, InvalidName
 from handiwork.model import TOOL_RESULT, Artifact
 from handiwork.references import Reference, cleaned
 from handiwork.types.image import SCHEME, is_reference, reference_in
@@ -63,6 +63,9 @@ class Revealing:
     audience: Audience = "user"
     reveal: Reveal = "summary"
     link: Linking | None = None
+
+    def __post_init__(self) -> None:
+        demand_reader(self.audience, self.reveal)
 
     async def __call__(self, reference: Reference, /, *, room: int) -> Revealed | None:
         artifact = await self.reading.get(reference.id, version=reference.version)
@@ -119,6 +122,13 @@ class Revealing:
             rest = "" if found.continuation is None else f"; the rest is at select `{found.continuation}`"
             note = f"[cut here: `{artifact.handle}` has {artifact.size:,} bytes{rest}]"
         return Revealed(text=found.text, fence=fence, is_closed_in=is_closed_in, note=note)
+
+
+def demand_reader(audience: str, reveal: str) -> None:
+    """Raise `InvalidName` for an audience, or a policy for other agents, that there is not."""
+    for what, said, known in (("audience", audience, get_args(Audience)), ("reveal", reveal, get_args(Reveal))):
+        if said not in known:
+            raise InvalidName(what, str(said)[:60], expected=f"one of {', '.join(f'`{each}`' for each in known)}")
 
 
 def short(artifact: Artifact, reference: Reference | None = None) -> Reference:
