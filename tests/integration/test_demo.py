@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -97,6 +98,55 @@ def test_after_the_work_it_serves_the_gallery_until_it_is_stopped(tmp_path: Path
         finally:
             demo.send_signal(signal.SIGINT)
         assert demo.wait(15) == 0
+
+
+MODEL = """
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, UserPromptPart
+from pydantic_ai.models.function import FunctionModel
+
+NOTE = "ARTIFACT\\nARTIFACT_SUMMARY: Note\\n\\n~~~markdown\\n# Go in May\\n~~~\\n"
+
+
+def answer(messages, info):
+    if not info.function_tools:
+        return ModelResponse(parts=[TextPart(NOTE)])
+    said = messages[-1].parts[-1]
+    if isinstance(said, UserPromptPart) and "Sum up" in said.content:
+        call = {"type": "markdown", "title": "Findings", "content": "# Findings\\n"}
+        return ModelResponse(parts=[ToolCallPart("generate_artifact", call)])
+    if isinstance(said, UserPromptPart) and "Let the writer" in said.content:
+        return ModelResponse(parts=[ToolCallPart("ask_writer", {"task": "A note"})])
+    if isinstance(said, UserPromptPart) and "I have added" in said.content:
+        assert '<artifact_action' in said.content
+    return ModelResponse(parts=[TextPart(f"Done: {getattr(said, 'content', '')[-60:]}")])
+
+
+model = FunctionModel(answer)
+"""
+
+
+def test_with_a_model_the_same_conversation_is_held(tmp_path: Path) -> None:
+    (tmp_path / "scripted.py").write_text(MODEL, encoding="utf-8")
+    done = subprocess.run(
+        [*DEMO, "--once", "--data", "store", "--model", "python:scripted:model"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("user   ") == len(ASKS) + 1
+    assert "tool   generate_artifact  Findings.md" in done.stdout
+    assert "# Go in May" in done.stdout
+
+
+def test_a_model_that_there_is_not_is_told(tmp_path: Path) -> None:
+    command = [*DEMO, "--once", "--data", "store", "--model", "nonsense"]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "`nonsense` cannot be used" in done.stderr
 
 
 @contextmanager
