@@ -269,7 +269,7 @@ def test_the_import_contracts_hold(copy: Path) -> None:
         ("sandbox/kernel.py", "import handiwork.sandbox.walls", "Sandbox"),
         ("sandbox/frames.py", "import handiwork.model", "Inside"),
         ("versions/creation.py", "import pandas", "Agent libraries"),
-        ("wires.py", "import beeai_framework.agents", "Frameworks"),
+        ("wires/frames.py", "import beeai_framework.agents", "Frameworks"),
         ("engine.py", "import google.adk.artifacts", "Frameworks"),
     ],
 )

@@ -100,20 +100,20 @@ REPLIES = (
         text='Both are ticked off:\n\n<artifact id="@[Findings]" select="grep=[x]" />',
     ),
     Reply(
-        steps=(_program("05_script.py"),),
+        steps=(_program("04_script.py"),),
         text='It needs nothing but Python:\n\n<artifact id="@[season_summary.py]" select="lines=1:7" />',
     ),
     Reply(
         steps=(
-            _program("06_board.py", _SUMMARY, *_CHARTS),
-            _program("07_calendar.py", _SUMMARY),
+            _program("05_board.py", _SUMMARY, *_CHARTS),
+            _program("06_calendar.py", _SUMMARY),
         ),
         text='The picture is <artifact id="@[season-board.png]" />, a small one for mail '
         '<artifact id="@[season-board-small.jpg]" />, and the year <artifact id="@[season-calendar.svg]" />.',
     ),
     Reply(
         steps=(
-            _program("08_explorer.py", "weather.csv"),
+            _program("07_explorer.py", "weather.csv"),
             _written("html-sandboxed", "month-picker.html", "Month picker"),
         ),
         text='You have <artifact id="@[season-explorer.html]" />, and the crews <artifact id="@[Month picker]" />.',
@@ -127,7 +127,7 @@ REPLIES = (
         text='The writer has written it:\n\n<artifact id="@[ask_writer]" />',
     ),
     Reply(
-        steps=(Step(tool="list_artifacts", arguments={}), _program("09_bundle.py", "*")),
+        steps=(Step(tool="list_artifacts", arguments={}), _program("08_bundle.py", "*")),
         text='All of it is in <artifact id="@[season-bundle.zip]" />.',
     ),
 )
