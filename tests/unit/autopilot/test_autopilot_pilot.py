@@ -106,6 +106,32 @@ async def test_time_is_bounded() -> None:
     assert (result.status, result.exhausted, result.iterations) == ("budget_exhausted", "seconds", 0)
 
 
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise KeyError("message")
+
+
+@pytest.mark.parametrize("failure", [asyncio.CancelledError(), SystemExit(3), Mute()])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_tool_that_wants_to_end_everything_is_told_to_the_model(failure: BaseException, is_async: bool) -> None:
+    async def leave_later() -> str:
+        raise failure
+
+    def leave() -> str:
+        raise failure
+
+    tool = leave_later if is_async else leave
+    script = Script(call(tool.__name__), "Done.")
+    result = pilot(script, goal=Goal("Do it."), tools=[tool]).run()
+    assert (result.status, result.output) == ("completed", "Done.")
+    assert f"`{tool.__name__}` failed: {type(failure).__name__}" in script.asked[1]
+
+
+def test_a_model_whose_failure_has_no_words_fails_the_run_alone() -> None:
+    result = pilot(Script(Mute())).run()
+    assert (result.status, result.error) == ("failed", "Mute")
+
+
 def test_the_same_output_twice_with_nothing_new_is_no_progress() -> None:
     result = pilot(Script(FIRST, verdicts=[NOT_MET])).run()
     assert (result.status, result.iterations) == ("no_progress", 2)
