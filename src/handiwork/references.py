@@ -20,7 +20,10 @@ LONGEST_SUMMARY = 240
 _TAG = "<artifact"
 _END_TAG = "</artifact>"
 _BLANK = frozenset(" \t\r\n")
-_START = re.compile(r"<(?=[aA]|\Z)")
+# Where the whole name follows, or the text ends within it.
+_START = re.compile(
+    rf"<(?={_TAG[1:]}[\s/>]|(?:{'|'.join(_TAG[1:end] for end in range(1, len(_TAG) + 1))})\Z)", re.IGNORECASE
+)
 _ENDS = frozenset("/>")
 _QUOTES = frozenset("\"'")
 _NAMING = frozenset(string.ascii_letters + string.digits + "_:.-")

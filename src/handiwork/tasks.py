@@ -36,6 +36,20 @@ async def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **
     return await to_the_end(asyncio.get_running_loop().run_in_executor(None, partial(work, *args, **kwargs)))
 
 
+def is_given_up() -> bool:
+    """Tell whether the task that runs now is being cancelled, and not merely something that it has waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def words_of(failure: BaseException) -> str:
+    """Return the kind and the message of a failure; one of others may fail even where its message is made."""
+    try:
+        return f"{type(failure).__name__}: {failure}"
+    except Exception:  # noqa: BLE001  # the boundary to code of others
+        return type(failure).__name__
+
+
 def trace_of(failure: BaseException) -> str:
     """Return the kind of a failure and where it came up, for a log: its message may quote what users have stored."""
     return "".join([type(failure).__name__, "\n", *traceback.format_tb(failure.__traceback__)]).rstrip()

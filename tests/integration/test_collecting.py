@@ -221,3 +221,9 @@ async def test_who_may_only_read_collects_nothing(door: Door) -> None:
     headers = bearer(await key_for(door.desk, permissions=["artifact:read"]))
     answer = await door.client.post(f"{API}/sessions/s/collect", json={"text": OUTPUT}, headers=headers)
     assert answer.status_code == 403
+
+
+async def test_a_session_with_a_slash_in_its_name_takes_outputs_too(side: Side) -> None:
+    session = side.session("team/plan")
+    (made, _) = await session.collect(OUTPUT)
+    assert (await session.get(made.id)).scope.session == "team/plan"

@@ -53,6 +53,14 @@ async def test_what_is_marked_is_stored_as_what_its_fence_says(
     assert made.handle.startswith("draft_")
 
 
+@pytest.mark.parametrize("info", ["x" * 300, "py\tx", "\u202ex", "\x07", "{.python .x}", "日本"])
+async def test_what_a_fence_says_never_makes_the_content_go_lost(info: str, side: Side) -> None:
+    session = side.session()
+    (piece,) = pieces_of(await session.handoff(written("print(1)", info=info)))
+    assert isinstance(piece, Mention)
+    assert await session.read(piece.reference.id) == b"print(1)"
+
+
 async def test_others_see_as_much_as_is_revealed(side: Side) -> None:
     session = side.session()
     assert await session.handoff("Just words.") == "Just words."

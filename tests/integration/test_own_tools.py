@@ -3,9 +3,10 @@
 import asyncio
 import contextvars
 import dataclasses
+import itertools
 import json
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,7 @@ async def test_bytes_never_reach_the_model(session: Verbs) -> None:
     assert "58 bytes" in answer.text
     assert "PNG" not in answer.text
     assert await session.read(answer.artifacts[0].id) == b"\x89PNG\r\n\x1a\n" + b"\0" * 50
+    assert "3 bytes" in (await answer_of(session, memoryview(b"abc"))).text
 
 
 async def test_a_large_answer_is_kept_as_long_as_the_mark_says(side: Side) -> None:
@@ -198,9 +200,37 @@ async def test_an_answer_that_nothing_can_hold_is_a_failure(session: Verbs) -> N
         assert code_of(answer) == "tool_failed"
 
 
+class Unreadable:
+    def __str__(self) -> str:
+        raise KeyError("text")
+
+
+async def test_an_answer_that_fails_when_it_is_read_is_a_failure(session: Verbs) -> None:
+    def breaks_off() -> Generator[int]:
+        yield 1
+        raise KeyError("second")
+
+    async def yields() -> AsyncGenerator[int]:
+        yield 1
+
+    endless = (each for each in itertools.repeat(1))
+    for result in (Unreadable(), {"a": [Unreadable()]}, breaks_off(), endless, yields()):
+        answer = await answer_of(session, result)
+        assert code_of(answer) == "tool_failed"
+        assert " at 0x" not in answer.text
+
+
+async def test_what_a_tool_yields_is_a_list(session: Verbs) -> None:
+    assert (await answer_of(session, (number for number in range(3)))).text == "[0,1,2]"
+
+
+def half_a_character(_result: dict[str, Any], _tool: str) -> dict[str, object]:
+    return {"a": "\ud800"}
+
+
 async def test_half_a_character_does_not_break_an_answer(session: Verbs) -> None:
     for result in ("\ud800", {"a": "\ud800"}, "\ud800" * 9000):
-        answer = await answer_of(session, result, cache_ref=True)
+        answer = await answer_of(session, result, cache_ref=True, summarizer=half_a_character)
         assert not answer.is_error
         answer.text.encode()
 
@@ -242,6 +272,34 @@ async def test_any_exception_is_an_error(session: Verbs, failure: Exception) -> 
         assert answer.is_error
         assert len(answer.text) < 3000
         answer.text.encode("utf-8", "surrogatepass")
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise KeyError("message")
+
+
+class Own(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("failure", [Mute(), SystemExit(3), asyncio.CancelledError(), Own("x")])
+async def test_a_tool_cannot_take_its_caller_with_it(session: Verbs, failure: BaseException) -> None:
+    @handiwork.tool
+    def fails() -> None:
+        """Fail."""
+        raise failure
+
+    @handiwork.tool
+    async def fails_later() -> None:
+        """Fail."""
+        await asyncio.sleep(0)
+        raise failure
+
+    tools = session.tools(extra=[fails, fails_later])
+    for name in ("fails", "fails_later"):
+        answer = await tools.call(name, {})
+        assert answer.text.startswith(f"`{name}` failed: {type(failure).__name__}")
 
 
 async def test_an_error_of_ours_keeps_its_hint(session: Verbs) -> None:

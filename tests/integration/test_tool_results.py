@@ -95,6 +95,16 @@ async def test_an_answer_is_an_artifact_that_says_where_it_comes_from(session: S
     assert json.loads(await session.read(made.id)) == ROWS
 
 
+async def test_a_session_with_a_slash_in_its_name_keeps_answers_too(door: Door) -> None:
+    place = f"{API}/sessions/team%2Fplan"
+    told = {"toolCallId": "call_1", "tool": "crm.search", "result": {"a": 1}}
+    kept = await door.client.post(f"{place}/tool-results", json=told)
+    assert (kept.status_code, kept.json()["session"]) == (201, "team/plan")
+    assert (await door.client.get(f"{place}/tool-results/{kept.json()['handle']}")).status_code == 200
+    promotion = {"toolCallId": "call_1", "type": "json"}
+    assert (await door.client.post(f"{place}/promotions", json=promotion)).status_code == 201
+
+
 async def test_text_and_bytes_are_kept_as_they_are(session: Session) -> None:
     text = await session.record("call_1", tool="fetch", result="a,b\n1,2\n", media_type="text/csv")
     pdf = await session.record("call_1", tool="report/maker", result=PDF)

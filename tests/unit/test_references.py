@@ -149,6 +149,12 @@ def test_what_is_held_back_is_bounded() -> None:
     assert given_back > MOST_HELD
 
 
+@pytest.mark.parametrize("text", ["<a" * 4_000_000, "<artifac" * 2_000_000, "<artifacts" * 2_000_000])
+def test_what_only_begins_like_a_reference_is_passed_over(text: str) -> None:
+    # Looked at letter by letter it takes longer than a test may.
+    assert raw(pieces_of(text)) == text
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "text", ["<" * 300_000, "<artifact " * 30_000, "<artifact a='" * 20_000, "&#" * 100_000, "<artifact id=a>" * 20_000]

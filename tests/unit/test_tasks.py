@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from handiwork.tasks import to_the_end, trace_of
+from handiwork.tasks import is_given_up, to_the_end, trace_of, words_of
 
 
 async def test_work_is_seen_to_its_end_however_often_its_caller_is_cancelled() -> None:
@@ -44,3 +44,32 @@ def test_a_trace_tells_the_kind_and_the_place_and_not_the_message() -> None:
     assert trace.startswith("ValueError\n")
     assert "test_tasks.py" in trace
     assert "canary" not in trace
+
+
+async def test_who_waits_for_what_was_cancelled_is_not_given_up_itself() -> None:
+    other = asyncio.ensure_future(asyncio.Event().wait())
+    other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await other
+    assert not is_given_up()
+
+    async def caller() -> bool:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return is_given_up()
+        return False
+
+    given_up = asyncio.ensure_future(caller())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert await given_up
+
+
+def test_a_failure_is_told_even_if_its_message_cannot_be_made() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise KeyError("message")
+
+    assert words_of(Mute()) == "Mute"
+    assert words_of(ValueError("no 3")) == "ValueError: no 3"

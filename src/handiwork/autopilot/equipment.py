@@ -3,6 +3,7 @@
 What they tell of artifacts is collected here, and a tool that fails is told to the model, which may go on.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic_ai.toolsets.abstract import ToolsetTool
 
 from handiwork.collect.tool_output import ToolOutput
 from handiwork.errors import HandiworkError
+from handiwork.tasks import is_given_up, words_of
 from handiwork.tools.tool import Answer
 from handiwork.tools.tool import Tool as OurTool
 from handiwork.tools.toolbox import Toolbox
@@ -49,6 +51,10 @@ class Watched(WrapperToolset[object]):
             returned: object = await self.wrapped.call_tool(name, tool_args, ctx, tool)
         except _SIGNALS:
             raise
+        except (asyncio.CancelledError, SystemExit) as failure:
+            if isinstance(failure, asyncio.CancelledError) and is_given_up():
+                raise
+            return f"`{name}` failed: {_said(failure)}"
         except Exception as failure:  # noqa: BLE001  # a tool of others may fail in any way, and the model may go on
             return f"`{name}` failed: {_said(failure)}"
         if not isinstance(returned, ToolOutput):
@@ -80,6 +86,6 @@ def _carried_out(toolbox: Toolbox, tool: OurTool, keep: Keep) -> Tool[object]:
     return Tool.from_schema(call, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)
 
 
-def _said(failure: Exception) -> str:
+def _said(failure: BaseException) -> str:
     hint = failure.hint if isinstance(failure, HandiworkError) else None
-    return f"{type(failure).__name__}: {failure}"[:LONGEST_FAILURE] + (f" {hint}" if hint else "")
+    return words_of(failure)[:LONGEST_FAILURE] + (f" {hint}" if hint else "")

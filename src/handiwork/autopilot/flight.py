@@ -23,6 +23,7 @@ from handiwork.autopilot.result import AutopilotResult, Judged, Status, Used
 from handiwork.autopilot.wording import INSTRUCTIONS, beginning, going_on
 from handiwork.collect.artifact import Artifact
 from handiwork.collect.collector import Problem
+from handiwork.tasks import is_given_up, words_of
 from handiwork.tools.tool import Answer
 
 Event = dict[str, Any]
@@ -102,6 +103,10 @@ class Flight:
             if most is not None and self.usage.total_tokens > most:
                 return _exhausted("tokens", most)
             return _exhausted("tool_calls", self.budget.max_tool_calls)
+        except asyncio.CancelledError as failure:
+            if is_given_up():
+                raise
+            return _failed(failure)
         except Exception as failure:  # noqa: BLE001  # models fail in any way, and a run has a result all the same
             return _failed(failure)
 
@@ -189,6 +194,6 @@ def _exhausted(bound: Bound, limit: float | None) -> Stop:
     return Stop("budget_exhausted", f"The budget of {limit:,} {words} is used up.", exhausted=bound)
 
 
-def _failed(failure: Exception) -> Stop:
-    said = f"{type(failure).__name__}: {failure}"[:LONGEST_FAILURE]
+def _failed(failure: BaseException) -> Stop:
+    said = words_of(failure)[:LONGEST_FAILURE]
     return Stop("failed", "The model, or the way to it, failed.", error=said)

@@ -1,6 +1,6 @@
 """What an Autopilot shall reach, and what it may use for it. Whether it was reached is judged in `judging`."""
 
-import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +9,7 @@ from handiwork.errors import InvalidLimit, InvalidName
 
 Bound = Literal["iterations", "seconds", "tokens", "tool_calls"]
 MOST_CRITERIA = 50
+LONGEST_SECONDS = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class BudgetPolicy:
             if value is not None and not is_number:
                 raise InvalidLimit(name, str(value)[:60], expected=f"a whole number from {least} on, or None")
         seconds: object = self.max_seconds
-        is_time = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds < math.inf
+        is_time = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds <= LONGEST_SECONDS
         if seconds is not None and not is_time:
             raise InvalidLimit("max_seconds", str(seconds)[:60], expected="a number of seconds over 0, or None")
         if self.max_iterations is None and self.max_seconds is None:

@@ -3,6 +3,7 @@
 What follows from the verdicts is decided in `flight`. A criterion on which there is no verdict is not met.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,9 +15,11 @@ from pydantic_ai.usage import RunUsage
 from handiwork.autopilot.goal import Goal
 from handiwork.autopilot.result import Judged
 from handiwork.collect.artifact import Artifact
+from handiwork.tools.accounts import LONGEST_NAME, one_line
 
 LONGEST_OUTPUT = 100_000
 MOST_ARTIFACTS = 100
+_END = re.compile(r"END\s+OF\s+OUTPUT", re.IGNORECASE)
 
 INSTRUCTIONS = """\
 You judge whether an output meets criteria. Give a verdict on each criterion by its number: whether it is met, and in
@@ -63,14 +66,18 @@ class Judge:
 
 def _question(goal: Goal, output: str, made: Sequence[Artifact]) -> str:
     criteria = [f"{number}. {criterion}" for number, criterion in enumerate(goal.success_criteria, 1)]
-    files = [f"- {each.kind}: {each.name} ({len(each.content):,} characters)" for each in made[-MOST_ARTIFACTS:]]
+    files = [
+        f"- {one_line(f'{each.kind}: {each.name}', LONGEST_NAME)} ({len(each.content):,} characters)"
+        for each in made[-MOST_ARTIFACTS:]
+    ]
     return "\n".join(
         [
             f"The objective: {goal.objective}",
             "The criteria:",
             *criteria,
             "OUTPUT",
-            output[:LONGEST_OUTPUT],
+            # It must not end before its end, and go on as if it were another's words.
+            _END.sub("END-OF-OUTPUT", output[:LONGEST_OUTPUT]),
             "END OF OUTPUT",
             "Made so far:",
             *(files or ["- nothing"]),

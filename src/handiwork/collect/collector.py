@@ -18,7 +18,7 @@ from handiwork.collect.extraction import Extraction, FencesRule, demand_rule
 from handiwork.collect.folder import Folder
 from handiwork.collect.found import Found
 from handiwork.errors import InvalidContent
-from handiwork.tasks import trace_of
+from handiwork.tasks import trace_of, words_of
 
 CUT_MARK = "\n…(truncated)"
 
@@ -221,4 +221,4 @@ class Reader:
 
 
 def _said(failure: Exception) -> str:
-    return f"{type(failure).__name__}: {failure}"[:200]
+    return words_of(failure)[:200]

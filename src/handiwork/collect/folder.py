@@ -21,7 +21,8 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._taken: set[str] = set()
+        self._taken: dict[str, int] = {}
+        """The names that are taken, each with how many artifacts wanted it."""
 
     def write(self, artifact: Artifact, *, number: int) -> bool:
         """Write the file of an artifact, the `number`th; False tells that its metadata is no JSON and was made so.
@@ -48,9 +49,10 @@ class Folder:
 
     def _stem(self, wanted: str) -> str:
         """Return a name that no artifact of this collector has yet."""
-        stem, number = wanted, 1
+        stem, number = wanted, self._taken.get(wanted, 1)
         while stem in self._taken:
             number += 1
             stem = f"{wanted}-{number}"
-        self._taken.add(stem)
+        self._taken[wanted] = number
+        self._taken.setdefault(stem, 1)
         return stem

@@ -33,6 +33,7 @@ STEM = "draft"
 ATTEMPTS = 8
 CREATED_BY = "createdBy"
 LONGEST_TITLE = 100
+LONGEST_LANGUAGE = 64
 
 _TYPES = {
     "": "markdown",
@@ -150,7 +151,9 @@ class ArtifactStore:
     async def add(self, record: Record, *, id: str | None = None) -> str:
         """Keep a record under a new id, and return that. See `Handoffs`."""
         if id is None:
-            id = next((new for _ in range(ATTEMPTS) if (new := self._new_id()) not in self._records), None)
+            # Whoever put it there has the id: another thread may have taken the same.
+            tried = (self._new_id() for _ in range(ATTEMPTS))
+            id = next((new for new in tried if self._records.setdefault(new, record) is record), None)
             id = id or f"{self._new_id()}{secrets.token_hex(8)}"
         self.set(id, record)
         return id
@@ -241,7 +244,7 @@ class SessionArtifacts:
         return await handed_over(self, text, reveal=reveal, created_by=created_by)
 
     async def _added(self, record: Record, handle: Handle) -> str:
-        language = record.info.split(" ")[0].lower()
+        language = _language(record).lower()
         described: Introduced = {
             "title": cleaned(record.summary, longest=LONGEST_TITLE) or STEM,
             "summary": record.summary or None,
@@ -267,10 +270,17 @@ def as_record(value: Record | Mapping[str, Any] | str) -> Record:
         case str():
             return Record(content=value)
         case {"content": str() as content, **others} if set(others) <= {"summary", "created_by", "info"}:
-            return Record(content=content, **{name: str(other) for name, other in others.items()})
+            said = {name: str(other) for name, other in others.items() if other is not None}
+            return Record(content=content, **said)
         case _:
             expected = "a text, a record, or `content`, `summary` and `created_by` by name"
             raise InvalidName("record", f"a {type(value).__name__}", expected=expected)
+
+
+def _language(record: Record) -> str:
+    """Return what a fence names, or nothing for what is no name of a language."""
+    named = next(iter(record.info.split()), "")
+    return named if len(named) <= LONGEST_LANGUAGE and named.isprintable() and "`" not in named else ""
 
 
 def _demand_id(id: str) -> None:
@@ -282,8 +292,9 @@ def _revealed(record: Record, reference: Reference, audience: Audience, reveal: 
     if audience == "user" or (audience == "agent" and reveal == "full"):
         size = utf8_size(record.content)
         text = record.content if size <= room else shortened(record.content, room=room, size=size)
-        is_prose = _TYPES.get(record.info.split(" ")[0].lower()) == "markdown"
-        fence = None if audience == "user" and is_prose else record.info.split(" ")[0]
+        language = _language(record)
+        is_prose = _TYPES.get(language.lower()) == "markdown"
+        fence = None if audience == "user" and is_prose else language
         return Revealed(text=text, fence=fence, is_closed_in=audience == "agent")
     summary = record.summary if audience == "model" or reveal == "summary" else None
     return Revealed(text=str(Reference(reference.id, summary=summary)))

@@ -21,6 +21,7 @@ from handiwork.versions.selection import utf8_size
 MOST_ADDED_BYTES = MIB
 MOST_ADDED_BY_ONE_BYTES = 256 * KIB
 MOST_LOOKED_UP = 500
+READ_AT_ONCE = 16 * KIB
 WAIT_SECONDS = 10.0
 
 Result = TypeVar("Result")
@@ -118,8 +119,13 @@ class Expander:
         return "".join(map(self._written_now, self._scanner.close()))
 
     async def take(self, chunk: str) -> str:
-        """Take a piece of the text and return what is decided."""
-        return "".join([await self._written(piece) for piece in self._scanner.feed(chunk)])
+        """Take a piece of the text and return what is decided. A long one does not hold up others meanwhile."""
+        written: list[str] = []
+        for at in range(0, len(chunk), READ_AT_ONCE):
+            if at:
+                await asyncio.sleep(0)
+            written += [await self._written(piece) for piece in self._scanner.feed(chunk[at : at + READ_AT_ONCE])]
+        return "".join(written)
 
     async def end(self) -> str:
         """Return what was held back, since the text is at its end."""

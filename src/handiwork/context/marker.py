@@ -28,6 +28,9 @@ such as <artifact id="draft_k3x9" summary="…" />. Where you see such a referen
 on or to show it; never write the content out again, and never invent an id.
 """
 
+DEEPEST = 20
+"""So many fences may lie in each other; what is deeper opens none."""
+
 # Nothing is tried twice in it, so that no line takes long.
 _FENCE = re.compile(r" {0,3}+(`{3,}+|~{3,}+)[ \t]*+([^`]*+)")
 
@@ -100,7 +103,7 @@ def _open_or_close(fences: list[str], found: re.Match[str]) -> None:
     closed = [at for at, fence in enumerate(fences) if not found[2] and found[1].startswith(fence)]
     if closed:
         del fences[closed[-1] :]
-    elif found[2] or not fences:
+    elif (found[2] or not fences) and len(fences) < DEEPEST:
         fences.append(found[1])
 
 

@@ -61,8 +61,13 @@ class Past(Protocol):
 
 def context_budget(budget: int) -> int:
     """Return how many tokens the context of a turn may have. Raises `InvalidLimit`."""
-    if not LEAST_TOKENS <= budget <= MOST_TOKENS:
-        raise InvalidLimit("budget", budget, expected=f"a whole number from {LEAST_TOKENS} to {MOST_TOKENS:,}")
+    is_whole = isinstance(budget, int)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+    if not is_whole or not LEAST_TOKENS <= budget <= MOST_TOKENS:
+        raise InvalidLimit(
+            "budget",
+            budget if is_whole else str(budget)[:60],
+            expected=f"a whole number from {LEAST_TOKENS} to {MOST_TOKENS:,}",
+        )
     return budget
 
 

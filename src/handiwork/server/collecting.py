@@ -11,6 +11,7 @@ from handiwork.server.artifacts import json_answer, provenance_of, shape_of
 from handiwork.server.bodies import Body, Text, ToolCall
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API
+from handiwork.server.path_names import PathName
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import called
 from handiwork.versions.collecting import Output
@@ -42,7 +43,7 @@ router = APIRouter(tags=["artifacts"], route_class=StrictRoute)
     },
     **demands("artifact:write"),
 )
-async def collect(session: str, body: OutputOrder, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
+async def collect(session: PathName, body: OutputOrder, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
     """Keep code blocks, documents and what a tool declares as artifacts; all or none, and the same only once."""
     output = Output(
         text=body.text,

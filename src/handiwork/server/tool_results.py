@@ -16,6 +16,7 @@ from handiwork.server.bodies import NewToolResult, PromotionOrder, ResultQuery
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.delivery import excerpt
 from handiwork.server.desk import API
+from handiwork.server.path_names import PathName
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import json_tool_result
 from handiwork.store.records import Promotion
@@ -39,7 +40,7 @@ _TEXT = {"text/plain": {"schema": {"type": "string"}}}
     },
     **_RECORDING,
 )
-async def record(session: str, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
+async def record(session: PathName, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
     """Keep what a tool has answered, for half an hour or as long as `ttl` says."""
     scope, since = caller.scope(session), desk.clock()
     result = await json_tool_result(request, desk.engine.types, provenance=provenance_of(request, caller))
@@ -54,7 +55,7 @@ async def record(session: str, request: Request, desk: TheDesk, caller: TheCalle
     **demands("artifact:read"),
 )
 async def read(
-    session: str, cache_id: str, desk: TheDesk, caller: TheCaller, wanted: Annotated[ResultQuery, Query()]
+    session: PathName, cache_id: str, desk: TheDesk, caller: TheCaller, wanted: Annotated[ResultQuery, Query()]
 ) -> Response:
     """What a tool has answered as text, or with `select` a part of it; at most 32 KiB at once.
 
@@ -77,7 +78,9 @@ async def read(
     },
     **_WRITING,
 )
-async def promote(session: str, body: PromotionOrder, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
+async def promote(
+    session: PathName, body: PromotionOrder, request: Request, desk: TheDesk, caller: TheCaller
+) -> Response:
     """Make an artifact that stays of what a tool has answered last without failing; once, however often it is asked."""
     promoted = await desk.engine.tool_results.promote(
         caller.scope(session),

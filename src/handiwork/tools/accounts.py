@@ -4,11 +4,14 @@ Names and messages come from programs, so they are cut and kept on one line. No 
 made to pass it on.
 """
 
+import re
 from collections.abc import Mapping
 
 from handiwork.model import Artifact, Execution, Outcome, ProgramError, Refused, Status
 
 MOST_NAMED = 20
+# Whatever a name or a message says, references are those that are told as such.
+_TAG = re.compile(r"<(?=artifact(?:[\s/>]|\Z))", re.IGNORECASE)
 LONGEST_NAME = 120
 LONGEST_MESSAGE = 300
 
@@ -108,6 +111,7 @@ def sentence(text: str) -> str:
 
 
 def one_line(text: str, longest: int) -> str:
-    """Return the text without what starts a line, hides or reorders, and no longer than this."""
+    """Return the text without what starts a line, hides, reorders or refers, and no longer than this."""
     kept = " ".join("".join(c if c.isprintable() else " " for c in text[: longest + 1]).split())
+    kept = _TAG.sub("‹", kept)
     return kept if len(text) <= longest else f"{kept[:longest]}…"

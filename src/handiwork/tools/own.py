@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from handiwork.errors import InvalidTool
+from handiwork.tasks import is_given_up
 from handiwork.tools.calls import Verbs
 from handiwork.tools.docstrings import docstring_of
 from handiwork.tools.marks import mark_of
@@ -35,7 +36,7 @@ class _Outcome:
     """What a function returned, or raised."""
 
     result: object = None
-    failure: Exception | None = None
+    failure: BaseException | None = None
 
 
 class OwnTool:
@@ -90,7 +91,11 @@ async def _outcome(function: Function, given: Mapping[str, object]) -> _Outcome:
         outcome = await asyncio.to_thread(_called, function, given)
         if inspect.isawaitable(outcome.result):
             return _Outcome(result=await outcome.result)
-    except Exception as failure:  # noqa: BLE001  # the boundary to code of others
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as failure:  # the boundary to code of others, which may call `sys.exit`
+        if isinstance(failure, asyncio.CancelledError) and is_given_up():
+            raise
         return _Outcome(failure=failure)
     return outcome
 
@@ -99,7 +104,7 @@ def _called(function: Function, given: Mapping[str, object]) -> _Outcome:
     # Caught here, since a future cannot hold every exception.
     try:
         return _Outcome(result=function(**given))
-    except Exception as failure:  # noqa: BLE001  # the boundary to code of others
+    except BaseException as failure:  # noqa: BLE001  # the boundary to code of others, which may call `sys.exit`
         return _Outcome(failure=failure)
 
 

@@ -5,18 +5,19 @@ How an answer is summed up is known to `summaries`, and how a tool is called to 
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import cast
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
 from handiwork.model import Artifact
-from handiwork.tasks import in_thread
+from handiwork.tasks import in_thread, words_of
 from handiwork.tools.accounts import one_line
 from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
@@ -26,6 +27,8 @@ from handiwork.tools.summaries import Summary, rows_of, summary_of
 from handiwork.tools.tool import Answer
 from handiwork.types.tool_result import RETENTION
 from handiwork.verbs import Recorded
+
+MOST_YIELDED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +76,12 @@ class Results:
         is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
         return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
 
-    async def failure(self, failure: Exception, tool_call_id: str | None) -> Answer:
+    async def failure(self, failure: BaseException, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has raised, which is kept as a failure."""
         if isinstance(failure, HandiworkError):
             said, hint, code = told_outside(failure), failure.hint, failure.code
         else:
-            said, hint, code = f"{type(failure).__name__}: {failure}", None, "tool_failed"
+            said, hint, code = words_of(failure), None, "tool_failed"
         said = one_line(f"`{self.tool}` failed: {said}", LONGEST_MISTAKE)
         error = {"code": code, "message": said, "hint": hint}
         text = f"{said}\n{one_line(hint, LONGEST_MISTAKE)}" if hint else said
@@ -123,18 +126,34 @@ def _unchanged(plain: _Plain, result: object) -> Answer:
 
 
 def _plain(result: object) -> _Plain:
-    if isinstance(result, (bytes, bytearray)):
-        data = bytes(result)
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        data = bytes(cast("bytes", result))
         return _Plain(value=data, text="", size=len(data))
+    if isinstance(result, AsyncIterator):
+        raise Unspeakable("it yields instead of returning; return a list")
     try:
+        if isinstance(result, Generator):
+            result = _all_of(cast("Generator[object]", result))
         value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except (ValueError, TypeError, RecursionError, PydanticSerializationError) as wrong:
+    except (ValueError, TypeError, RecursionError) as wrong:
         raise Unspeakable(one_line(str(wrong), LONGEST_MISTAKE)) from wrong
+    except Unspeakable:
+        raise
+    except Exception as wrong:  # values of others fail in any way when they are read
+        raise Unspeakable(one_line(words_of(wrong), LONGEST_MISTAKE)) from wrong
     plain = _of_text(text)
     if plain.text != text:
         value = json.loads(plain.text)
     return _Plain(value=value, text=plain.text, size=plain.size)
+
+
+def _all_of(yielded: Generator[object]) -> list[object]:
+    """Return what a function yields; one may go on for ever."""
+    values = list(islice(yielded, MOST_YIELDED + 1))
+    if len(values) > MOST_YIELDED:
+        raise Unspeakable(f"it yields more than {MOST_YIELDED:,} values")
+    return values
 
 
 def _of_text(text: str) -> _Plain:

@@ -84,7 +84,11 @@ def summary_of(result: Mapping[str, object], tool: str, summarize: Summarizer | 
     if summarize is not None:
         # One of somebody's own may do anything, and an answer that has come must not be lost for it.
         try:
-            told = json.loads(json.dumps(summarize(dict(result), tool), allow_nan=False))
+            # It gets a copy of its own: what it changes must not change what is kept.
+            is_own = any(summarize is own for own in _OWN)
+            given = dict(result) if is_own else json.loads(json.dumps(result))
+            text = json.dumps(summarize(given, tool), ensure_ascii=False, allow_nan=False)
+            told = json.loads(text.encode("utf-8", "replace"))
         except Exception:  # noqa: BLE001  # the boundary to code of others
             told = None
         if isinstance(told, dict) and _fits(cast("Summary", told)):
@@ -110,6 +114,8 @@ KINDS: Mapping[Category, Kind] = {
     "slack_messages": Kind(summarize=summarize_messages, ttl=timedelta(minutes=10)),
     "record_fields": Kind(summarize=summarize_fields, ttl=timedelta(hours=24)),
 }
+
+_OWN: Sequence[Summarizer] = (summarize_records, summarize_messages, summarize_fields)
 
 
 def _lists(result: Mapping[str, object]) -> Iterator[tuple[str, Rows]]:

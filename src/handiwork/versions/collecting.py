@@ -68,7 +68,8 @@ class Collecting:
         """
         since = self.creation.clock()
         _demand(output)
-        found = await in_thread(_found, output) if len(output.text) > QUICK_CHARACTERS else _found(output)
+        is_quick = output.metadata is None and len(output.text) <= QUICK_CHARACTERS
+        found = _found(output) if is_quick else await in_thread(_found, output)
         if len(found) > MOST_FOUND:
             raise InvalidContent("output", expected=f"at most {MOST_FOUND} blocks and documents", got=f"{len(found):,}")
         # The same content twice is one artifact.

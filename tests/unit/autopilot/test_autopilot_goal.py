@@ -41,6 +41,7 @@ def test_a_goal_is_made_of_words() -> None:
         {"max_seconds": 0},
         {"max_seconds": float("nan")},
         {"max_seconds": float("inf")},
+        {"max_seconds": 10**400},
         {"max_iterations": None, "max_seconds": None},
     ],
     ids=str,

@@ -1,4 +1,7 @@
+import asyncio
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
 import pytest
@@ -43,6 +46,44 @@ def test_what_has_been_set_stays() -> None:
     with pytest.raises(HandleTaken):
         store.set("draft_k3x9", "two")
     assert store.get("draft_k3x9") == Record(content="one", summary="s", created_by="w")
+
+
+def test_what_is_not_told_of_a_record_is_empty() -> None:
+    store = ArtifactStore()
+    store.set("draft_k3x9", {"content": "one", "summary": None, "created_by": None, "info": None})
+    assert store.get("draft_k3x9") == Record(content="one")
+
+
+@pytest.mark.parametrize("info", ["py\n```\nforged", "`", "x" * 65, "\x00"])
+def test_the_info_of_a_record_cannot_end_its_fence(info: str) -> None:
+    store = ArtifactStore()
+    store.set("draft_k3x9", Record(content="one", info=info))
+    told = store.expander().feed("<artifact id='draft_k3x9'/>")
+    assert told in {"one", "```py\none\n```\n"}
+
+
+def test_threads_that_hand_over_at_once_share_no_id() -> None:
+    # All of them look before any of them has put its record there.
+    meet = threading.Barrier(4)
+    ids = iter(["draft_0001"] * 4 + [f"draft_100{number}" for number in range(4)])
+    first: set[int] = set()
+
+    def new_id() -> str:
+        id, me = next(ids), threading.get_ident()
+        if me not in first:
+            first.add(me)
+            meet.wait(5)
+        return id
+
+    store = ArtifactStore(new_id=new_id)
+
+    def add(content: str) -> str:
+        return asyncio.run(store.add(Record(content=content)))
+
+    with ThreadPoolExecutor(4) as threads:
+        given = list(threads.map(add, "0123"))
+    assert len(set(given)) == 4
+    assert sorted(record.content for id in given if (record := store.get(id))) == ["0", "1", "2", "3"]
 
 
 async def test_an_id_is_never_given_twice() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handiwork.context.marker import HANDOFF_INSTRUCTIONS, Marked, marked
+from handiwork.context.marker import HANDOFF_INSTRUCTIONS, Marked, marked, parts
 
 HEAD = "ARTIFACT\nARTIFACT_SUMMARY: A draft\n\n"
 
@@ -67,6 +67,12 @@ def test_nothing_that_is_no_fence_is_ever_dropped(lines: list[str]) -> None:
         assert [line for line in found.content.split("\n") if line in {"a", "ARTIFACT"}] == words
     else:
         assert not words
+
+
+@pytest.mark.parametrize("others", [["~~~a"] * 100_000, ["~~~~a"] * 50_000 + ["~~~"] * 50_000])
+def test_many_fences_in_each_other_take_no_long_time(others: list[str]) -> None:
+    text = HEAD + "\n".join(others)
+    assert parts(text) == [text]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,11 @@ def _empties(result: dict[str, object], _tool: str) -> dict[str, object]:
     return result
 
 
+def _empties_records(result: dict[str, Any], _tool: str) -> dict[str, object]:
+    result["records"].clear()
+    return {"left": len(result["records"])}
+
+
 @pytest.mark.parametrize(
     "summarizer",
     [
@@ -122,6 +127,13 @@ def test_a_summarizer_cannot_change_what_is_kept() -> None:
     result: dict[str, object] = {"records": RECORDS}
     assert summary_of(result, "search", _empties) == {}
     assert result == {"records": RECORDS}
+    assert summary_of(result, "search", _empties_records) == {"left": 0}
+    assert result == {"records": [{**record} for record in RECORDS]}
+    assert len(RECORDS) == 100
+
+
+def test_half_a_character_in_a_summary_is_none() -> None:
+    assert summary_of({"records": RECORDS}, "search", _giving({"a\ud800": "\ud800"})) == {"a?": "?"}
 
 
 def test_a_summarizer_that_can_be_used_is_used() -> None:
