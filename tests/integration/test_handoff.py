@@ -106,5 +106,5 @@ def test_a_program_without_a_loop_hands_over_too(tmp_path: Path) -> None:
 def test_a_store_over_a_session_that_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
     with handiwork.open_sync(tmp_path / "sync") as engine:
         session: Any = engine.session("s")
-        with pytest.raises(InvalidContent, match="`session` is not valid: expected one of `handiwork.open`"):
+        with pytest.raises(InvalidContent, match=r"`session` is not valid: expected one of `handiwork\.open`"):
             handiwork.ArtifactStore.over(session)
