@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from doors import API, bearer, key_for, open_server
@@ -126,8 +127,8 @@ async def test_what_users_did_stays_when_the_artifact_has_gone(side: Side) -> No
     assert [part.kind for part in told.parts] == ["artifact_action"] * 2
 
 
-@pytest.mark.parametrize("budget", [0, -1, LEAST_TOKENS - 1, MOST_TOKENS + 1])
-async def test_a_budget_beyond_the_bounds_is_refused(budget: int, side: Side) -> None:
+@pytest.mark.parametrize("budget", [0, -1, LEAST_TOKENS - 1, MOST_TOKENS + 1, "500", 500.5, True, None])
+async def test_a_budget_beyond_the_bounds_is_refused(budget: Any, side: Side) -> None:
     with pytest.raises(InvalidLimit, match="from 100 to 100,000"):
         await side.session().context(budget=budget)
 

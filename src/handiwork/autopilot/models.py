@@ -30,7 +30,9 @@ def model_of(llm: models.Model[Any] | str) -> models.Model[Any]:
     try:
         return models.infer_model(llm)
     except (UserError, ImportError, ValueError) as failure:
-        raise ModelUnusable(llm, why=str(failure).rstrip(".")) from failure
+        # What it goes on with leads to a model for tests, which makes nothing.
+        why = str(failure).partition(" To try Pydantic AI")[0].rstrip(".")
+        raise ModelUnusable(llm, why=why) from failure
 
 
 def _of_module(name: str) -> models.Model[Any]:

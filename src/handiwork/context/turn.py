@@ -61,7 +61,7 @@ class Past(Protocol):
 
 def context_budget(budget: int) -> int:
     """Return how many tokens the context of a turn may have. Raises `InvalidLimit`."""
-    if not LEAST_TOKENS <= budget <= MOST_TOKENS:
+    if type(budget) is not int or not LEAST_TOKENS <= budget <= MOST_TOKENS:
         raise InvalidLimit("budget", budget, expected=f"a whole number from {LEAST_TOKENS} to {MOST_TOKENS:,}")
     return budget
 
