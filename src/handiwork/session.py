@@ -222,7 +222,7 @@ class Session:
         cursor: str | None = None,
     ) -> Page:
         """Return artifacts of the session, newest first; `query` is a text in title, file name or handle."""
-        search = Search(type=type, state=state, text=query)
+        search = Search(type=self.engine.types.searched(type), state=state, text=query)
         return await self.engine.records.page(self.scope, search=search, limit=page_size(limit), cursor=cursor)
 
     async def revise(

@@ -1,13 +1,17 @@
 """An Autopilot with a session: its tools are the model's, and what is collected is kept in the store."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sides import SIDES, Side, Where, open_side
 
+import handiwork
 from handiwork import Autopilot, Goal, ToolOutput
+from handiwork.errors import InvalidContent, InvalidTool
 from scripted_models import Script, call
 
 FIB = "```py\ndef fib(n): ...\n```"
@@ -80,3 +84,65 @@ async def test_a_file_of_a_program_is_collected_as_a_reference(side: Side) -> No
     files = {each["name"]: each["content"] for each in result.artifacts if each["kind"] == "file"}
     assert files["b.csv"] == "a,b\n"
     assert re.match(r'<artifact id="a_\w{4}"', files["a.png"])
+
+
+async def test_a_large_answer_of_a_marked_tool_is_kept_and_not_told_whole(side: Side) -> None:
+    @handiwork.tool(cache_ref=True, name="search")
+    def found() -> list[dict[str, int]]:
+        """Search."""
+        return [{"number": number} for number in range(2000)]
+
+    script = Script(call("search"), "Done.")
+    autopilot = Autopilot(llm=script.model, goal=GOAL, artifacts=True, tools=[found], session=side.session())
+    result = await autopilot.arun()
+    assert (result.status, [made["kind"] for made in result.artifacts]) == ("completed", ["answer"])
+    assert "cache_id: " in script.asked[-1]
+    assert "'number': 1999" not in script.asked[-1]
+    assert [each.type for each in (await side.session().list(type="tool_result")).items] == ["tool_result"]
+
+
+async def test_what_a_tool_declares_beside_a_large_answer_is_collected(side: Side) -> None:
+    @handiwork.tool(cache_ref=True)
+    def report() -> ToolOutput:
+        """Report."""
+        return ToolOutput("x" * 20_000, {"artifact": True, "kind": "note", "name": "n.md", "content": "# N"})
+
+    script = Script(call("report"), "Done.")
+    result = await Autopilot(llm=script.model, goal=GOAL, artifacts=True, tools=[report], session=side.session()).arun()
+    assert [(made["kind"], made["name"], made["content"]) for made in result.artifacts] == [
+        ("note", "n.md", "# N"),
+        ("answer", "iter1-answer.md", "Done."),
+    ]
+
+
+def test_a_session_without_await_is_for_run_and_stream(tmp_path: Path) -> None:
+    notes = call("generate_artifact", type="markdown", title="Notes", content="# Notes\n")
+    with handiwork.open_sync(tmp_path / "data") as engine:
+        session = engine.session("s")
+        result = Autopilot(llm=Script(notes, "Done.").model, goal=GOAL, artifacts=True, session=session).run()
+        assert (result.status, [made["name"] for made in result.artifacts]) == (
+            "completed",
+            ["Notes.md", "iter1-answer.md"],
+        )
+        streaming = Autopilot(llm=Script(notes, "Done.").model, goal=GOAL, artifacts=True, session=session)
+        kinds = [event["kind"] for event in streaming.stream()]
+        assert (kinds[0], kinds[-1]) == ("autopilot.run_started", "autopilot.result")
+        assert len(session.list().items) == 3
+
+
+async def test_a_session_without_await_is_refused_where_it_would_be_awaited(tmp_path: Path) -> None:
+    def refused() -> str:
+        with handiwork.open_sync(tmp_path / "data") as engine:
+            autopilot = Autopilot(llm=Script("Done.").model, goal=GOAL, session=engine.session("s"))
+            with pytest.raises(InvalidContent) as caught:
+                asyncio.run(autopilot.arun())
+            return str(caught.value)
+
+    told = await asyncio.to_thread(refused)
+    assert "`session` is not valid: expected one of `handiwork.open` or `handiwork.connect` for `arun`" in told
+
+
+def test_a_tool_that_is_no_function_is_refused_at_once() -> None:
+    tools: Any = [3]
+    with pytest.raises(InvalidTool, match="The tool `3` cannot be used: expected a function or a `Toolbox`"):
+        Autopilot(llm=Script("Done.").model, goal=GOAL, tools=tools)

@@ -89,7 +89,7 @@ def test_a_model_that_fails_is_exit_code_1(folder: Path) -> None:
     [
         (["it"], 2, ("`--model`", "`HANDIWORK_MODEL`", "`handiwork demo`")),
         (["it", "--model", "nonsense"], 2, ("`nonsense` cannot be used", "`python:MODULE:NAME`")),
-        (["it", "--model", "test", "--input", "gone.csv"], 4, ("gone.csv", "no such file")),
+        (["it", "--model", "test", "--input", "gone.csv"], 4, ("gone.csv", "no such file", "a file by its path")),
         (["it", "--model", "test", "--out", "sales.csv/x"], 1, ("not a folder",)),
         ([" ", "--model", "test"], 2, ("WHAT TO MAKE",)),
     ],
@@ -102,3 +102,20 @@ def test_what_is_missing_is_told_with_what_to_do(
     assert done.returncode == code, done.stderr
     assert [word for word in told if word not in done.stderr] == []
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_of_a_module_in_this_folder_is_found_and_that_nothing_was_made_is_told(folder: Path) -> None:
+    (folder / "mine.py").write_text(
+        "from pydantic_ai.models.test import TestModel\nmodel = TestModel(call_tools=[], custom_output_text='Hm.')\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("handiwork")), "make", "it", "--model", "python:mine:model"],
+        cwd=folder,
+        env={"HOME": str(folder), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "Hm.\n"), done.stderr
+    assert "No file was made." in done.stderr

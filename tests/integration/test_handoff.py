@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sides import SIDES, Side, Where, open_side
 
 import handiwork
 from handiwork.context.artifact_store import Record
-from handiwork.errors import HandleTaken, InvalidName
+from handiwork.errors import HandleTaken, InvalidContent, InvalidName
 from handiwork.references import Mention, pieces_of
 
 CASES = [
@@ -108,3 +109,10 @@ def test_a_program_without_a_loop_hands_over_too(tmp_path: Path) -> None:
     with handiwork.open_sync(tmp_path) as engine:
         session = engine.session("s", principal="agent")
         assert session.expand(session.handoff(written("# Dark"))) == "# Dark"
+
+
+def test_a_store_over_a_session_that_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
+    with handiwork.open_sync(tmp_path / "sync") as engine:
+        session: Any = engine.session("s")
+        with pytest.raises(InvalidContent, match=r"`session` is not valid: expected one of `handiwork\.open`"):
+            handiwork.ArtifactStore.over(session)

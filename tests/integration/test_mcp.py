@@ -277,6 +277,7 @@ async def test_what_is_elsewhere_answers_like_what_is_not_there(talk: Talk, side
             await client.read_resource(f"artifact://other/{own.id}")
         result = await client.call_tool("read_artifact", {"artifactId": other.id})
     assert len(messages) == 1
+    assert all(message.endswith("list_artifacts shows what there is.") for message in messages)
     assert result.is_error
     assert "secret" not in json.dumps(result.model_dump(mode="json"))
 

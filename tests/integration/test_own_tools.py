@@ -436,3 +436,27 @@ def test_no_arguments_make_a_call_raise(hostile: SyncToolbox, name: str, argumen
     assert answer.text or not answer.is_error
     answer.text.encode()
     json.dumps(answer.structured, allow_nan=False).encode()
+
+
+async def test_of_an_output_the_model_reads_the_text_and_the_declared_artifacts_are_kept(session: Verbs) -> None:
+    declared = {"artifact": True, "kind": "file", "name": "a.md", "content": "# Never told"}
+    answer = await answer_of(session, handiwork.ToolOutput("Written.", declared))
+    (kept,) = (await session.list()).items
+    assert (kept.name, kept.version.provenance.tool_call_id) == ("a.md", "call_1")
+    assert answer.text.splitlines()[0] == "Written."
+    assert kept.handle in answer.text
+    assert "Never told" not in answer.text
+    assert ([each.id for each in answer.artifacts], answer.result) == ([kept.id], "Written.")
+
+
+async def test_an_output_that_declares_nothing_is_its_text(session: Verbs) -> None:
+    answer = await answer_of(session, handiwork.ToolOutput("Seen.", {"seconds": 3}))
+    assert (answer.text, answer.artifacts, answer.is_error) == ("Seen.", (), False)
+
+
+async def test_a_declared_artifact_that_cannot_be_kept_is_told_with_the_text(session: Verbs) -> None:
+    declared = {"artifact": True, "kind": "markdown", "name": "a.md", "content": "x" * (257 * KIB)}
+    answer = await answer_of(session, handiwork.ToolOutput("Written.", declared))
+    assert answer.text.startswith("Written.\nWhat the tool has made could not be kept (")
+    assert "a.md" in answer.text
+    assert (await session.list()).items == ()

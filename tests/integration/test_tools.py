@@ -204,6 +204,13 @@ async def test_the_artifacts_are_listed_and_results_of_tools_where_they_are_aske
     assert (await tools.call("list_artifacts", {"query": "nothing"})).text == "There is none."
 
 
+async def test_a_type_may_be_listed_by_another_name_of_it(tools: Toolbox) -> None:
+    page = {"type": "html", "title": "Page", "content": "<p>Hello</p>"}
+    made = (await tools.call("generate_artifact", page)).artifacts[0]
+    listed = await tools.call("list_artifacts", {"type": "html"})
+    assert [(each.id, each.type) for each in listed.artifacts] == [(made.id, "html-sandboxed")]
+
+
 async def test_a_result_is_read_by_its_cache_id_and_promoted(tools: Toolbox, session: Verbs) -> None:
     kept = await session.record("call_1", tool="search", result=[{"n": n} for n in range(100)])
     for name in ("cacheId", "cache_id"):

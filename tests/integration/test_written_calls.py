@@ -117,7 +117,7 @@ async def test_a_revision_is_seen_while_it_is_written(session: Session) -> None:
         ('{"type": "markdown", "content": "abc", "content": "abcd"}', "twice"),
         ('{"type": "markdown", "content": "abc", "content": 5}', "twice"),
         ('{"type": "markdown", "content": "abc", "colour": "red"}', "`mediaType`"),
-        ('{"type": "markdown"}', "to be there"),
+        ('{"type": "markdown"}', "expected a value, got nothing"),
         ('{"type": "markdown", "content": "a", "title": 5}', "string"),
         ('{"title": "x", "content": "abc"}', "`artifactId`"),
         ('{"type": "markdown", "content": "a", ' + ", ".join(f'"n{n}": 1' for n in range(100)) + "}", "at most 64"),

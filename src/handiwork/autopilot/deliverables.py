@@ -11,7 +11,7 @@ from handiwork.collect.collector import ArtifactCollector, Problem
 from handiwork.collect.found import Found
 from handiwork.errors import HandiworkError
 from handiwork.media.formats import format_of_media_type
-from handiwork.model import KIB, Artifact
+from handiwork.model import KIB, TOOL_RESULT, Artifact
 from handiwork.references import Reference
 from handiwork.session import Session
 from handiwork.tools.tool import Answer
@@ -49,10 +49,13 @@ class Deliverables:
     async def of_tool(self, answer: Answer, *, iteration: int) -> None:
         """Take in what a tool of a session has made, which the session has already."""
         for artifact in answer.artifacts:
+            if artifact.type == TOOL_RESULT:
+                continue
             self.collector.take(await self._found(artifact), iteration=iteration)
 
     async def _found(self, artifact: Artifact) -> Found:
         version = artifact.version
+        declared = version.metadata.get("kind")
         content = str(Reference(artifact.handle, summary=version.summary or None))
         format_ = format_of_media_type(version.media_type)
         if self.session is not None and format_ is not None and format_.is_text and version.size <= LARGEST_TEXT_BYTES:
@@ -62,7 +65,7 @@ class Deliverables:
             except HandiworkError as failure:
                 self.tell(Problem(what="read", name=artifact.name, why=str(failure)))
         return Found(
-            kind=_KINDS.get(artifact.type, "file"),
+            kind=declared if isinstance(declared, str) else _KINDS.get(artifact.type, "file"),
             name=artifact.name,
             content=content,
             language=version.language,

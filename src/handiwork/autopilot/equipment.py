@@ -16,6 +16,7 @@ from pydantic_ai.toolsets.abstract import ToolsetTool
 from handiwork.collect.tool_output import ToolOutput
 from handiwork.errors import HandiworkError
 from handiwork.tasks import is_given_up, words_of
+from handiwork.tools.marks import mark_or_none
 from handiwork.tools.tool import Answer
 from handiwork.tools.tool import Tool as OurTool
 from handiwork.tools.toolbox import Toolbox
@@ -23,8 +24,8 @@ from handiwork.tools.toolbox import Toolbox
 Ingest = Callable[[object, str | None], Awaitable[object]]
 """Takes in the metadata of an answer, with the id of the call."""
 Keep = Callable[[Answer], Awaitable[object]]
-# What these answer with was made or changed by them; the others only look.
-_MAKING = frozenset({"generate_file", "generate_artifact", "revise_artifact", "promote_to_artifact"})
+# What these answer with they have only looked at; what others answer with was made or changed by them.
+_LOOKING = frozenset({"read_artifact", "list_artifacts", "get_cached_result", "propose_action"})
 LONGEST_FAILURE = 500
 # With these a function speaks to pydantic-ai, and not to the model.
 _SIGNALS = (
@@ -68,8 +69,13 @@ def toolsets_of(tools: Sequence[object], *, ingest: Ingest, keep: Keep) -> list[
     functions = [each for each in tools if not isinstance(each, Toolbox)]
     found: list[AbstractToolset[object]] = [_boxed(each, keep) for each in tools if isinstance(each, Toolbox)]
     if functions:
-        found.append(Watched(FunctionToolset(functions), ingest))  # pyright: ignore[reportArgumentType]  # functions, as the caller was told
+        found.append(Watched(FunctionToolset([_named(each) for each in functions]), ingest))
     return found
+
+
+def _named(function: Any) -> Tool[object]:
+    mark = mark_or_none(function)
+    return Tool(function) if mark is None else Tool(function, name=mark.name, description=mark.description)
 
 
 def _boxed(toolbox: Toolbox, keep: Keep) -> FunctionToolset[object]:
@@ -79,7 +85,7 @@ def _boxed(toolbox: Toolbox, keep: Keep) -> FunctionToolset[object]:
 def _carried_out(toolbox: Toolbox, tool: OurTool, keep: Keep) -> Tool[object]:
     async def call(ctx: RunContext[object], **arguments: Any) -> str:
         answer = await toolbox.call(tool.name, arguments, tool_call_id=ctx.tool_call_id)
-        if tool.name in _MAKING:
+        if tool.name not in _LOOKING:
             await keep(answer)
         return answer.text
 

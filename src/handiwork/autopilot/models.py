@@ -1,6 +1,10 @@
 """Models by name: those of pydantic-ai, and objects of a module. What is asked of them is in `flight`."""
 
 import importlib
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic_ai import models
@@ -26,7 +30,9 @@ def model_of(llm: models.Model[Any] | str) -> models.Model[Any]:
     try:
         return models.infer_model(llm)
     except (UserError, ImportError, ValueError) as failure:
-        raise ModelUnusable(llm, why=str(failure).rstrip(".")) from failure
+        # What it goes on with leads to a model for tests, which makes nothing.
+        why = str(failure).partition(" To try Pydantic AI")[0].rstrip(".")
+        raise ModelUnusable(llm, why=why) from failure
 
 
 def _of_module(name: str) -> models.Model[Any]:
@@ -34,9 +40,21 @@ def _of_module(name: str) -> models.Model[Any]:
     if not module or not attribute:
         raise ModelUnusable(name, why="expected `python:MODULE:NAME`")
     try:
-        found: object = getattr(importlib.import_module(module), attribute)
+        with _modules_here():
+            found: object = getattr(importlib.import_module(module), attribute)
     except Exception as failure:  # a module of others may fail in any way while it is imported
         raise ModelUnusable(name, why=f"{type(failure).__name__}: {failure}"[:300]) from failure
     if not isinstance(found, models.Model):
         raise ModelUnusable(name, why=f"it is a {type(found).__name__}, and no model of pydantic-ai")
     return cast("models.Model[Any]", found)
+
+
+@contextmanager
+def _modules_here() -> "Generator[None]":
+    """Let modules of the current folder be found, after all others: a command has no such place of its own."""
+    here = str(Path.cwd())
+    sys.path.append(here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

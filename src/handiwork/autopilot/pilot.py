@@ -6,17 +6,18 @@ What happens in a run is in `flight`. No agent framework is imported before a ru
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from handiwork.autopilot.goal import BudgetPolicy, Goal
 from handiwork.autopilot.result import AutopilotResult
 from handiwork.client.session import RemoteSession
 from handiwork.collect.collector import ArtifactCollector
-from handiwork.errors import ExtraMissing, InvalidContent, InvalidName, LoopRunning
+from handiwork.errors import ExtraMissing, InvalidContent, InvalidName, InvalidTool, LoopRunning
 from handiwork.ids import nanoid
 from handiwork.session import Session
+from handiwork.tools.marks import mark_or_none
 from handiwork.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 LONGEST_RUN_ID = 200
 EXTRA = "pydantic-ai"
+
+
+class Portalled(Protocol):
+    """A session of an engine without `await`, such as `handiwork.open_sync` gives."""
+
+    @property
+    def session(self) -> Session | RemoteSession: ...
+    @property
+    def portal(self) -> BlockingPortal: ...
 
 
 class Autopilot:
@@ -39,17 +49,19 @@ class Autopilot:
         budget: BudgetPolicy | None = None,
         artifacts: ArtifactCollector | bool | None = None,
         tools: Iterable[Callable[..., object] | Toolbox] = (),
-        session: Session | RemoteSession | None = None,
+        session: Session | RemoteSession | Portalled | None = None,
     ) -> None:
         """Take a model of pydantic-ai or its name, and functions or toolboxes as `tools`.
 
         With `artifacts` what the run makes is collected: True makes a collector for each run. With a `session` its
-        tools are added, and what is collected is kept there too.
+        tools are added, large answers of marked functions are kept there, and so is what is collected. One of
+        `handiwork.open_sync` is for `run` and `stream`.
 
         Raises:
             ExtraMissing: pydantic-ai is not installed.
             ModelUnusable: there is no such model, or it cannot be used here.
             InvalidContent: `artifacts` or `goal` is something else.
+            InvalidTool: one of `tools` is neither a function nor a toolbox.
         """
         if not isinstance(goal, Goal):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise InvalidContent("goal", expected="a `Goal`", got=f"a `{type(goal).__name__}`")
@@ -61,8 +73,17 @@ class Autopilot:
         except ModuleNotFoundError as missing:
             raise ExtraMissing(EXTRA, why="the Autopilot asks models through it") from missing
         self._model = model_of(llm)
-        self._goal, self._budget, self._artifacts, self._session = goal, budget or BudgetPolicy(), artifacts, session
+        self._goal, self._budget, self._artifacts = goal, budget or BudgetPolicy(), artifacts
+        self._session: Session | RemoteSession | None = None
+        self._portal: BlockingPortal | None = None
+        if session is None or isinstance(session, Session | RemoteSession):
+            self._session = session
+        else:
+            self._session, self._portal = session.session, session.portal
         self._tools = (tools,) if isinstance(tools, Toolbox) else tuple(tools)
+        for each in self._tools:
+            if not isinstance(each, Toolbox) and not callable(each):  # pyright: ignore[reportUnnecessaryIsInstance]  # likewise
+                raise InvalidTool(repr(each)[:100], problem="expected a function or a `Toolbox`")
 
     def run(self, *, run_id: str | None = None) -> AutopilotResult:
         """Carry out a run and return what it has come to.
@@ -71,6 +92,8 @@ class Autopilot:
             LoopRunning: an event loop is running here; use `arun`.
         """
         _demand_no_loop("run")
+        if self._portal is not None:
+            return self._portal.call(lambda: self._come_to(run_id))
         return asyncio.run(self.arun(run_id=run_id))
 
     def stream(self, *, run_id: str | None = None) -> "Generator[Event]":
@@ -84,6 +107,10 @@ class Autopilot:
 
     async def arun(self, *, run_id: str | None = None) -> AutopilotResult:
         """Carry out a run and return what it has come to; what fails in it is told by its status."""
+        self._demand_session_here("run")
+        return await self._come_to(run_id)
+
+    async def _come_to(self, run_id: str | None) -> AutopilotResult:
         async with aclosing(self._flown(run_id)) as told:
             async for each in told:
                 if isinstance(each, AutopilotResult):
@@ -96,6 +123,12 @@ class Autopilot:
         Their kinds are `autopilot.run_started`, `autopilot.artifact` as soon as something is collected,
         `autopilot.iteration`, `autopilot.problem`, and at the end `autopilot.result`.
         """
+        self._demand_session_here("stream")
+        async with aclosing(self._told(run_id)) as told:
+            async for event in told:
+                yield event
+
+    async def _told(self, run_id: str | None) -> "AsyncGenerator[Event]":
         async with aclosing(self._flown(run_id)) as told:
             async for each in told:
                 if not isinstance(each, AutopilotResult):
@@ -114,7 +147,7 @@ class Autopilot:
             goal=self._goal,
             budget=self._budget,
             deliverables=None,
-            tools=self._tools if self._session is None else (*self._tools, self._session.tools()),
+            tools=self._equipped(),
             # Tools collect in threads of their own, and all events come in one order.
             emit=lambda event: loop.call_soon_threadsafe(events.put_nowait, event),
         )
@@ -131,9 +164,23 @@ class Autopilot:
                 running.cancel()
                 await asyncio.wait([running])
 
+    def _equipped(self) -> tuple[object, ...]:
+        if self._session is None:
+            return self._tools
+        # Only where there is a session can large answers be kept.
+        marks = [mark_or_none(each) for each in self._tools]
+        kept = [each for each, mark in zip(self._tools, marks, strict=True) if mark is not None and mark.is_cached]
+        plain = [each for each, mark in zip(self._tools, marks, strict=True) if mark is None or not mark.is_cached]
+        return *plain, self._session.tools(extra=kept)
+
+    def _demand_session_here(self, call: Literal["run", "stream"]) -> None:
+        if self._portal is not None:
+            expected = f"one of `handiwork.open` or `handiwork.connect` for `a{call}`"
+            raise InvalidContent("session", expected=expected, got=f"one of `open_sync`, for `{call}`")
+
     def _stepped(self, run_id: str | None) -> "Generator[Event]":
-        with start_blocking_portal() as portal:
-            events = self.astream(run_id=run_id)
+        with start_blocking_portal() if self._portal is None else nullcontext(self._portal) as portal:
+            events = self._told(run_id)
             try:
                 while True:
                     try:

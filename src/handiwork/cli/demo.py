@@ -17,7 +17,7 @@ from rich.console import Console
 from handiwork import wiring
 from handiwork.cli.failures import DONE, FAILED
 from handiwork.cli.files import write_new
-from handiwork.cli.printing import format_word, print_json, print_table, progress, results, say, size
+from handiwork.cli.printing import format_word, one_line, print_json, print_table, progress, results, say, size
 from handiwork.cli.remarks import remarks
 from handiwork.demo.conversation import ASKS, Agent, Answered, Asked, Called, Calling, Edited, Moment, play
 from handiwork.engine import Engine
@@ -32,6 +32,7 @@ PORT = 8765
 LOOPBACK = "127.0.0.1"
 
 _INDENT = 7
+_LONGEST_SAID = 100
 _MOST_NAMED = 4
 # Links and pictures lead to addresses that a terminal has no use for.
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
@@ -163,6 +164,8 @@ def _print_moment(console: Console, moment: Moment) -> None:
             made = ", ".join(artifact.name for artifact in moment.answer.artifacts[:_MOST_NAMED])
             rest = len(moment.answer.artifacts) - _MOST_NAMED
             made += f" and {rest} more" if rest > 0 else ""
+            # What made nothing by itself has said something, such as the reference to a text that was handed over.
+            made = made or one_line(moment.answer.text.partition("\n")[0])[:_LONGEST_SAID]
             say(console, ("tool   ", "bold yellow"), f"{moment.tool}  ", made, (f"  ({_facts(moment)})", "dim"))
         case Answered():
             _print_turn(console, ("agent  ", "bold green"), _LINK.sub(r"\1", moment.shown))

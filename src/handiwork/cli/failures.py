@@ -35,6 +35,14 @@ class ScriptUnusable(HandiworkError):
         self.hint = "Give the path of a Python file, or `-` to read the program from standard input."
 
 
+class FileMissing(InputNotFound):
+    """What was named as an input can only be a file, and there is none."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "there is no such file")
+        self.hint = "`--input` names a file by its path from here."
+
+
 class StoreNotFound(HandiworkError):
     """The folder that was named holds no store."""
 

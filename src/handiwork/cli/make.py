@@ -12,7 +12,7 @@ from typing import Any
 from handiwork import wiring
 from handiwork.autopilot.goal import Goal
 from handiwork.autopilot.pilot import Autopilot
-from handiwork.cli.failures import DONE, FAILED, ModelNeeded
+from handiwork.cli.failures import DONE, FAILED, FileMissing, ModelNeeded
 from handiwork.cli.files import demand_folder, write_new
 from handiwork.cli.printing import (
     format_word,
@@ -26,7 +26,6 @@ from handiwork.cli.printing import (
     say,
     size,
 )
-from handiwork.errors import InputNotFound
 from handiwork.model import TOOL_RESULT, Artifact
 from handiwork.session import Session
 from handiwork.settings import Settings, load
@@ -57,7 +56,7 @@ def run(request: Request) -> int:
         raise ModelNeeded
     for each in request.inputs:
         if not Path(each).is_file():
-            raise InputNotFound(each, "there is no such file")
+            raise FileMissing(each)
     demand_folder(Path(request.out or "."))
     return asyncio.run(_run(request, settings, model))
 
@@ -118,5 +117,7 @@ def _print(request: Request, told: dict[str, Any], made: Sequence[Artifact], pat
     if made:
         rows = [(one_line(each.name), format_word(each), size(each.size), paths[each.id]) for each in made]
         print_table(results(), "Made", ("name", "type", "size", "where"), rows, right=("size",))
+    elif told["status"] == "completed":
+        say(notes(), "No file was made.")
     if told["status"] != "completed":
         say(notes(), ("failed: ", "bold red"), told["stop_reason"], f" {told['error']}" if told["error"] else "")

@@ -5,6 +5,7 @@ marks what it hands over is known to `marker`.
 """
 
 import contextlib
+import inspect
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from handiwork.errors import (
     ArtifactNotFound,
     ContentRefused,
     HandleTaken,
+    InvalidContent,
     InvalidName,
     UnknownType,
 )
@@ -125,7 +127,14 @@ class ArtifactStore:
 
     @staticmethod
     def over(session: Keeping) -> "SessionArtifacts":
-        """Return a store with the same methods, to be awaited, that keeps its records as artifacts of a session."""
+        """Return a store with the same methods, to be awaited, that keeps its records as artifacts of a session.
+
+        Raises:
+            InvalidContent: the session is one whose verbs cannot be awaited.
+        """
+        if not inspect.iscoroutinefunction(session.create):
+            expected = "one of `handiwork.open` or `handiwork.connect`, whose calls are awaited"
+            raise InvalidContent("session", expected=expected, got=f"a `{type(session).__name__}`")
         return SessionArtifacts(session)
 
     def get(self, id: str) -> Record | None:

@@ -22,6 +22,7 @@ from handiwork.mcp.changes import Subscriptions, listen
 from handiwork.mcp.shelf import Shelf
 from handiwork.mcp.visitors import Visitor
 from handiwork.tasks import trace_of
+from handiwork.tools.answers import hint_of
 
 NAME = "handiwork"
 INSTRUCTIONS = (
@@ -121,9 +122,9 @@ def _answering(
             raise
         except HandiworkError as error:
             code = _NOT_FOUND if isinstance(error, _MISSING) and not _is_modern(context) else mcp.INVALID_PARAMS
-            told = {"code": error.code, "hint": error.hint}
-            message = told_outside(error)
-            raise MCPError(code, message if error.hint is None else f"{message} {error.hint}", told) from error
+            hint, message = hint_of(error), told_outside(error)
+            told = {"code": error.code, "hint": hint}
+            raise MCPError(code, message if hint is None else f"{message} {hint}", told) from error
         except Exception as error:
             # The edge of the protocol: what is unforeseen is for the log, and may quote what users store.
             _log.error("unforeseen %s", trace_of(error))

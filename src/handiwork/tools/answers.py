@@ -116,7 +116,7 @@ def listed(page: Page, artifacts: Sequence[Artifact]) -> Answer:
 
 def mistake(error: HandiworkError, *, message: str | None = None, hint: str | None = None) -> Answer:
     """Tell what was wrong with a call, and what to do; `message` and `hint` are better words than the error has."""
-    hint = hint or next((said for kind, said in _HINTS.items() if isinstance(error, kind)), error.hint)
+    hint = hint or hint_of(error)
     parts = [
         one_line(message or told_outside(error), LONGEST_MISTAKE),
         one_line(hint or "", LONGEST_MISTAKE),
@@ -124,6 +124,11 @@ def mistake(error: HandiworkError, *, message: str | None = None, hint: str | No
     ]
     structured = _structured([], error={"code": error.code, "message": parts[0], "hint": hint})
     return Answer(text="\n".join(part for part in parts if part), is_error=True, structured=structured)
+
+
+def hint_of(error: HandiworkError) -> str | None:
+    """Return the next step for whoever has these tools, and neither Python nor the command line."""
+    return next((said for kind, said in _HINTS.items() if isinstance(error, kind)), error.hint)
 
 
 def _facts(error: HandiworkError) -> str:

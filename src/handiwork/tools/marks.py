@@ -74,11 +74,17 @@ def tool(function: Function | None = None, /, **traits: Unpack[Traits]) -> Funct
 
 def mark_of(thing: object) -> Mark:
     """Return what the mark of a function says. Raises `InvalidTool` for what has none."""
-    mark: object = getattr(thing, _MARK, None)
-    if not isinstance(mark, Mark) or not callable(thing):
+    mark = mark_or_none(thing)
+    if mark is None:
         name = str(getattr(thing, "__qualname__", repr(thing)))[:100]
         raise InvalidTool(name, problem="expected a function that is marked with `@handiwork.tool`")
     return mark
+
+
+def mark_or_none(thing: object) -> Mark | None:
+    """Return what the mark of a function says, or None for what has none."""
+    mark: object = getattr(thing, _MARK, None)
+    return mark if isinstance(mark, Mark) and callable(thing) else None
 
 
 def _mark(traits: Traits) -> Mark:

@@ -6,13 +6,14 @@ How an answer is summed up is known to `summaries`, and how a tool is called to 
 import contextlib
 import json
 from collections.abc import AsyncIterator, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 from typing import cast
 
 from pydantic_core import to_jsonable_python
 
+from handiwork.collect.tool_output import ToolOutput
 from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
@@ -75,6 +76,22 @@ class Results:
         # Bytes never reach a model.
         is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
         return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
+
+    async def declared(self, output: ToolOutput, tool_call_id: str | None) -> Answer:
+        """Return the text for the model, with references to what is kept of the artifacts declared beside it."""
+        answer = await self.answer(output.text, tool_call_id)
+        try:
+            kept = await self.verbs.collect(metadata=output.metadata, tool_call_id=tool_call_id)
+        except HandiworkError as error:
+            why = one_line(told_outside(error), LONGEST_MISTAKE)
+            return replace(answer, text=f"{answer.text}\nWhat the tool has made could not be kept ({why})")
+        artifacts = (*answer.artifacts, *kept)
+        return replace(
+            answer,
+            text="\n".join([answer.text, *map(tag_of, kept)]),
+            artifacts=artifacts,
+            structured={**answer.structured, "artifacts": [reference_of(each) for each in artifacts]},
+        )
 
     async def failure(self, failure: BaseException, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has raised, which is kept as a failure."""

@@ -74,7 +74,9 @@ def describe(result: Mapping[str, object], tool: str) -> Summary:
         return summarize_records(result, tool)
     text = result.get("text")
     if isinstance(text, str) and len(result) == 1:
-        return {"type": "text", "lines": text.count("\n") + 1, "characters": len(text), "preview": _short(text, 200)}
+        # An end of line at the very end begins no other line.
+        lines = text.count("\n") + (0 if text.endswith("\n") else 1)
+        return {"type": "text", "lines": lines, "characters": len(text), "preview": _short(text, 200)}
     keys = [name[:LONGEST_KEY] for name in list(result)[:MOST_FIELDS]]
     return _fitting(lambda most: {"type": "object", "keys": keys[:most], "size": len(result)})
 

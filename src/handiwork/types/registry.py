@@ -54,6 +54,11 @@ class Registry:
             raise UnknownType(name, sorted(self._types))
         return found
 
+    def searched(self, name: str | None) -> str | None:
+        """Return the name that artifacts of this name or alias have; one that is not known stays as it is."""
+        found = None if name is None else self._by_alias.get(name)
+        return name if found is None else found.name
+
     def __iter__(self) -> Iterator[ArtifactType]:
         return iter(self._types.values())
 

@@ -92,6 +92,6 @@ def refusal_of(wrong: ValidationError, known: Sequence[str]) -> InvalidContent:
     name = ".".join(str(part) for part in first["loc"])[:LONGEST_TOLD] or "arguments"
     listed = ", ".join(f"`{each}`" for each in known)
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")[:LONGEST_TOLD]
-    expected = {"extra_forbidden": f"one of {listed or 'no arguments'}", "missing": "it to be there"}
+    expected = {"extra_forbidden": f"one of {listed or 'no arguments'}", "missing": "a value"}
     got = "nothing" if first["type"] == "missing" else f"a `{type(first['input']).__name__}`"
     return InvalidContent(name, expected=expected.get(first["type"], message), got=got)

@@ -51,6 +51,15 @@ def test_a_model_that_is_not_to_be_had_says_why(name: Any, why: str, module: str
         model_of(name)
 
 
+def test_a_model_without_its_key_says_which_one_and_nothing_of_models_for_tests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ModelUnusable, match="`OPENAI_API_KEY`") as caught:
+        model_of("openai:gpt-5")
+    assert "test" not in str(caught.value)
+
+
 def test_without_pydantic_ai_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "handiwork.autopilot.models")
     monkeypatch.setitem(sys.modules, "pydantic_ai", None)

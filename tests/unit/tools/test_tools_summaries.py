@@ -160,3 +160,8 @@ def test_no_answer_makes_a_summary_fail_or_grow(result: dict[str, object], categ
 )
 def test_a_large_answer_has_a_short_summary(result: dict[str, object], category: Category) -> None:
     assert size_of(KINDS[category].summarize(result, "tool")) <= SUMMARY_BYTES
+
+
+@pytest.mark.parametrize(("text", "lines"), [("a", 1), ("a\n", 1), ("a\nb", 2), ("a\nb\n", 2)])
+def test_lines_of_a_text_are_counted_as_they_are_read(text: str, lines: int) -> None:
+    assert describe({"text": text}, "tool")["lines"] == lines
