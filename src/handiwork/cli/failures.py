@@ -35,14 +35,6 @@ class ScriptUnusable(HandiworkError):
         self.hint = "Give the path of a Python file, or `-` to read the program from standard input."
 
 
-class FileMissing(InputNotFound):
-    """What was named as an input can only be a file, and there is none."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "there is no such file")
-        self.hint = "`--input` names a file by its path from here."
-
-
 class StoreNotFound(HandiworkError):
     """The folder that was named holds no store."""
 
@@ -88,6 +80,13 @@ class KeysNeeded(HandiworkError):
         self.where = where
         place = "" if data is None else f" --data {data}"
         self.hint = f"Make one with `handiwork keys create --kind admin{place}`, or serve on `127.0.0.1` alone."
+
+
+def missing_file(path: str) -> InputNotFound:
+    """Return the error for what was named as an input, can only be a file, and is not there."""
+    error = InputNotFound(path, "there is no such file")
+    error.hint = "`--input` names a file by its path from here."
+    return error
 
 
 def exit_code(error: HandiworkError) -> int:

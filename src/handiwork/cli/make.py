@@ -12,7 +12,7 @@ from typing import Any
 from handiwork import wiring
 from handiwork.autopilot.goal import Goal
 from handiwork.autopilot.pilot import Autopilot
-from handiwork.cli.failures import DONE, FAILED, FileMissing, ModelNeeded
+from handiwork.cli.failures import DONE, FAILED, ModelNeeded, missing_file
 from handiwork.cli.files import demand_folder, write_new
 from handiwork.cli.printing import (
     format_word,
@@ -56,7 +56,7 @@ def run(request: Request) -> int:
         raise ModelNeeded
     for each in request.inputs:
         if not Path(each).is_file():
-            raise FileMissing(each)
+            raise missing_file(each)
     demand_folder(Path(request.out or "."))
     return asyncio.run(_run(request, settings, model))
 

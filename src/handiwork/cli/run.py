@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from handiwork import wiring
-from handiwork.cli.failures import DONE, FAILED, FileMissing, ScriptUnusable
+from handiwork.cli.failures import DONE, FAILED, ScriptUnusable, missing_file
 from handiwork.cli.files import demand_folder, safe_name, write_new
 from handiwork.cli.outcome import print_execution
 from handiwork.cli.printing import print_json, progress
@@ -117,7 +117,7 @@ def _input(given: str, request: Request) -> InputReference:
     if os.path.lexists(given):
         return Path(given)
     if "/" in given or "." in given:
-        raise FileMissing(given)
+        raise missing_file(given)
     if request.is_throwaway:
         raise InputNotFound(given, "there is no such file, and artifacts are found with `--session` or `--data` only")
     return given
