@@ -113,5 +113,5 @@ def sentence(text: str) -> str:
 def one_line(text: str, longest: int) -> str:
     """Return the text without what starts a line, hides, reorders or refers, and no longer than this."""
     kept = " ".join("".join(c if c.isprintable() else " " for c in text[: longest + 1]).split())
-    kept = _TAG.sub("‹", kept)
+    kept = _TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", kept)
     return kept if len(text) <= longest else f"{kept[:longest]}…"
