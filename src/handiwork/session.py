@@ -220,9 +220,13 @@ class Session:
         query: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
+        without: str | None = None,
     ) -> Page:
-        """Return artifacts of the session, newest first; `query` is a text in title, file name or handle."""
-        search = Search(type=type, state=state, text=query)
+        """Return artifacts of the session, newest first; `query` is a text in title, file name or handle.
+
+        Those of the type `without` are left out.
+        """
+        search = Search(type=type, without=without, state=state, text=query)
         return await self.engine.records.page(self.scope, search=search, limit=page_size(limit), cursor=cursor)
 
     async def revise(

@@ -262,6 +262,21 @@ class RecordsSuite:
         assert [a.id for a in by_state.items] == ["art_chart"]
         assert by_both.items == ()
 
+    async def test_a_page_without_a_type_is_full_of_the_others(self, records: Records) -> None:
+        results = [filed(f"r{index}") for index in range(5)]
+        await records.add([filed("a"), filed("b"), filed("c")])
+        await records.add([replace(each, artifact=replace(each.artifact, type="tool_result")) for each in results])
+
+        search = Search(without="tool_result")
+        first = await records.page(ADA, search=search, limit=2)
+        second = await records.page(ADA, search=search, limit=2, cursor=first.next_cursor)
+
+        assert [a.id for a in (*first.items, *second.items)] == ["art_c", "art_b", "art_a"]
+        assert second.next_cursor is None
+        assert (await records.page(ADA, search=Search(text="k3x9", without="file"), limit=9)).items == (
+            await records.page(ADA, search=Search(type="tool_result"), limit=9)
+        ).items
+
     @pytest.mark.parametrize(
         ("text", "found"),
         [

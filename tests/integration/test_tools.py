@@ -13,7 +13,9 @@ from rooms import Room
 from sides import SIDES, Side, Verbs, Where, open_side
 
 from handiwork.model import KIB, TOOL_RESULT
-from handiwork.tools.calls import READ_BYTES
+from handiwork.store.records import Page
+from handiwork.tools import answers
+from handiwork.tools.calls import MOST_LISTED, READ_BYTES
 from handiwork.tools.tool import Answer
 from handiwork.tools.toolbox import Toolbox
 
@@ -202,6 +204,23 @@ async def test_the_artifacts_are_listed_and_results_of_tools_where_they_are_aske
     assert 'markdown "Report", version 1' in listed.text
     assert [each.id for each in (await tools.call("list_artifacts", {"type": TOOL_RESULT})).artifacts] == [result.id]
     assert (await tools.call("list_artifacts", {"query": "nothing"})).text == "There is none."
+
+
+async def test_what_there_is_is_listed_however_much_tools_have_answered_since(tools: Toolbox, session: Verbs) -> None:
+    handle = await written(tools)
+    for number in range(MOST_LISTED + 1):
+        await session.record(f"call_{number}", tool="search", result=[number])
+    assert [each.handle for each in (await tools.call("list_artifacts", {})).artifacts] == [handle]
+    found = await tools.call("list_artifacts", {"query": "report"})
+    assert [each.handle for each in found.artifacts] == [handle]
+    results = await tools.call("list_artifacts", {"type": TOOL_RESULT})
+    assert len(results.artifacts) == MOST_LISTED
+    assert results.text.endswith("There are more: narrow it by type or query.")
+
+
+def test_nobody_is_told_that_nothing_is_there_while_there_is_more() -> None:
+    assert answers.listed(Page(items=(), next_cursor="next")).text == "There are more: narrow it by type or query."
+    assert answers.listed(Page(items=(), next_cursor=None)).text == "There is none."
 
 
 async def test_a_result_is_read_by_its_cache_id_and_promoted(tools: Toolbox, session: Verbs) -> None:

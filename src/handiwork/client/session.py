@@ -225,9 +225,11 @@ class RemoteSession:
         query: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
+        without: str | None = None,
     ) -> Page:
         """Return artifacts of the session, newest first. See `Session.list`."""
-        asked: Query = {"type": type, "state": state, "q": query, "limit": page_size(limit), "cursor": cursor}
+        narrowed: Query = {"type": type, "without": without, "state": state, "q": query}
+        asked: Query = {**narrowed, "limit": page_size(limit), "cursor": cursor}
         return await self.place.ask(self.place.call("GET", f"{self.place.path}/artifacts", query=asked), answers.page)
 
     async def revise(

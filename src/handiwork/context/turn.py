@@ -12,9 +12,9 @@ from handiwork.context.inventory import LONGEST_STATE, attributes, inventory
 from handiwork.errors import HandiworkError, InvalidLimit
 from handiwork.events import Event, EventType
 from handiwork.ids import ArtifactId, Handle
-from handiwork.model import Scope
+from handiwork.model import TOOL_RESULT, Scope
 from handiwork.references import LONGEST_ID, LONGEST_SUMMARY
-from handiwork.store.records import Records
+from handiwork.store.records import Records, Search
 from handiwork.verbs import MOST_ON_A_PAGE
 from handiwork.versions.selection import estimate_tokens
 
@@ -75,7 +75,8 @@ async def turn_context(records: Records, past: Past, scope: Scope, *, budget: in
     """
     budget = context_budget(budget)
     limit = min(MOST_ON_A_PAGE, budget // _LEAST_OF_ONE + 1)
-    page = await records.page(scope, limit=limit, cursor=None)
+    # Large answers of tools are told to the agent when they come, by what they can be read with.
+    page = await records.page(scope, search=Search(without=TOOL_RESULT), limit=limit)
     room = budget // _SHARE_OF_ACTIONS if page.items else budget
     done = await _actions(records, past, scope, most=room // _LEAST_OF_ONE)
     actions = _folded(done, room=room)

@@ -43,9 +43,13 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which artifacts a page shows: of a type, in a state, with a text in title, name or handle; by default all."""
+    """Which artifacts a page shows: of a type, in a state, with a text in title, name or handle; by default all.
+
+    Those of the type `without` are left out.
+    """
 
     type: str | None = None
+    without: str | None = None
     state: str | None = None
     text: str | None = None
 

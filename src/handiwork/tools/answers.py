@@ -104,14 +104,13 @@ def no_text(artifact: Artifact) -> Answer:
     return told(text, artifact)
 
 
-def listed(page: Page, artifacts: Sequence[Artifact]) -> Answer:
+def listed(page: Page) -> Answer:
     """Tell of artifacts, a line for each."""
-    if not artifacts:
-        return Answer(text="There is none.", structured=_structured([]))
-    lines = [f"{tag_of(each)} {_said(each)}" for each in artifacts]
+    lines = [f"{tag_of(each)} {_said(each)}" for each in page.items]
     if page.next_cursor is not None:
         lines.append("There are more: narrow it by type or query.")
-    return Answer(text="\n".join(lines), artifacts=tuple(artifacts), structured=_structured(artifacts))
+    text = "\n".join(lines) or "There is none."
+    return Answer(text=text, artifacts=page.items, structured=_structured(page.items))
 
 
 def mistake(error: HandiworkError, *, message: str | None = None, hint: str | None = None) -> Answer:

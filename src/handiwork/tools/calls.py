@@ -50,7 +50,9 @@ class Verbs(Protocol):
     async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact: ...
     async def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact: ...
     async def get(self, reference: str, *, version: int | None = None) -> Artifact: ...
-    async def list(self, *, type: str | None = None, query: str | None = None, limit: int = 100) -> Page: ...
+    async def list(
+        self, *, type: str | None = None, query: str | None = None, limit: int = 100, without: str | None = None
+    ) -> Page: ...
     async def select(
         self, reference: str, selector: str | None = None, *, version: int | None = None, budget: int = READ_BYTES
     ) -> Selection: ...
@@ -96,10 +98,11 @@ class Calls:
 
     async def _list_artifacts(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
         call = _asked(ListArtifacts, arguments)
-        page = await self._verbs.list(type=call.type, query=call.query, limit=MOST_LISTED)
         # What tools have answered is told with its `cache_id` when they do, and listed for who asks for it.
-        chosen = [each for each in page.items if call.type is not None or each.type != TOOL_RESULT]
-        return answers.listed(page, chosen)
+        without = TOOL_RESULT if call.type is None else None
+        return answers.listed(
+            await self._verbs.list(type=call.type, query=call.query, limit=MOST_LISTED, without=without)
+        )
 
     async def _promote_to_artifact(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
         call = _asked(PromoteToArtifact, arguments)
