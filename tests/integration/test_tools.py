@@ -15,9 +15,12 @@ from sides import SIDES, Side, Verbs, Where, open_side
 from handiwork.model import KIB, TOOL_RESULT
 from handiwork.store.records import Page
 from handiwork.tools import answers
+from handiwork.tools.arguments import GenerateArtifact, ReviseArtifact
 from handiwork.tools.calls import MOST_LISTED, READ_BYTES
 from handiwork.tools.tool import Answer
 from handiwork.tools.toolbox import Toolbox
+from handiwork.versions.arguments import Arguments
+from handiwork.versions.calls import parsed_call, said_in
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
 
@@ -286,6 +289,26 @@ async def test_a_mistake_names_the_argument_and_what_was_expected(tools: Toolbox
     assert refused(await tools.call("list_artifacts", "[]"), "one JSON object", "`list`")
     assert refused(await tools.call("list_artifacts", "{'a': 1}"), "`arguments`")
     assert refused(await tools.call("read_artifact", {"artifactId": "none_k3x9"}), "`none_k3x9`", "list_artifacts")
+
+
+async def test_a_truth_is_no_number_of_a_version(tools: Toolbox) -> None:
+    handle = await written(tools)
+    for name, argument in (("read_artifact", "version"), ("revise_artifact", "baseVersion")):
+        answer = await tools.call(name, {"artifactId": handle, argument: True})
+        assert refused(answer, f"`{argument}`", "a number", "`bool`")
+
+
+async def test_content_that_was_read_is_neither_copied_nor_written_and_read_again() -> None:
+    content = {"rows": [[1, None], "x"]}
+    for model, given in (
+        (GenerateArtifact, {"type": "json", "title": "A", "content": content}),
+        (ReviseArtifact, {"artifactId": "a_k3x9", "patch": content, "baseVersion": 1}),
+    ):
+        said = said_in(parsed_call(model, given))
+        assert said == given
+        whole = await Arguments.read(said).whole()
+        assert whole == given
+        assert content is whole.get("content", whole.get("patch"))
 
 
 async def test_an_edit_that_misses_is_shown_the_nearest_text(tools: Toolbox) -> None:
