@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from handiwork.context.inventory import LONGEST_STATE, attributes, inventory
-from handiwork.errors import HandiworkError, InvalidLimit
+from handiwork.errors import InvalidLimit
 from handiwork.events import Event, EventType
 from handiwork.ids import ArtifactId, Handle
 from handiwork.model import TOOL_RESULT, Scope
@@ -99,20 +99,18 @@ async def _actions(records: Records, past: Past, scope: Scope, *, most: int) -> 
     by_users = [event for event in latest if event.facts.get("principal") == "user" and event.artifact_id is not None]
     told = by_users[:most]
     handles = await records.handles(scope, sorted({event.artifact_id for event in told if event.artifact_id}))
-    texts = [_action(event, handles, await _reason(records, event)) for event in told]
+    # In the words of the user, as long as the version is to be had.
+    reasons = await records.reasons(scope, [made for event in told if (made := _made(event))])
+    texts = [_action(event, handles, (made := _made(event)) and reasons.get(made)) for event in told]
     return _Done(newest_first=texts, earlier=len(by_users) - len(told))
 
 
-async def _reason(records: Records, event: Event) -> str | None:
-    """Return why a user has made a version, in their words, as long as it is to be had."""
+def _made(event: Event) -> tuple[ArtifactId, int] | None:
+    """Return the version that the event tells of."""
     version = event.facts.get("version")
     if event.type != "artifact-revised" or not isinstance(version, int) or event.artifact_id is None:
         return None
-    try:
-        found = await records.get(event.scope, event.artifact_id, version=version)
-    except HandiworkError:
-        return None
-    return found.artifact.version.provenance.reason
+    return event.artifact_id, version
 
 
 def _action(event: Event, handles: Mapping[ArtifactId, Handle], reason: str | None) -> str:

@@ -148,6 +148,12 @@ class Records(Protocol):
         """Return the handles of artifacts of a session, of expired ones too as long as they are remembered."""
         ...
 
+    async def reasons(
+        self, scope: Scope, numbered: Sequence[tuple[ArtifactId, int]]
+    ) -> Mapping[tuple[ArtifactId, int], str]:
+        """Return why versions of a session were made, of those that have a reason and are to be had yet."""
+        ...
+
     async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> Artifact:
         """Let an artifact expire now, and return it. Its bytes are the caller's to delete, or the next purge's.
 

@@ -16,8 +16,8 @@ from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
 from handiwork.model import Artifact
+from handiwork.references import cleaned
 from handiwork.tasks import in_thread
-from handiwork.tools.accounts import one_line
 from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
 from handiwork.tools.marks import Mark
@@ -79,9 +79,9 @@ class Results:
             said, hint, code = told_outside(failure), failure.hint, failure.code
         else:
             said, hint, code = f"{type(failure).__name__}: {failure}", None, "tool_failed"
-        said = one_line(f"`{self.tool}` failed: {said}", LONGEST_MISTAKE)
+        said = cleaned(f"`{self.tool}` failed: {said}", longest=LONGEST_MISTAKE)
         error = {"code": code, "message": said, "hint": hint}
-        text = f"{said}\n{one_line(hint, LONGEST_MISTAKE)}" if hint else said
+        text = f"{said}\n{cleaned(hint, longest=LONGEST_MISTAKE)}" if hint else said
         # Where it cannot be kept, that is no news to a model that has to know of the failure.
         with contextlib.suppress(HandiworkError):
             await self._recorded(said, tool_call_id, failed=True)
@@ -96,7 +96,7 @@ class Results:
         try:
             kept = await self._recorded(plain.value, tool_call_id)
         except HandiworkError as error:
-            why = one_line(told_outside(error), LONGEST_MISTAKE)
+            why = cleaned(told_outside(error), longest=LONGEST_MISTAKE)
             text = f"{begin}, which could not be kept ({why}) Ask it for less. In short:\n{in_short}"
             return Answer(text=text, structured={"artifacts": [], "summary": summary}, result=summary)
         lines = [
@@ -130,7 +130,7 @@ def _plain(result: object) -> _Plain:
         value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (ValueError, TypeError, RecursionError, PydanticSerializationError) as wrong:
-        raise Unspeakable(one_line(str(wrong), LONGEST_MISTAKE)) from wrong
+        raise Unspeakable(cleaned(str(wrong), longest=LONGEST_MISTAKE)) from wrong
     plain = _of_text(text)
     if plain.text != text:
         value = json.loads(plain.text)
