@@ -60,12 +60,21 @@ class MemoryRecords:
         raise ArtifactNotFound(reference)
 
     async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
+        left_out = search.without if search is not None else None
         found = [each.artifact for each in self.filed if each.artifact.scope == scope]
+        found = [each for each in found if each.type != left_out]
         return Page(items=tuple(reversed(found))[:limit], next_cursor=None)
 
     async def handles(self, scope: Scope, ids: Sequence[ArtifactId]) -> Mapping[ArtifactId, Handle]:
         here = {each.artifact.id: each.artifact.handle for each in self.filed if each.artifact.scope == scope}
         return {id: here[id] for id in ids if id in here}
+
+    async def reasons(
+        self, scope: Scope, numbered: Sequence[tuple[ArtifactId, int]]
+    ) -> Mapping[tuple[ArtifactId, int], str]:
+        here = [each.artifact.version for each in self.filed if each.artifact.scope == scope]
+        reasons = {(each.artifact_id, each.number): each.provenance.reason for each in here}
+        return {each: reason for each in numbered if (reason := reasons.get(each))}
 
     async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> Artifact:
         found = await self.get(reach, reference)

@@ -195,9 +195,10 @@ class SyncSession:
         query: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
+        without: str | None = None,
     ) -> Page:
         return self._portal.call(
-            lambda: self._session.list(type=type, state=state, query=query, limit=limit, cursor=cursor)
+            lambda: self._session.list(type=type, state=state, query=query, limit=limit, cursor=cursor, without=without)
         )
 
     def revise(

@@ -137,7 +137,7 @@ class Session:
         (artifact,) = await self.engine.creation.file(self.scope, [draft])
         return artifact
 
-    async def write(self, arguments: AsyncIterable[str], *, tool_call_id: str | None = None) -> Artifact:
+    async def write(self, arguments: AsyncIterable[str] | Arguments, *, tool_call_id: str | None = None) -> Artifact:
         """Create or revise as a model's tool call says, while its arguments arrive as pieces of JSON text.
 
         `{type, title, content, language?, mediaType?}` creates, `{artifactId, content | patch, baseVersion?, reason?}`
@@ -148,7 +148,8 @@ class Session:
             What `create` and `revise` raise.
         """
         provenance = Provenance(principal=self.principal, tool_call_id=tool_call_id)
-        return await self.engine.writing.write(self.scope, Arguments(arguments), provenance)
+        given = arguments if isinstance(arguments, Arguments) else Arguments(arguments)
+        return await self.engine.writing.write(self.scope, given, provenance)
 
     async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact:
         """Keep what a tool has answered, bytes, text or any JSON value, as an artifact of the type `tool_result`.
@@ -220,9 +221,13 @@ class Session:
         query: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
+        without: str | None = None,
     ) -> Page:
-        """Return artifacts of the session, newest first; `query` is a text in title, file name or handle."""
-        search = Search(type=self.engine.types.searched(type), state=state, text=query)
+        """Return artifacts of the session, newest first; `query` is a text in title, file name or handle.
+
+        Those of the type `without` are left out.
+        """
+        search = Search(type=self.engine.types.searched(type), without=without, state=state, text=query)
         return await self.engine.records.page(self.scope, search=search, limit=page_size(limit), cursor=cursor)
 
     async def revise(

@@ -23,7 +23,7 @@ from handiwork.model import (
 )
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.keys import blob_key
-from handiwork.store.records import Preview, Quota, Records, Search, Terms
+from handiwork.store.records import Filed, Preview, Quota, Records, Search, Terms
 from sample_records import ADA, FOREIGN, NOON, Hands, execution, filed, with_handle_of
 
 
@@ -171,6 +171,18 @@ class RecordsSuite:
         assert [await records.handles(scope, asked) for scope in FOREIGN] == [{}] * len(FOREIGN)
         assert await records.handles(ADA, []) == {}
 
+    async def test_reasons_are_told_of_what_is_to_be_had_and_of_nothing_beyond_the_session(
+        self, records: Records
+    ) -> None:
+        entries = [_with_reason(filed(name), f"because of {name}") for name in ("chart", "other", "gone")]
+        await records.add([*entries, filed("silent")])
+        await records.remove(ADA, "art_gone")
+        asked = [(ArtifactId(f"art_{name}"), 1) for name in ("chart", "other", "gone", "silent", "none")]
+        asked.append((ArtifactId("art_chart"), 2))
+        assert await records.reasons(ADA, asked) == {asked[0]: "because of chart", asked[1]: "because of other"}
+        assert [await records.reasons(scope, asked) for scope in FOREIGN] == [{}] * len(FOREIGN)
+        assert await records.reasons(ADA, []) == {}
+
     async def test_a_pinned_artifact_stays_past_its_expiry_until_it_is_let_go(
         self, records: Records, clock: Hands
     ) -> None:
@@ -261,6 +273,21 @@ class RecordsSuite:
         assert [a.id for a in by_type.items] == ["art_plan"]
         assert [a.id for a in by_state.items] == ["art_chart"]
         assert by_both.items == ()
+
+    async def test_a_page_without_a_type_is_full_of_the_others(self, records: Records) -> None:
+        results = [filed(f"r{index}") for index in range(5)]
+        await records.add([filed("a"), filed("b"), filed("c")])
+        await records.add([replace(each, artifact=replace(each.artifact, type="tool_result")) for each in results])
+
+        search = Search(without="tool_result")
+        first = await records.page(ADA, search=search, limit=2)
+        second = await records.page(ADA, search=search, limit=2, cursor=first.next_cursor)
+
+        assert [a.id for a in (*first.items, *second.items)] == ["art_c", "art_b", "art_a"]
+        assert second.next_cursor is None
+        assert (await records.page(ADA, search=Search(text="k3x9", without="file"), limit=9)).items == (
+            await records.page(ADA, search=Search(type="tool_result"), limit=9)
+        ).items
 
     @pytest.mark.parametrize(
         ("text", "found"),
@@ -448,3 +475,9 @@ class RecordsSuite:
         with pytest.raises(TookTooLong):
             await records.add([filed()], terms=terms)
         assert await names(records) == []
+
+
+def _with_reason(entry: Filed, reason: str) -> Filed:
+    version = entry.artifact.version
+    version = replace(version, provenance=replace(version.provenance, reason=reason))
+    return replace(entry, artifact=replace(entry.artifact, version=version))

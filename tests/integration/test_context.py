@@ -91,6 +91,16 @@ async def test_nothing_that_happens_elsewhere_changes_a_byte(side: Side) -> None
     assert str(await session.context()) != told
 
 
+async def test_what_tools_answer_changes_no_byte(side: Side) -> None:
+    session = side.session()
+    await session.create("markdown", title="Notes", content="# a")
+    told = str(await session.context())
+    for number in range(100):
+        await session.record(f"call_{number}", tool="search", result=[number])
+    assert str(await session.context()) == told
+    assert "Notes" in told
+
+
 async def test_a_small_budget_keeps_the_newest_and_counts_the_rest(side: Side) -> None:
     session = side.session()
     made: list[Artifact] = []

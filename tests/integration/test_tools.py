@@ -13,9 +13,14 @@ from rooms import Room
 from sides import SIDES, Side, Verbs, Where, open_side
 
 from handiwork.model import KIB, TOOL_RESULT
-from handiwork.tools.calls import READ_BYTES
+from handiwork.store.records import Page
+from handiwork.tools import answers
+from handiwork.tools.arguments import GenerateArtifact, ReviseArtifact
+from handiwork.tools.calls import MOST_LISTED, READ_BYTES
 from handiwork.tools.tool import Answer
 from handiwork.tools.toolbox import Toolbox
+from handiwork.versions.arguments import Arguments
+from handiwork.versions.calls import parsed_call, said_in
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
 
@@ -211,6 +216,23 @@ async def test_a_type_may_be_listed_by_another_name_of_it(tools: Toolbox) -> Non
     assert [(each.id, each.type) for each in listed.artifacts] == [(made.id, "html-sandboxed")]
 
 
+async def test_what_there_is_is_listed_however_much_tools_have_answered_since(tools: Toolbox, session: Verbs) -> None:
+    handle = await written(tools)
+    for number in range(MOST_LISTED + 1):
+        await session.record(f"call_{number}", tool="search", result=[number])
+    assert [each.handle for each in (await tools.call("list_artifacts", {})).artifacts] == [handle]
+    found = await tools.call("list_artifacts", {"query": "report"})
+    assert [each.handle for each in found.artifacts] == [handle]
+    results = await tools.call("list_artifacts", {"type": TOOL_RESULT})
+    assert len(results.artifacts) == MOST_LISTED
+    assert results.text.endswith("There are more: narrow it by type or query.")
+
+
+def test_nobody_is_told_that_nothing_is_there_while_there_is_more() -> None:
+    assert answers.listed(Page(items=(), next_cursor="next")).text == "There are more: narrow it by type or query."
+    assert answers.listed(Page(items=(), next_cursor=None)).text == "There is none."
+
+
 async def test_a_result_is_read_by_its_cache_id_and_promoted(tools: Toolbox, session: Verbs) -> None:
     kept = await session.record("call_1", tool="search", result=[{"n": n} for n in range(100)])
     for name in ("cacheId", "cache_id"):
@@ -274,6 +296,26 @@ async def test_a_mistake_names_the_argument_and_what_was_expected(tools: Toolbox
     assert refused(await tools.call("list_artifacts", "[]"), "one JSON object", "`list`")
     assert refused(await tools.call("list_artifacts", "{'a': 1}"), "`arguments`")
     assert refused(await tools.call("read_artifact", {"artifactId": "none_k3x9"}), "`none_k3x9`", "list_artifacts")
+
+
+async def test_a_truth_is_no_number_of_a_version(tools: Toolbox) -> None:
+    handle = await written(tools)
+    for name, argument in (("read_artifact", "version"), ("revise_artifact", "baseVersion")):
+        answer = await tools.call(name, {"artifactId": handle, argument: True})
+        assert refused(answer, f"`{argument}`", "a number", "`bool`")
+
+
+async def test_content_that_was_read_is_neither_copied_nor_written_and_read_again() -> None:
+    content = {"rows": [[1, None], "x"]}
+    for model, given in (
+        (GenerateArtifact, {"type": "json", "title": "A", "content": content}),
+        (ReviseArtifact, {"artifactId": "a_k3x9", "patch": content, "baseVersion": 1}),
+    ):
+        said = said_in(parsed_call(model, given))
+        assert said == given
+        whole = await Arguments.read(said).whole()
+        assert whole == given
+        assert content is whole.get("content", whole.get("patch"))
 
 
 async def test_an_edit_that_misses_is_shown_the_nearest_text(tools: Toolbox) -> None:

@@ -44,7 +44,7 @@ from handiwork.verbs import (
     version_number,
 )
 from handiwork.versions.arguments import Arguments
-from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, suffix_of
+from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, said_in, suffix_of
 from handiwork.versions.content import HostFile
 from handiwork.versions.notes import demand_named, demand_texts, distinct_labels
 from handiwork.versions.selection import Selection
@@ -145,16 +145,16 @@ class RemoteSession:
         with given.refused_alike():
             return await self.place.ask(call, answers.first_artifact)
 
-    async def write(self, arguments: AsyncIterable[str], *, tool_call_id: str | None = None) -> Artifact:
+    async def write(self, arguments: AsyncIterable[str] | Arguments, *, tool_call_id: str | None = None) -> Artifact:
         """Create or revise as a model's tool call says. See `Session.write`; here it is sent when it is whole."""
-        whole = await Arguments(arguments).whole()
+        whole = await (arguments if isinstance(arguments, Arguments) else Arguments(arguments)).whole()
         if "artifactId" in whole or "artifact_id" in whole:
             revised = parsed_call(ReviseArtifact, whole)
-            said = revised.model_dump(by_alias=True, exclude_unset=True, exclude={"artifact_id"})
+            said = {name: value for name, value in said_in(revised).items() if name != "artifactId"}
             body = Body(value={**said, "toolCallId": tool_call_id})
             return await self.place.artifact("POST", revised.artifact_id, "/versions", body=body)
         asked = parsed_call(GenerateArtifact, whole)
-        said = asked.model_dump(by_alias=True, exclude_unset=True)
+        said = said_in(asked)
         if (suffix := suffix_of(asked)) and asked.type == "file":
             said["name"] = named_after(asked.title or "untitled", suffix)
         call = self.place.call(
@@ -225,9 +225,11 @@ class RemoteSession:
         query: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
+        without: str | None = None,
     ) -> Page:
         """Return artifacts of the session, newest first. See `Session.list`."""
-        asked: Query = {"type": type, "state": state, "q": query, "limit": page_size(limit), "cursor": cursor}
+        narrowed: Query = {"type": type, "without": without, "state": state, "q": query}
+        asked: Query = {**narrowed, "limit": page_size(limit), "cursor": cursor}
         return await self.place.ask(self.place.call("GET", f"{self.place.path}/artifacts", query=asked), answers.page)
 
     async def revise(

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from handiwork.context.inventory import LONGEST_STATE, attributes, inventory
-from handiwork.errors import HandiworkError, InvalidLimit
+from handiwork.errors import InvalidLimit
 from handiwork.events import Event, EventType
 from handiwork.ids import ArtifactId, Handle
-from handiwork.model import Scope
+from handiwork.model import TOOL_RESULT, Scope
 from handiwork.references import LONGEST_ID, LONGEST_SUMMARY
-from handiwork.store.records import Records
+from handiwork.store.records import Records, Search
 from handiwork.verbs import MOST_ON_A_PAGE
 from handiwork.versions.selection import estimate_tokens
 
@@ -80,7 +80,8 @@ async def turn_context(records: Records, past: Past, scope: Scope, *, budget: in
     """
     budget = context_budget(budget)
     limit = min(MOST_ON_A_PAGE, budget // _LEAST_OF_ONE + 1)
-    page = await records.page(scope, limit=limit, cursor=None)
+    # Large answers of tools are told to the agent when they come, by what they can be read with.
+    page = await records.page(scope, search=Search(without=TOOL_RESULT), limit=limit)
     room = budget // _SHARE_OF_ACTIONS if page.items else budget
     done = await _actions(records, past, scope, most=room // _LEAST_OF_ONE)
     actions = _folded(done, room=room)
@@ -103,20 +104,18 @@ async def _actions(records: Records, past: Past, scope: Scope, *, most: int) -> 
     by_users = [event for event in latest if event.facts.get("principal") == "user" and event.artifact_id is not None]
     told = by_users[:most]
     handles = await records.handles(scope, sorted({event.artifact_id for event in told if event.artifact_id}))
-    texts = [_action(event, handles, await _reason(records, event)) for event in told]
+    # In the words of the user, as long as the version is to be had.
+    reasons = await records.reasons(scope, [made for event in told if (made := _made(event))])
+    texts = [_action(event, handles, (made := _made(event)) and reasons.get(made)) for event in told]
     return _Done(newest_first=texts, earlier=len(by_users) - len(told))
 
 
-async def _reason(records: Records, event: Event) -> str | None:
-    """Return why a user has made a version, in their words, as long as it is to be had."""
+def _made(event: Event) -> tuple[ArtifactId, int] | None:
+    """Return the version that the event tells of."""
     version = event.facts.get("version")
     if event.type != "artifact-revised" or not isinstance(version, int) or event.artifact_id is None:
         return None
-    try:
-        found = await records.get(event.scope, event.artifact_id, version=version)
-    except HandiworkError:
-        return None
-    return found.artifact.version.provenance.reason
+    return event.artifact_id, version
 
 
 def _action(event: Event, handles: Mapping[ArtifactId, Handle], reason: str | None) -> str:

@@ -144,7 +144,9 @@ async def list_artifacts(
     """Artifacts of a session, newest first."""
     page = await desk.engine.records.page(
         caller.scope(session),
-        search=Search(type=desk.engine.types.searched(wanted.type), state=wanted.state, text=wanted.q),
+        search=Search(
+            type=desk.engine.types.searched(wanted.type), without=wanted.without, state=wanted.state, text=wanted.q
+        ),
         limit=wanted.limit,
         cursor=wanted.cursor,
     )

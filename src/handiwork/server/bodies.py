@@ -317,11 +317,12 @@ def kept_for(told: timedelta | None) -> timedelta | Literal["default"] | None:
 
 
 class ArtifactQuery(BaseModel):
-    """Which artifacts of a session are wanted; `q` is a text in title, file name or handle."""
+    """Which artifacts of a session are wanted, `without` a type; `q` is a text in title, file name or handle."""
 
     model_config = ConfigDict(frozen=True)
 
     type: Annotated[Text, Field(max_length=200)] | None = None
+    without: Annotated[Text, Field(max_length=200)] | None = None
     state: Annotated[Text, Field(max_length=200)] | None = None
     q: Annotated[Text, Field(max_length=200)] | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)] = 100

@@ -43,9 +43,13 @@ class SessionPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which artifacts a page shows: of a type, in a state, with a text in title, name or handle; by default all."""
+    """Which artifacts a page shows: of a type, in a state, with a text in title, name or handle; by default all.
+
+    Those of the type `without` are left out.
+    """
 
     type: str | None = None
+    without: str | None = None
     state: str | None = None
     text: str | None = None
 
@@ -142,6 +146,12 @@ class Records(Protocol):
 
     async def handles(self, scope: Scope, ids: Sequence[ArtifactId]) -> Mapping[ArtifactId, Handle]:
         """Return the handles of artifacts of a session, of expired ones too as long as they are remembered."""
+        ...
+
+    async def reasons(
+        self, scope: Scope, numbered: Sequence[tuple[ArtifactId, int]]
+    ) -> Mapping[tuple[ArtifactId, int], str]:
+        """Return why versions of a session were made, of those that have a reason and are to be had yet."""
         ...
 
     async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> Artifact:

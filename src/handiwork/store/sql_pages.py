@@ -61,6 +61,8 @@ def storable(text: str) -> str:
 def _narrowed(query: Select[Any], search: Search) -> Select[Any]:
     if search.type is not None:
         query = query.where(artifacts.c.type == storable(search.type))
+    if search.without is not None:
+        query = query.where(artifacts.c.type != storable(search.without))
     if search.state is not None:
         query = query.where(artifacts.c.state == storable(search.state))
     return query

@@ -17,6 +17,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -31,7 +32,7 @@ from handiwork.store.cursors import Cursor
 from handiwork.store.database import Database
 from handiwork.store.failures import database_failure
 from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
-from handiwork.store.rows import artifact_row, filed_of, preview_of, preview_row, version_row
+from handiwork.store.rows import artifact_row, filed_of, preview_of, preview_row, version_of, version_row
 from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import record
 from handiwork.store.sql_executions import put
@@ -87,6 +88,18 @@ class SqlRecords:
         query = select(artifacts.c.id, artifacts.c.handle).where(within(scope), artifacts.c.id.in_(ids))
         rows = await self._database.read(lambda connection: connection.execute(query).all()) if ids else ()
         return {ArtifactId(id): Handle(handle) for id, handle in rows}
+
+    async def reasons(
+        self, scope: Scope, numbered: Sequence[tuple[ArtifactId, int]]
+    ) -> Mapping[tuple[ArtifactId, int], str]:
+        is_one = tuple_(versions.c.artifact_id, versions.c.number).in_(numbered)
+        query = select(versions).join_from(artifacts, versions, versions.c.artifact_id == artifacts.c.id)
+        query = query.where(within(scope), is_live(self._clock()), is_one)
+        rows = await self._database.read(
+            lambda connection: connection.execute(query).mappings().all() if numbered else ()
+        )
+        found = [version_of(row, tenant=scope.tenant, sealing=self._sealing) for row in rows]
+        return {(each.artifact_id, each.number): each.provenance.reason for each in found if each.provenance.reason}
 
     async def remove(self, reach: Scope | Reach, reference: str, *, by: PrincipalKind | None = None) -> Artifact:
         def write(connection: Connection) -> Artifact:

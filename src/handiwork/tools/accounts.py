@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from handiwork.model import Artifact, Execution, Outcome, ProgramError, Refused, Status
+from handiwork.references import cleaned, escaped
 
 MOST_NAMED = 20
 # Whatever a name or a message says, references are those that are told as such.
@@ -81,23 +82,23 @@ def _where(error: ProgramError | None, exit_code: int | None) -> str:
         return f" with exit code {exit_code}" if exit_code is not None else ""
     place = f" on line {error.line}" if error.line is not None else ""
     said = f"{error.type}: {error.message}" if error.message else error.type
-    return f"{place} with {one_line(said, LONGEST_MESSAGE).rstrip('.')}"
+    return f"{place} with {line(said, longest=LONGEST_MESSAGE).rstrip('.')}"
 
 
 def _made(artifacts: tuple[Artifact, ...]) -> str:
     if not artifacts:
         return ""
-    named = [
-        f"`{one_line(each.name, LONGEST_NAME)}` ({each.media_type}, {each.size:,} bytes, {each.handle})"
+    files = [
+        f"`{named(each.name)}` ({each.media_type}, {each.size:,} bytes, {each.handle})"
         for each in artifacts[:MOST_NAMED]
     ]
     count = "1 file" if len(artifacts) == 1 else f"{len(artifacts)} files"
-    return f"It made {count}: {_listed(named, len(artifacts))}."
+    return f"It made {count}: {_listed(files, len(artifacts))}."
 
 
 def _not_kept(refused: tuple[Refused, ...]) -> str:
-    named = [f"`{one_line(each.name, LONGEST_NAME)}` ({each.reason})" for each in refused[:MOST_NAMED]]
-    return f"Not kept: {_listed(named, len(refused))}."
+    files = [f"`{named(each.name)}` ({each.reason})" for each in refused[:MOST_NAMED]]
+    return f"Not kept: {_listed(files, len(refused))}."
 
 
 def _listed(named: list[str], count: int) -> str:
@@ -106,12 +107,15 @@ def _listed(named: list[str], count: int) -> str:
 
 def sentence(text: str) -> str:
     """Return the text as one sentence on one line."""
-    said = one_line(text, LONGEST_MESSAGE)
+    said = line(text, longest=LONGEST_MESSAGE)
     return said if not said or said.endswith((".", "!", "?", "…")) else f"{said}."
 
 
-def one_line(text: str, longest: int) -> str:
-    """Return the text without what starts a line, hides, reorders or refers, and no longer than this."""
-    kept = " ".join("".join(c if c.isprintable() else " " for c in text[: longest + 1]).split())
-    kept = _TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", kept)
-    return kept if len(text) <= longest else f"{kept[:longest]}…"
+def named(name: str, *, longest: int = LONGEST_NAME) -> str:
+    """Return the name of a file so that a program finds it by that, and nobody a reference in it."""
+    return escaped(name, longest=longest) if "<" in name else cleaned(name, longest=longest)
+
+
+def line(text: str, *, longest: int) -> str:
+    """Return a text on one line, without what hides, reorders or refers."""
+    return _TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", cleaned(text, longest=longest))

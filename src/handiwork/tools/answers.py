@@ -17,8 +17,9 @@ from handiwork.errors import (
 )
 from handiwork.errors.telling import told_outside
 from handiwork.model import KIB, Artifact, Execution
+from handiwork.references import escaped
 from handiwork.store.records import Page
-from handiwork.tools.accounts import LONGEST_NAME, ending_of, one_line, sentence
+from handiwork.tools.accounts import LONGEST_NAME, ending_of, named, sentence
 from handiwork.tools.spelling import reference_of, tag_of, tags_of
 from handiwork.tools.tool import Answer
 from handiwork.versions.selection import Selection, beginning_of, utf8_size
@@ -27,6 +28,7 @@ PRINTED_BYTES = 4 * KIB
 TRACEBACK_BYTES = 2 * KIB
 MOST_VIOLATIONS = 10
 LONGEST_MISTAKE = 2000
+LONGEST_TITLE = 80
 MOST_FACT_BYTES = 4 * KIB
 
 _HINTS: Mapping[type[HandiworkError], str] = {
@@ -74,7 +76,7 @@ def cached_part(artifact: Artifact, selection: Selection) -> Answer:
 
 def no_result(error: ArtifactNotFound | ArtifactExpired) -> Answer:
     """Say that a result is not kept, or not any more."""
-    name = one_line(error.reference, LONGEST_NAME)
+    name = escaped(error.reference, longest=LONGEST_NAME)
     message = f"The stored result `{name}` is kept no longer."
     if isinstance(error, ArtifactNotFound):
         message = f"There is no stored result `{name}` in this conversation."
@@ -99,27 +101,26 @@ def no_text(artifact: Artifact) -> Answer:
     """Say what content is that a model cannot read, and how its inside is to be had."""
     text = (
         f"This is {artifact.media_type} and no text; the user can see it. To look inside, give generate_file the "
-        f"inputs [{json.dumps(artifact.handle)}]: its file is `{one_line(artifact.name, LONGEST_MISTAKE)}` there."
+        f"inputs [{json.dumps(artifact.handle)}]: its file is `{named(artifact.name, longest=LONGEST_MISTAKE)}` there."
     )
     return told(text, artifact)
 
 
-def listed(page: Page, artifacts: Sequence[Artifact]) -> Answer:
+def listed(page: Page) -> Answer:
     """Tell of artifacts, a line for each."""
-    if not artifacts:
-        return Answer(text="There is none.", structured=_structured([]))
-    lines = [f"{tag_of(each)} {_said(each)}" for each in artifacts]
+    lines = [f"{tag_of(each)} {_said(each)}" for each in page.items]
     if page.next_cursor is not None:
         lines.append("There are more: narrow it by type or query.")
-    return Answer(text="\n".join(lines), artifacts=tuple(artifacts), structured=_structured(artifacts))
+    text = "\n".join(lines) or "There is none."
+    return Answer(text=text, artifacts=page.items, structured=_structured(page.items))
 
 
 def mistake(error: HandiworkError, *, message: str | None = None, hint: str | None = None) -> Answer:
     """Tell what was wrong with a call, and what to do; `message` and `hint` are better words than the error has."""
     hint = hint or hint_of(error)
     parts = [
-        one_line(message or told_outside(error), LONGEST_MISTAKE),
-        one_line(hint or "", LONGEST_MISTAKE),
+        line(message or told_outside(error), longest=LONGEST_MISTAKE),
+        line(hint or "", longest=LONGEST_MISTAKE),
         _facts(error),
     ]
     structured = _structured([], error={"code": error.code, "message": parts[0], "hint": hint})
@@ -149,7 +150,8 @@ def _structured(artifacts: Sequence[Artifact], **more: object) -> dict[str, obje
 
 
 def _said(artifact: Artifact) -> str:
-    title = f" {json.dumps(one_line(artifact.title, 80), ensure_ascii=False)}" if artifact.title else ""
+    title = escaped(artifact.title, longest=LONGEST_TITLE)
+    title = f' "{title}"' if title else ""
     state = f", {artifact.state}" if artifact.state else ""
     return f"{artifact.type}{title}, version {artifact.version.number}{state}"
 

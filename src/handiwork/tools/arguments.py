@@ -6,15 +6,16 @@ What is done with them is known to `calls`.
 from collections.abc import Mapping
 from typing import Annotated, cast
 
-from pydantic import AliasChoices, BeforeValidator, Field, JsonValue, WithJsonSchema
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from handiwork.errors import ContentRefused, ContentTooLarge, InvalidContent
 from handiwork.references import Mention, pieces_of
 from handiwork.tasks import in_thread
 from handiwork.tools.schemas import STRICT
 from handiwork.types.strict_json import parsed, written
+from handiwork.versions import calls
 from handiwork.versions.arguments import LARGEST_BYTES, READ_HERE_BYTES
-from handiwork.versions.calls import Call
+from handiwork.versions.calls import Call, NewVersion, Number, Read
 
 SELECT = "rows=0:20, lines=1:50, head=20, tail=20, path=$.a[3], grep=text or search=words"
 
@@ -40,13 +41,12 @@ def _listed(value: object) -> object:
 
 
 Named = Annotated[str, BeforeValidator(_bare)]
-Number = Annotated[int, Field(ge=1)]
 # Anything is read, and the common ways are told.
 Content = Annotated[
-    JsonValue, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}], STRICT: {"type": "string"}})
+    Read, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}], STRICT: {"type": "string"}})
 ]
 Patch = Annotated[
-    JsonValue,
+    Read,
     WithJsonSchema(
         {
             "anyOf": [{"type": "array", "items": {"type": "object"}}, {"type": "object"}],
@@ -54,7 +54,7 @@ Patch = Annotated[
         }
     ),
 ]
-Params = Annotated[JsonValue, WithJsonSchema({"type": "object", STRICT: {"type": "string"}})]
+Params = Annotated[Read, WithJsonSchema({"type": "object", STRICT: {"type": "string"}})]
 
 
 class GenerateFile(Call):
@@ -65,17 +65,13 @@ class GenerateFile(Call):
     title: str | None = None
 
 
-class GenerateArtifact(Call):
-    type: str
-    title: str
+class GenerateArtifact(calls.GenerateArtifact):
+    title: str  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]  # a model always names what it makes
     content: Content = Field(description="Text; an object for structured types")
     language: str | None = Field(default=None, description="Of code")
-    media_type: str | None = Field(
-        default=None, validation_alias=AliasChoices("mediaType", "media_type", "mimeType", "mime_type")
-    )
 
 
-class ReviseArtifact(Call):
+class ReviseArtifact(NewVersion):
     artifact_id: Named
     patch: Patch = Field(
         default=None, description='[{"find", "replace"}], each found exactly once; or JSON Patch, or merge patch'

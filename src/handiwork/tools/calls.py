@@ -3,9 +3,8 @@
 Where the verbs are carried out, in this process or on a server, is not known here.
 """
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar, Unpack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeVar, Unpack
 
 from handiwork.errors import ArtifactExpired, ArtifactNotFound, InvalidName
 from handiwork.executions.inputs import InputReference
@@ -24,7 +23,8 @@ from handiwork.tools.arguments import (
 )
 from handiwork.tools.tool import Answer
 from handiwork.verbs import Recorded
-from handiwork.versions.calls import Call, parsed_call
+from handiwork.versions.arguments import Arguments as Given
+from handiwork.versions.calls import Call, parsed_call, said_in
 from handiwork.versions.excerpts import is_text
 from handiwork.versions.selection import Selection
 
@@ -46,14 +46,16 @@ class Verbs(Protocol):
         title: str | None = None,
         tool_call_id: str | None = None,
     ) -> Execution: ...
-    async def write(self, arguments: AsyncIterable[str], *, tool_call_id: str | None = None) -> Artifact: ...
+    async def write(self, arguments: Given, *, tool_call_id: str | None = None) -> Artifact: ...
     async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact: ...
     async def collect(
         self, text: str = "", *, metadata: object = None, tool_call_id: str | None = None
     ) -> tuple[Artifact, ...]: ...
     async def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact: ...
     async def get(self, reference: str, *, version: int | None = None) -> Artifact: ...
-    async def list(self, *, type: str | None = None, query: str | None = None, limit: int = 100) -> Page: ...
+    async def list(
+        self, *, type: str | None = None, query: str | None = None, limit: int = 100, without: str | None = None
+    ) -> Page: ...
     async def select(
         self, reference: str, selector: str | None = None, *, version: int | None = None, budget: int = READ_BYTES
     ) -> Selection: ...
@@ -84,12 +86,12 @@ class Calls:
         call = _asked(GenerateArtifact, arguments)
         if call.type == TOOL_RESULT:
             raise InvalidName("type", call.type, expected="the type of something that you write, such as `markdown`")
-        made = await self._verbs.write(_written(call), tool_call_id=tool_call_id)
+        made = await self._verbs.write(Given.read(said_in(call)), tool_call_id=tool_call_id)
         return answers.told("Created, and shown to the user. To speak of it, copy this tag:", made)
 
     async def _revise_artifact(self, arguments: Arguments, tool_call_id: str | None) -> Answer:
         call = _asked(ReviseArtifact, arguments)
-        revised = await self._verbs.write(_written(call), tool_call_id=tool_call_id)
+        revised = await self._verbs.write(Given.read(said_in(call)), tool_call_id=tool_call_id)
         return answers.told(f"It is at version {revised.version.number} now.", revised)
 
     async def _read_artifact(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
@@ -99,10 +101,11 @@ class Calls:
 
     async def _list_artifacts(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
         call = _asked(ListArtifacts, arguments)
-        page = await self._verbs.list(type=call.type, query=call.query, limit=MOST_LISTED)
         # What tools have answered is told with its `cache_id` when they do, and listed for who asks for it.
-        chosen = [each for each in page.items if call.type is not None or each.type != TOOL_RESULT]
-        return answers.listed(page, chosen)
+        without = TOOL_RESULT if call.type is None else None
+        return answers.listed(
+            await self._verbs.list(type=call.type, query=call.query, limit=MOST_LISTED, without=without)
+        )
 
     async def _promote_to_artifact(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
         call = _asked(PromoteToArtifact, arguments)
@@ -138,10 +141,3 @@ Asked = TypeVar("Asked", bound=Call)
 def _asked(call: type[Asked], arguments: Arguments) -> Asked:
     """Return the call; what is null was left out."""
     return parsed_call(call, {name: value for name, value in arguments.items() if value is not None})
-
-
-async def _written(call: Call) -> AsyncGenerator[str]:
-    """Yield the arguments as JSON in one piece, the content first: it need not be followed as it grows."""
-    said: dict[str, Any] = call.model_dump(by_alias=True, exclude_unset=True)
-    first = {name: said[name] for name in ("content", "patch") if name in said}
-    yield json.dumps({**first, **said}, ensure_ascii=False)

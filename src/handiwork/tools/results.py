@@ -19,7 +19,7 @@ from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
 from handiwork.model import Artifact
 from handiwork.tasks import in_thread, words_of
-from handiwork.tools.accounts import one_line
+from handiwork.tools.accounts import line
 from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
 from handiwork.tools.marks import Mark
@@ -83,7 +83,7 @@ class Results:
         try:
             kept = await self.verbs.collect(metadata=output.metadata, tool_call_id=tool_call_id)
         except HandiworkError as error:
-            why = one_line(told_outside(error), LONGEST_MISTAKE)
+            why = line(told_outside(error), longest=LONGEST_MISTAKE)
             return replace(answer, text=f"{answer.text}\nWhat the tool has made could not be kept ({why})")
         artifacts = (*answer.artifacts, *kept)
         return replace(
@@ -99,9 +99,9 @@ class Results:
             said, hint, code = told_outside(failure), failure.hint, failure.code
         else:
             said, hint, code = words_of(failure), None, "tool_failed"
-        said = one_line(f"`{self.tool}` failed: {said}", LONGEST_MISTAKE)
+        said = line(f"`{self.tool}` failed: {said}", longest=LONGEST_MISTAKE)
         error = {"code": code, "message": said, "hint": hint}
-        text = f"{said}\n{one_line(hint, LONGEST_MISTAKE)}" if hint else said
+        text = f"{said}\n{line(hint, longest=LONGEST_MISTAKE)}" if hint else said
         # Where it cannot be kept, that is no news to a model that has to know of the failure.
         with contextlib.suppress(HandiworkError):
             await self._recorded(said, tool_call_id, failed=True)
@@ -116,7 +116,7 @@ class Results:
         try:
             kept = await self._recorded(plain.value, tool_call_id)
         except HandiworkError as error:
-            why = one_line(told_outside(error), LONGEST_MISTAKE)
+            why = line(told_outside(error), longest=LONGEST_MISTAKE)
             text = f"{begin}, which could not be kept ({why}) Ask it for less. In short:\n{in_short}"
             return Answer(text=text, structured={"artifacts": [], "summary": summary}, result=summary)
         lines = [
@@ -154,11 +154,11 @@ def _plain(result: object) -> _Plain:
         value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except (ValueError, TypeError, RecursionError) as wrong:
-        raise Unspeakable(one_line(str(wrong), LONGEST_MISTAKE)) from wrong
+        raise Unspeakable(line(str(wrong), longest=LONGEST_MISTAKE)) from wrong
     except Unspeakable:
         raise
     except Exception as wrong:  # values of others fail in any way when they are read
-        raise Unspeakable(one_line(words_of(wrong), LONGEST_MISTAKE)) from wrong
+        raise Unspeakable(line(words_of(wrong), longest=LONGEST_MISTAKE)) from wrong
     plain = _of_text(text)
     if plain.text != text:
         value = json.loads(plain.text)

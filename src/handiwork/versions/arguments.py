@@ -25,7 +25,10 @@ STEP_SHARE = 32
 
 
 class Arguments:
-    """What comes in `fragments`, once: first `begin`, then `text` if that says so, at last `whole`."""
+    """What comes in `fragments`, once: first `begin`, then `text` if that says so, at last `whole`.
+
+    `read` is for those that have come and were read strictly.
+    """
 
     def __init__(self, fragments: AsyncIterable[str], *, field: str = "content") -> None:
         """`field` names the text that may be read as it grows."""
@@ -37,6 +40,13 @@ class Arguments:
         self._known: dict[str, object] = {}
         self._read_next = 0
         self._has_ended = False
+
+    @classmethod
+    def read(cls, known: Mapping[str, object]) -> "Arguments":
+        """Return arguments that are whole and were read strictly, so that nothing is written and read again."""
+        arguments = cls(_nothing())
+        arguments._known, arguments._has_ended = dict(known), True
+        return arguments
 
     async def begin(self, *needed: str) -> Mapping[str, object]:
         """Wait until the text grows and one of `needed` is known, or until all has come; return what is whole by then.
@@ -134,6 +144,11 @@ class Arguments:
         except ContentRefused as wrong:
             place = "" if wrong.where is None else f" at {wrong.where}"
             raise _refused(wrong.expected, f"{wrong.got}{place}") from wrong
+
+
+async def _nothing() -> AsyncGenerator[str]:
+    for each in ():
+        yield each
 
 
 def _object(value: object) -> dict[str, object]:

@@ -34,6 +34,10 @@ def _no_truth(value: object) -> object:
     return value
 
 
+Number = Annotated[int, Field(ge=1), BeforeValidator(_no_truth)]
+"""The number of a version."""
+
+
 class Call(BaseModel):
     """Arguments with camelCase names, or snake_case ones; another name is refused."""
 
@@ -52,13 +56,18 @@ class GenerateArtifact(Call):
     )
 
 
-class ReviseArtifact(Call):
+class NewVersion(Call):
     """A new version of an artifact: exactly one of `content` and `patch`."""
 
     artifact_id: str
-    content: Read = None
     patch: Read = None
-    base_version: Annotated[int | None, BeforeValidator(_no_truth)] = Field(default=None, ge=1)
+    content: Read = None
+    base_version: Number | None = None
+
+
+class ReviseArtifact(NewVersion):
+    """The same with a reason, which no tool asks for."""
+
     reason: str | None = None
 
 
@@ -84,6 +93,11 @@ def parsed_call(call: type[Parsed], arguments: Mapping[str, Any]) -> Parsed:
         return call.model_validate(arguments)
     except ValidationError as wrong:
         raise refusal_of(wrong, [to_camel(field) for field in call.model_fields]) from wrong
+
+
+def said_in(call: Call) -> dict[str, object]:
+    """Return the arguments that the call was given, by their names in JSON; nothing is copied."""
+    return {to_camel(name): getattr(call, name) for name in type(call).model_fields if name in call.model_fields_set}
 
 
 def refusal_of(wrong: ValidationError, known: Sequence[str]) -> InvalidContent:
