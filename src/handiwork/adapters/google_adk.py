@@ -13,6 +13,7 @@ from handiwork.client.engine import RemoteEngine
 from handiwork.client.session import RemoteSession
 from handiwork.engine import Engine
 from handiwork.errors import ExtraMissing, HandiworkError
+from handiwork.errors.telling import told_with_hint
 from handiwork.model import Version
 from handiwork.session import Session
 
@@ -61,7 +62,7 @@ class ArtifactService(BaseArtifactService):
         try:
             filed = await place.files.write(place.path, content, notes={NOTE: saved})
         except HandiworkError as refused:
-            raise InputValidationError(_told(refused)) from refused
+            raise InputValidationError(told_with_hint(refused)) from refused
         return filed.version.number - 1
 
     async def load_artifact(
@@ -162,7 +163,7 @@ class ArtifactService(BaseArtifactService):
             else:
                 session = self._engine.session(name, user=user_id, principal="agent")
         except HandiworkError as refused:
-            raise InputValidationError(_told(refused)) from refused
+            raise InputValidationError(told_with_hint(refused)) from refused
         return Files(session=session, turns=self._turns)
 
 
@@ -262,7 +263,3 @@ def _encoded(text: str) -> bytes:
 
 def _escaped(name: str) -> str:
     return "".join(c if c.isprintable() and c not in "%/:" else "".join(f"%{b:02X}" for b in _encoded(c)) for c in name)
-
-
-def _told(refused: HandiworkError) -> str:
-    return f"{refused} {refused.hint}" if refused.hint else str(refused)

@@ -14,6 +14,7 @@ from pydantic_ai.toolsets.abstract import ToolsetTool
 
 from handiwork.collect.tool_output import ToolOutput
 from handiwork.errors import HandiworkError
+from handiwork.errors.telling import told_with_hint
 from handiwork.tools.tool import Answer
 from handiwork.tools.tool import Tool as OurTool
 from handiwork.tools.toolbox import Toolbox
@@ -81,5 +82,5 @@ def _carried_out(toolbox: Toolbox, tool: OurTool, keep: Keep) -> Tool[object]:
 
 
 def _said(failure: Exception) -> str:
-    hint = failure.hint if isinstance(failure, HandiworkError) else None
-    return f"{type(failure).__name__}: {failure}"[:LONGEST_FAILURE] + (f" {hint}" if hint else "")
+    said = told_with_hint(failure) if isinstance(failure, HandiworkError) else str(failure)
+    return f"{type(failure).__name__}: {said}"[:LONGEST_FAILURE]
