@@ -87,6 +87,13 @@ async def test_writers_of_one_path_at_the_same_time_make_one_artifact(backend: A
     assert artifact.version.number == 8
 
 
+async def test_writers_with_a_backend_each_make_one_artifact(side: Side) -> None:
+    backends = [ArtifactBackend(side.session()) for _ in range(8)]
+    await asyncio.gather(*(each.awrite("/a.txt", f"text {number}") for number, each in enumerate(backends)))
+    (artifact,) = (await side.session().list()).items
+    assert artifact.version.number == 8
+
+
 async def test_what_was_made_elsewhere_is_a_file_under_its_name(backend: ArtifactBackend, session: Any) -> None:
     await session.create("markdown", title="Report", content="# Report\n")
     read = await backend.aread("/Report.md")

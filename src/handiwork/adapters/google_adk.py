@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from handiwork.adapters.files import Files, Turns
+from handiwork.adapters.files import Files
 from handiwork.client.engine import RemoteEngine
 from handiwork.client.session import RemoteSession
 from handiwork.engine import Engine
@@ -39,7 +39,6 @@ class ArtifactService(BaseArtifactService):
 
     def __init__(self, engine: Engine | RemoteEngine) -> None:
         self._engine = engine
-        self._turns = Turns()
 
     async def save_artifact(
         self,
@@ -164,7 +163,7 @@ class ArtifactService(BaseArtifactService):
                 session = self._engine.session(name, user=user_id, principal="agent")
         except HandiworkError as refused:
             raise InputValidationError(told_with_hint(refused)) from refused
-        return Files(session=session, turns=self._turns)
+        return Files(session=session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
