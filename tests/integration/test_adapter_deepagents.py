@@ -87,6 +87,13 @@ async def test_writers_of_one_path_at_the_same_time_make_one_artifact(backend: A
     assert artifact.version.number == 8
 
 
+async def test_writers_with_a_backend_each_make_one_artifact(side: Side) -> None:
+    backends = [ArtifactBackend(side.session()) for _ in range(8)]
+    await asyncio.gather(*(each.awrite("/a.txt", f"text {number}") for number, each in enumerate(backends)))
+    (artifact,) = (await side.session().list()).items
+    assert artifact.version.number == 8
+
+
 async def test_what_was_made_elsewhere_is_a_file_under_its_name(backend: ArtifactBackend, session: Any) -> None:
     await session.create("markdown", title="Report", content="# Report\n")
     read = await backend.aread("/Report.md")
@@ -203,6 +210,37 @@ async def test_a_program_that_fails_tells_its_own_lines(sandbox: ArtifactSandbox
     assert 'File "main.py", line 3' in told.output
     assert "_run" not in told.output
     assert told.output.rstrip().endswith("ZeroDivisionError: division by zero")
+
+
+async def test_what_a_program_spoils_stays_as_it_was_and_the_rest_is_kept(
+    sandbox: ArtifactSandbox, session: Any
+) -> None:
+    await session.create("json", name="data.json", content='{"a": 1}')
+    await sandbox.awrite("/mnt/data/t.txt", "old")
+    told = await sandbox.aexecute(
+        "python -c \"open('data.json', 'w').write('{'); open('t.txt', 'w').write('new'); print('done')\""
+    )
+    assert told.output.startswith("done\ndata.json was not kept: ")
+    assert "no comma before a closing bracket" in told.output  # the next step
+    assert told.exit_code == 1
+    files = {each.name: each for each in (await session.list()).items}
+    assert {name: each.version.number for name, each in files.items()} == {"data.json": 1, "t.txt": 2}
+    assert await session.read(files["data.json"].id) == b'{"a": 1}'
+    assert await session.read(files["t.txt"].id) == b"new"
+
+
+async def test_a_model_is_told_the_next_step_and_nothing_of_the_machine(side: Side, sandbox: ArtifactSandbox) -> None:
+    content = b"x" * 100_000
+    await sandbox.aupload_files([("/mnt/data/a.txt", content)])
+    files = [path for path in side.data.rglob("*") if path.is_file()]
+    (kept,) = [path for path in files if path.stat().st_size == len(content) and path.read_bytes() == content]
+    kept.chmod(0o600)
+    kept.write_bytes(content[::-1].upper())
+    for told in ((await sandbox.aread("/mnt/data/a.txt")).error, (await sandbox.aexecute("cat a.txt")).output):
+        assert told
+        assert "Stored bytes differ" in told or "hash" in told
+        assert "Restore the file from a backup" in told
+        assert kept.name not in told
 
 
 async def test_a_program_is_stopped_at_its_time(session: Any) -> None:

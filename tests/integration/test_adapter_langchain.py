@@ -177,6 +177,56 @@ async def test_a_stream_is_expanded_at_every_size_of_token(session: Any, tools: 
     assert ended["messages"][-1].content == text
 
 
+def cut(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+async def streamed(messages: list[AIMessageChunk]) -> AsyncIterator[tuple[AIMessageChunk, str]]:
+    for message in messages:
+        yield message, f"about {message.id}"
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["last chunks are marked", "no chunk is marked"])
+async def test_messages_that_come_at_the_same_time_are_expanded_each_for_itself(session: Any, ends: bool) -> None:
+    tide = await session.create("markdown", title="Tide", content="**High** at 9:40")
+    texts = {id: f'{id}: <artifact id="{tide.handle}"/> if a <' for id in ("one", "two")}
+    pieces = zip(*(cut(text, 3) for text in texts.values()), strict=True)
+    chunks = [AIMessageChunk(content=each, id=id) for pair in pieces for id, each in zip(texts, pair, strict=True)]
+    if ends:
+        chunks += [AIMessageChunk(content="", id=id, chunk_position="last") for id in texts]
+    said = dict.fromkeys(texts, "")
+    async for message, about in expanded(session, streamed(chunks)):
+        assert about == f"about {message.id}"
+        said[message.id] += message.content
+    assert said == {id: await session.expand(text) for id, text in texts.items()}
+    assert "**High** at 9:40" in said["one"]
+
+
+@pytest.mark.parametrize("last", [[], ""], ids=["of blocks", "of text"])
+async def test_blocks_of_text_are_expanded_and_others_left_alone(session: Any, last: Any) -> None:
+    tide = await session.create("markdown", title="Tide", content="**High** at 9:40")
+    text = f'Here: <artifact id="{tide.handle}"/> if a <'
+    thought = {"type": "reasoning", "reasoning": text, "index": 0}
+    blocks = [thought, *({"type": "text", "text": each, "index": 1} for each in cut(text, 3))]
+    chunks = [AIMessageChunk(content=[each], id="one") for each in blocks]
+    chunks.append(AIMessageChunk(content=last, id="one", chunk_position="last"))
+    said = [message async for message, _about in expanded(session, streamed(chunks))]
+    whole = said[0]
+    for each in said[1:]:
+        whole += each
+    assert whole.content == [thought, {"type": "text", "text": await session.expand(text), "index": 1}]
+
+
+async def test_a_message_that_comes_whole_is_expanded_at_once(session: Any) -> None:
+    async def stream() -> AsyncIterator[tuple[Any, None]]:
+        yield AIMessage(content="if a <", id="one"), None
+        yield ToolMessage(content="if a <", tool_call_id="call-1"), None
+        yield AIMessage(content=["if b <"], id="two"), None
+
+    said = [message.content async for message, _about in expanded(session, stream())]
+    assert said == ["if a <", "if a <", ["if b ", "<"]]
+
+
 async def test_calls_from_a_thread_reach_the_session_in_its_loop(tools: list[BaseTool]) -> None:
     tool = named(tools, "list_artifacts")
     assert await asyncio.to_thread(tool.invoke, {}) == "There is none."

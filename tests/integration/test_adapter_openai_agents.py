@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -117,6 +118,34 @@ async def test_the_stream_of_a_run_is_expanded(session: Any) -> None:
     run = Runner.run_streamed(agent_of(model, session), "hi", run_config=QUIET)
     assert "".join([piece async for piece in expanded(session, run.stream_events())]) == await session.expand(text)
     assert run.final_output == text
+
+
+def said(kind: str, **facts: Any) -> Any:
+    return SimpleNamespace(
+        type="raw_response_event", data=SimpleNamespace(type=f"response.output_text.{kind}", **facts)
+    )
+
+
+async def test_a_stream_that_breaks_off_gives_what_was_held(session: Any) -> None:
+    async def events() -> AsyncGenerator[Any]:
+        yield said("delta", delta="if a <")
+
+    assert "".join([piece async for piece in expanded(session, events())]) == "if a <"
+
+
+async def test_each_text_of_a_stream_is_expanded_for_itself(session: Any) -> None:
+    # Data is put into a fence where none is open, and a fence that one text leaves open is not that of the next.
+    tide = await session.create("json", title="Tide", content='{"high": 9}')
+    texts = ("```\nx = 1\n", f'Here: <artifact id="{tide.handle}" />\n')
+
+    async def events() -> AsyncGenerator[Any]:
+        for text in texts:
+            yield said("delta", delta=text)
+            yield said("done")
+
+    told = "".join([piece async for piece in expanded(session, events())])
+    assert told == "".join([await session.expand(text) for text in texts])
+    assert "```json" in told
 
 
 async def test_what_agents_answer_is_collected(session: Any) -> None:

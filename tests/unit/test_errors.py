@@ -4,6 +4,7 @@ import pytest
 
 from handiwork import errors
 from handiwork.errors import HandiworkError
+from handiwork.errors.telling import INSIDE, title_of, told_with_hint
 
 # One of each, with words that its message or hint must have: the thing, the limit, the next step.
 EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
@@ -170,3 +171,11 @@ def test_every_error_has_a_code_of_its_own() -> None:
 def test_one_root_catches_all() -> None:
     assert all(issubclass(kind, HandiworkError) for kind in all_errors())
     assert not issubclass(HandiworkError, OSError)
+
+
+@each_error
+def test_outside_a_machine_its_inside_is_told_by_its_kind_alone(error: HandiworkError, words: tuple[str, ...]) -> None:
+    told = told_with_hint(error)
+    assert told.startswith(f"{title_of(type(error))}." if type(error) in INSIDE else str(error))
+    assert told.endswith(error.hint or ".")
+    assert words

@@ -14,6 +14,7 @@ from handiwork.context.artifact_store import Handoffs, handed_over
 from handiwork.context.marker import parts
 from handiwork.context.revealing import Reveal
 from handiwork.errors import ExtraMissing, HandiworkError
+from handiwork.errors.telling import told_with_hint
 from handiwork.references import MOST_HELD, Mention, pieces_of
 
 try:
@@ -83,7 +84,7 @@ class ArtifactHandoffTool(HandoffTool):
             try:
                 told.append(await handed_over(self._store, part, created_by=self.name))
             except HandiworkError as refused:
-                why = f"What `{self.name}` made was not stored: {refused} {refused.hint or ''}".rstrip()
+                why = f"What `{self.name}` made was not stored: {told_with_hint(refused)}"
                 before = f" Before it was stored: {', '.join(told)}" if told else ""
                 raise ToolError(f"{why}{before}") from refused
         return "\n\n".join(told)

@@ -16,6 +16,7 @@ from handiwork.adapters.command_lines import Group, Loop, Pipe, Redirect, Script
 from handiwork.adapters.files import Files
 from handiwork.adapters.words import LARGEST_OUTPUT, WORDS, Answered, Asked, Failed, Folders
 from handiwork.errors import HandiworkError
+from handiwork.errors.telling import told_with_hint
 from handiwork.model import Artifact, Execution, Limits
 
 MOST_STEPS = 2_000
@@ -113,7 +114,7 @@ class Shell:
         except Failed as failed:
             return Answered(errors=f"{name}: {failed}\n", code=1)
         except HandiworkError as refused:
-            return Answered(errors=f"{name}: {refused}\n", code=1)
+            return Answered(errors=f"{name}: {told_with_hint(refused)}\n", code=1)
 
     async def _redirected(self, told: Answered, redirects: Sequence[Redirect]) -> Answered:
         for redirect in redirects:
@@ -132,7 +133,7 @@ class Shell:
             try:
                 await self.files.write(self._path(target), (before + text).encode("utf-8", "surrogateescape"))
             except HandiworkError as refused:
-                return replace(told, errors=f"{told.errors}shell: {refused}\n", code=1)
+                return replace(told, errors=f"{told.errors}shell: {told_with_hint(refused)}\n", code=1)
         return told
 
     async def _read(self, path: str, *, missing: str | None = None) -> str:
@@ -233,9 +234,9 @@ class Programs:
         inputs = [f"{each.id}@{each.version.number}" for each in below.values()]
         # What is put around the program is nothing that the check knows; the walls do not depend on it.
         run = await session.run(whole, inputs=inputs, limits=self.limits, check=False)
-        for made in run.artifacts:
-            await self._kept(made, below)
-        return _answered(run)
+        refusals = [told for made in run.artifacts if (told := await self._refusal(made, below)) is not None]
+        told = _answered(run)
+        return replace(told, errors=told.errors + "".join(refusals), code=told.code or 1) if refusals else told
 
     @property
     def _base(self) -> str:
@@ -244,6 +245,17 @@ class Programs:
     @property
     def _is_below(self) -> bool:
         return f"{self.folder}/".startswith(self._base)
+
+    async def _refusal(self, made: Artifact, before: Mapping[str, Artifact]) -> str | None:
+        """Keep what the program left, or return why this one cannot be; what was there before then stays."""
+        try:
+            await self._kept(made, before)
+        except HandiworkError as refused:
+            with suppress(HandiworkError):
+                await self.files.session.remove(made.id)
+            path = self.files.path_of(made).removeprefix(self._base)
+            return f"{path} was not kept: {told_with_hint(refused)}\n"
+        return None
 
     async def _kept(self, made: Artifact, before: Mapping[str, Artifact]) -> None:
         """Make a next version of what was there before, or let go what the program has removed."""

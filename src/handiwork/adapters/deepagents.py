@@ -14,6 +14,7 @@ from handiwork.adapters.files import Files, cleaned
 from handiwork.adapters.loops import AnySession, at_home
 from handiwork.adapters.words import Folders, is_readable
 from handiwork.errors import ExtraMissing, HandiworkError, VersionConflict
+from handiwork.errors.telling import told_with_hint
 from handiwork.model import Artifact, Limits
 
 try:
@@ -168,7 +169,7 @@ class ArtifactBackend(BackendProtocol):
         try:
             content = await self._files.session.read(artifact.id)
         except HandiworkError as refused:
-            return ReadResult(error=file_shapes.told(refused))
+            return ReadResult(error=told_with_hint(refused))
         text = (
             None
             if artifact.category == "image" and artifact.media_type != "image/svg+xml"
@@ -230,7 +231,7 @@ class ArtifactBackend(BackendProtocol):
         except UnicodeEncodeError as wrong:
             return WriteResult(error=f"Half a character stands at position {wrong.start}; write it whole.")
         except HandiworkError as refused:
-            return WriteResult(error=file_shapes.told(refused))
+            return WriteResult(error=told_with_hint(refused))
         return WriteResult(path=path)
 
     async def _edit(self, path: str, old: str, new: str, *, everywhere: bool) -> EditResult:
@@ -248,7 +249,7 @@ class ArtifactBackend(BackendProtocol):
         except UnicodeEncodeError as half:
             return EditResult(error=f"Half a character stands at position {half.start}; write it whole.")
         except HandiworkError as refused:
-            return EditResult(error=file_shapes.told(refused))
+            return EditResult(error=told_with_hint(refused))
         return EditResult(path=path, occurrences=text.count(old))
 
     async def _delete(self, path: str) -> DeleteResult:
@@ -263,7 +264,7 @@ class ArtifactBackend(BackendProtocol):
             for artifact in gone:
                 await self._files.session.remove(artifact.id)
         except HandiworkError as refused:
-            return DeleteResult(error=file_shapes.told(refused))
+            return DeleteResult(error=told_with_hint(refused))
         return DeleteResult(path=path)
 
     async def _upload(self, files: Sequence[tuple[str, bytes]]) -> list[FileUploadResponse]:
@@ -274,7 +275,7 @@ class ArtifactBackend(BackendProtocol):
                 try:
                     await self._files.write(cleaned(path), content)
                 except HandiworkError as refused:
-                    error = file_shapes.told(refused)
+                    error = told_with_hint(refused)
             answers.append(FileUploadResponse(path=path, error=error))
         return answers
 
@@ -290,7 +291,7 @@ class ArtifactBackend(BackendProtocol):
                 try:
                     content = await self._files.session.read(artifact.id)
                 except HandiworkError as refused:
-                    answers.append(FileDownloadResponse(path=path, error=file_shapes.told(refused)))
+                    answers.append(FileDownloadResponse(path=path, error=told_with_hint(refused)))
                 else:
                     answers.append(FileDownloadResponse(path=path, content=content))
         return answers
@@ -334,5 +335,5 @@ class ArtifactSandbox(ArtifactBackend, SandboxBackendProtocol):
         try:
             told = await shell.run(command)
         except HandiworkError as refused:
-            return ExecuteResponse(output=file_shapes.told(refused), exit_code=1)
+            return ExecuteResponse(output=told_with_hint(refused), exit_code=1)
         return ExecuteResponse(output=told.output + told.errors, exit_code=told.code, truncated=told.is_cut)

@@ -7,7 +7,6 @@ import posixpath
 
 from deepagents.backends.protocol import FileData, FileInfo, ReadResult
 
-from handiwork.errors import HandiworkError
 from handiwork.model import Artifact
 
 
@@ -72,7 +71,3 @@ def text(content: bytes) -> str | None:
         return content.decode()
     except UnicodeDecodeError:
         return None
-
-
-def told(refused: HandiworkError) -> str:
-    return f"{refused} {refused.hint}" if refused.hint else str(refused)

@@ -7,11 +7,13 @@ words it is refused, is known to the adapters.
 import asyncio
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from weakref import WeakValueDictionary
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from handiwork.client.connection import Connection
 from handiwork.client.session import RemoteSession
 from handiwork.errors import ArtifactExpired, ArtifactNotFound, InvalidName
+from handiwork.executions.runs import Runs
 from handiwork.model import Artifact, Scope
 from handiwork.session import Session
 from handiwork.verbs import MOST_ON_A_PAGE
@@ -28,13 +30,22 @@ def cleaned(path: str) -> str:
 
 
 class Turns:
-    """Who writes a path writes it alone, as far as the writers share these turns."""
+    """Who writes a path writes it alone, among all who write through one engine or one connection of this process."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[tuple[Scope, str], asyncio.Lock] = WeakValueDictionary()
 
     def of(self, scope: Scope, path: str) -> asyncio.Lock:
         return self._locks.setdefault((scope, path), asyncio.Lock())
+
+
+_TURNS: WeakKeyDictionary[Runs | Connection, Turns] = WeakKeyDictionary()
+
+
+def _turns_of(session: Session | RemoteSession) -> Turns:
+    # An engine is a value and cannot be referred to weakly; its runs are there as often and as long as it is.
+    way = session.place.connection if isinstance(session, RemoteSession) else session.engine.runs
+    return _TURNS.setdefault(way, Turns())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +55,6 @@ class Files:
     session: Session | RemoteSession
     root: str = "/"
     """What paths are noted from. One that is not below it is noted as it is."""
-    turns: Turns = field(default_factory=Turns)
 
     async def all(self) -> dict[str, Artifact]:
         """Return every file, by path and in its order."""
@@ -71,7 +81,7 @@ class Files:
             expected = f"an absolute path of a file, without `.` and `..`, at most {LONGEST_PATH:,} characters"
             raise InvalidName("path", path[:100], expected=expected)
         # Two that find nothing at the same time would make two artifacts of one path.
-        async with self.turns.of(self.session.scope, path):
+        async with _turns_of(self.session).of(self.session.scope, path):
             if (artifact := await self.find(path)) is not None:
                 metadata = {**artifact.version.metadata, **(notes or {})}
                 try:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from handiwork.adapters.files import Files, Turns
+from handiwork.adapters.files import Files
 from handiwork.client.engine import RemoteEngine
 from handiwork.client.session import RemoteSession
 from handiwork.engine import Engine
 from handiwork.errors import ExtraMissing, HandiworkError
+from handiwork.errors.telling import told_with_hint
 from handiwork.model import Version
 from handiwork.session import Session
 
@@ -38,7 +39,6 @@ class ArtifactService(BaseArtifactService):
 
     def __init__(self, engine: Engine | RemoteEngine) -> None:
         self._engine = engine
-        self._turns = Turns()
 
     async def save_artifact(
         self,
@@ -61,7 +61,7 @@ class ArtifactService(BaseArtifactService):
         try:
             filed = await place.files.write(place.path, content, notes={NOTE: saved})
         except HandiworkError as refused:
-            raise InputValidationError(_told(refused)) from refused
+            raise InputValidationError(told_with_hint(refused)) from refused
         return filed.version.number - 1
 
     async def load_artifact(
@@ -162,8 +162,8 @@ class ArtifactService(BaseArtifactService):
             else:
                 session = self._engine.session(name, user=user_id, principal="agent")
         except HandiworkError as refused:
-            raise InputValidationError(_told(refused)) from refused
-        return Files(session=session, turns=self._turns)
+            raise InputValidationError(told_with_hint(refused)) from refused
+        return Files(session=session)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +262,3 @@ def _encoded(text: str) -> bytes:
 
 def _escaped(name: str) -> str:
     return "".join(c if c.isprintable() and c not in "%/:" else "".join(f"%{b:02X}" for b in _encoded(c)) for c in name)
-
-
-def _told(refused: HandiworkError) -> str:
-    return f"{refused} {refused.hint}" if refused.hint else str(refused)

@@ -9,7 +9,10 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import PrivateAttr
 
 from handiwork.adapters.loops import AnySession, Home, at_home
+from handiwork.client.session import RemoteSession
+from handiwork.context.expander import Expander
 from handiwork.errors import ExtraMissing
+from handiwork.session import Session
 from handiwork.tools.tool import Answer, Tool
 from handiwork.tools.toolbox import Toolbox
 
@@ -26,6 +29,8 @@ CALL_ID = "handiwork_tool_call_id"
 
 Artifact = Mapping[str, Any]
 Called = str | dict[str, Any] | ToolCall
+Block = dict[str, Any]
+Content = str | list[str | Block]
 Told = TypeVar("Told")
 
 
@@ -110,24 +115,67 @@ def references_of(message: BaseMessage) -> list[Artifact]:
 async def expanded(session: AnySession, stream: AsyncIterable[tuple[Any, Told]]) -> AsyncIterator[tuple[Any, Told]]:
     """Yield a graph's stream of the mode `messages` with the references in the model's text expanded for the user.
 
-    The state of the graph keeps the short references. What is held back of a message comes before the next one.
+    The state of the graph keeps the short references. Messages may come at the same time, as those of parallel nodes
+    do; what is held back of one comes with its last chunk, or where no chunk says that it is the last, at the end.
     """
     own, home = at_home(session)
-    expander, current, told = own.expander("user"), None, None
+    unended: dict[str | None, tuple[_Texts, Told]] = {}
     async for message, about in stream:
-        is_text = isinstance(message, AIMessage | AIMessageChunk) and isinstance(message.content, str)
-        if current is not None and (not is_text or message.id != current.id):
-            if rest := await home.visit(expander.end()):
-                yield current.model_copy(update={"content": rest}), cast("Told", told)
-            expander, current = own.expander("user"), None
-        if not is_text:
+        if not isinstance(message, AIMessage | AIMessageChunk):
             yield message, about
             continue
-        current, told = message, about
-        shown = await home.visit(expander.take(cast("str", message.content)))
-        yield message.model_copy(update={"content": shown}), about
-    if current is not None and (rest := await home.visit(expander.end())):
-        yield current.model_copy(update={"content": rest}), cast("Told", told)
+        texts, _about = unended.pop(message.id, (_Texts(own), about))
+        content = await home.visit(texts.shown(message.content))
+        if isinstance(message, AIMessageChunk) and message.chunk_position != "last":
+            unended[message.id] = texts, about
+        else:
+            content = _joined(content, await home.visit(texts.held()))
+        yield message.model_copy(update={"content": content}), about
+    for id, (texts, about) in unended.items():
+        if held := _joined("", await home.visit(texts.held())):
+            yield AIMessageChunk(content=held, id=id), about
+
+
+class _Texts:
+    """The texts of one message that comes in chunks: its content, or the blocks of text in it."""
+
+    def __init__(self, session: Session | RemoteSession) -> None:
+        self._session = session
+        self._begun: dict[object, tuple[Block, Expander]] = {}
+
+    async def shown(self, content: Content) -> Content:
+        """Return what is decided of a chunk's content."""
+        if isinstance(content, str):
+            return await self._taken({}, content)
+        return [await self._block(block) for block in content]
+
+    async def held(self) -> list[Block]:
+        """Return what is left of each text, since the message is at its end; what is no block has its text alone."""
+        rests = [(block, await expander.end()) for block, expander in self._begun.values()]
+        return [{**block, "text": rest} for block, rest in rests if rest]
+
+    async def _block(self, block: str | Block) -> str | Block:
+        if isinstance(block, str):
+            return await self._taken({}, block)
+        text = block.get("text")
+        if block.get("type") != "text" or not isinstance(text, str):
+            return block
+        of_its_kind = {name: block[name] for name in ("type", "index") if name in block}
+        return {**block, "text": await self._taken(of_its_kind, text)}
+
+    async def _taken(self, block: Block, text: str) -> str:
+        begun = self._begun.setdefault(block.get("index"), (block, self._session.expander("user")))
+        return await begun[1].take(text)
+
+
+def _joined(content: Content, held: list[Block]) -> Content:
+    """Return content with what was held back of its texts behind it."""
+    texts = [block["text"] for block in held if block.keys() == {"text"}]
+    blocks = [block for block in held if block.keys() != {"text"}]
+    if isinstance(content, str):
+        text = content + "".join(texts)
+        return [*([text] if text else []), *blocks] if blocks else text
+    return [*content, *texts, *blocks]
 
 
 def _last_answers(messages: Sequence[AnyMessage]) -> list[ToolMessage]:

@@ -90,9 +90,12 @@ async def expanded(session: AnySession, events: AsyncIterable[StreamEvent]) -> A
         if event.data.type == "response.output_text.delta":
             if piece := await home.visit(expander.take(event.data.delta)):
                 yield piece
-        elif event.data.type == "response.output_text.done" and (rest := await home.visit(expander.end())):
-            yield rest
-            expander = own.expander("user")
+        elif event.data.type == "response.output_text.done":
+            ended, expander = expander, own.expander("user")
+            if rest := await home.visit(ended.end()):
+                yield rest
+    if rest := await home.visit(expander.end()):
+        yield rest
 
 
 class CollectingHooks(RunHooks[Any]):

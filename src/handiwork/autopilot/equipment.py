@@ -15,6 +15,7 @@ from pydantic_ai.toolsets.abstract import ToolsetTool
 
 from handiwork.collect.tool_output import ToolOutput
 from handiwork.errors import HandiworkError
+from handiwork.errors.telling import told_with_hint
 from handiwork.tasks import is_given_up, words_of
 from handiwork.tools.marks import mark_or_none
 from handiwork.tools.tool import Answer
@@ -93,5 +94,5 @@ def _carried_out(toolbox: Toolbox, tool: OurTool, keep: Keep) -> Tool[object]:
 
 
 def _said(failure: BaseException) -> str:
-    hint = failure.hint if isinstance(failure, HandiworkError) else None
-    return words_of(failure)[:LONGEST_FAILURE] + (f" {hint}" if hint else "")
+    said = told_with_hint(failure) if isinstance(failure, HandiworkError) else words_of(failure)
+    return said[:LONGEST_FAILURE]

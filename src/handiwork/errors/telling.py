@@ -32,6 +32,11 @@ def told_outside(error: HandiworkError) -> str:
     return f"{title_of(type(error))}." if type(error) in INSIDE else str(error)
 
 
+def told_with_hint(error: HandiworkError) -> str:
+    """Return what `told_outside` does and the next step, as one text for a model."""
+    return f"{told_outside(error)} {error.hint}" if error.hint else told_outside(error)
+
+
 def title_of(kind: type[HandiworkError]) -> str:
     """Return what an error of this kind says in general, without a full stop."""
     # Without docstrings, as under `python -OO`, the words of the code are what is left.

@@ -19,7 +19,7 @@ from handiwork.errors.telling import told_outside
 from handiwork.model import KIB, Artifact, Execution
 from handiwork.references import escaped
 from handiwork.store.records import Page
-from handiwork.tools.accounts import LONGEST_NAME, ending_of, named, sentence
+from handiwork.tools.accounts import LONGEST_NAME, ending_of, line, named, sentence
 from handiwork.tools.spelling import reference_of, tag_of, tags_of
 from handiwork.tools.tool import Answer
 from handiwork.versions.selection import Selection, beginning_of, utf8_size
