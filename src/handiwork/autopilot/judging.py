@@ -67,7 +67,7 @@ class Judge:
 def _question(goal: Goal, output: str, made: Sequence[Artifact]) -> str:
     criteria = [f"{number}. {criterion}" for number, criterion in enumerate(goal.success_criteria, 1)]
     files = [
-        f"- {one_line(f'{each.kind}: {each.name}', LONGEST_NAME)} ({len(each.content):,} characters)"
+        f"- {line(f'{each.kind}: {each.name}', LONGEST_NAME)} ({len(each.content):,} characters)"
         for each in made[-MOST_ARTIFACTS:]
     ]
     return "\n".join(
