@@ -272,6 +272,64 @@ async def test_several_runs_at_once_share_a_collector() -> None:
     results: list[AutopilotResult] = await asyncio.gather(*(each.arun() for each in pilots))
     assert all(result.ok for result in results)
     assert len(collector.by_kind("code")) == 5
+    for number, result in enumerate(results):
+        contents = [each["content"] for each in result.artifacts]
+        assert contents == [str(number), f"```py\n{number}\n```"]
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["loop", "thread"])
+async def test_what_a_tool_adds_by_hand_belongs_to_the_run_that_has_called_it(is_async: bool) -> None:
+    collector, both = ArtifactCollector(), threading.Barrier(2)
+
+    def add(name: str) -> str:
+        collector.add(kind="file", name=name, content="")
+        return "ok"
+
+    def by_thread(name: str) -> str:
+        """Add an artifact while another run is under way."""
+        both.wait(5)
+        return add(name)
+
+    async def by_loop(name: str) -> str:
+        """Add an artifact."""
+        return add(name)
+
+    tool = by_loop if is_async else by_thread
+    pilots = [
+        pilot(Script(call(tool.__name__, name=name), "Done."), goal=Goal("Do it."), artifacts=collector, tools=[tool])
+        for name in "ab"
+    ]
+    results: list[AutopilotResult] = await asyncio.gather(*(each.arun() for each in pilots))
+    assert [[each["name"] for each in result.artifacts] for result in results] == [
+        ["a", "iter1-answer.md"],
+        ["b", "iter1-answer.md"],
+    ]
+
+
+async def test_a_run_within_a_tool_of_another_run_belongs_to_it_too() -> None:
+    collector = ArtifactCollector()
+
+    async def delegate() -> str:
+        """Let another run do it."""
+        return (await pilot(Script(FIRST), goal=Goal("Do it."), artifacts=collector).arun()).output
+
+    outer = pilot(Script(call("delegate"), "Done."), goal=Goal("Do it."), artifacts=collector, tools=[delegate])
+    result = await outer.arun()
+    assert [each["name"] for each in result.artifacts] == ["iter1-block1.py", "iter1-answer.md", "iter1-answer.md"]
+
+
+async def test_what_a_thread_outside_of_every_run_adds_is_told_by_the_runs_under_way() -> None:
+    collector = ArtifactCollector()
+
+    def add() -> str:
+        """Add an artifact in a thread that knows of no run."""
+        thread = threading.Thread(target=collector.add, kwargs={"kind": "file", "name": "aside", "content": ""})
+        thread.start()
+        thread.join(5)
+        return "ok"
+
+    result = await pilot(Script(call("add"), "Done."), goal=Goal("Do it."), artifacts=collector, tools=[add]).arun()
+    assert [each["name"] for each in result.artifacts] == ["aside", "iter1-answer.md"]
 
 
 def test_the_model_that_pydantic_ai_tests_with_works_too() -> None:
