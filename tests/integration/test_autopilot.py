@@ -52,6 +52,23 @@ async def test_text_what_tools_declare_and_the_answer_are_kept(side: Side) -> No
     assert await kept(side) == {"t.csv": "csv", "iter1-block1.py": "code", "iter1-answer.md": "markdown"}
 
 
+async def test_what_a_run_makes_is_told_as_the_agents(side: Side) -> None:
+    def table() -> ToolOutput:
+        """Make a table."""
+        return ToolOutput("Made.", {"artifact": True, "kind": "table", "name": "t.csv", "content": "a,b\n1,2\n"})
+
+    notes = call("generate_artifact", type="markdown", title="Notes", content="# Notes\n")
+    script = Script(notes, call("table"), FIB)
+    await Autopilot(llm=script.model, goal=GOAL, artifacts=True, tools=[table], session=side.session()).arun()
+    page = await side.session().list()
+    assert len(page.items) == 4
+    # On a server the key says it, and there is none here.
+    expected = "agent" if side.where == "here" else "user"
+    assert {each.name: each.version.provenance.principal.kind for each in page.items} == {
+        each.name: expected for each in page.items
+    }
+
+
 async def test_what_the_store_refuses_is_a_problem_and_the_run_goes_on(side: Side) -> None:
     script = Script("```py\n\0\n```")
     autopilot = Autopilot(llm=script.model, goal=GOAL, artifacts=True, session=side.session())

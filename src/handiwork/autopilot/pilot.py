@@ -108,18 +108,20 @@ class Autopilot:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         collector = ArtifactCollector() if self._artifacts is True else self._artifacts or None
+        # What a model writes is told as the agent's, like what it makes with tools.
+        session = None if self._session is None else self._session.as_agent()
         flight = Flight(
             run_id=_named(run_id),
             model=self._model,
             goal=self._goal,
             budget=self._budget,
             deliverables=None,
-            tools=self._tools if self._session is None else (*self._tools, self._session.tools()),
+            tools=self._tools if session is None else (*self._tools, session.tools()),
             # Tools collect in threads of their own, and all events come in one order.
             emit=lambda event: loop.call_soon_threadsafe(events.put_nowait, event),
         )
         if collector is not None:
-            flight.deliverables = Deliverables(collector=collector, session=self._session, tell=flight.heard)
+            flight.deliverables = Deliverables(collector=collector, session=session, tell=flight.heard)
         with nullcontext() if collector is None else collector.heard_by(flight.heard):
             running = asyncio.create_task(flight.fly())
             running.add_done_callback(lambda _: events.put_nowait(None))
