@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sides import SIDES, Side, Where, open_side
 
+import handiwork
 from handiwork import Autopilot, Goal, ToolOutput
 from scripted_models import Script, call
 
@@ -67,6 +68,34 @@ async def test_what_a_run_makes_is_told_as_the_agents(side: Side) -> None:
     assert {each.name: each.version.provenance.principal.kind for each in page.items} == {
         each.name: expected for each in page.items
     }
+
+
+async def test_a_marked_function_is_a_tool_of_the_session(side: Side) -> None:
+    @handiwork.tool(name="survey", description="Survey it.", threshold="1KB")
+    def function() -> ToolOutput:
+        table = {"artifact": True, "kind": "table", "name": "t.csv", "content": "a,b\n1,2\n"}
+        return ToolOutput("x" * 5000, table)
+
+    script = Script(call("survey"), "Done.")
+    result = await Autopilot(
+        llm=script.model, goal=GOAL, artifacts=True, tools=[function], session=side.session()
+    ).arun()
+    assert "cache_id: " in script.asked[1]
+    assert "x" * 1000 not in script.asked[1]
+    assert [each["name"] for each in result.artifacts] == ["t.csv", "iter1-answer.md"]
+    assert (await kept(side))["t.csv"] == "csv"
+
+
+async def test_what_a_tool_of_a_toolbox_declares_is_collected(side: Side) -> None:
+    @handiwork.tool
+    def survey() -> ToolOutput:
+        return ToolOutput("Surveyed.", {"artifact": True, "name": "t.txt", "content": "a"})
+
+    script = Script(call("survey"), "Done.")
+    toolbox = side.session().tools(extra=[survey])
+    result = await Autopilot(llm=script.model, goal=GOAL, artifacts=True, tools=[toolbox]).arun()
+    assert "content='Surveyed.'" in script.asked[1]
+    assert [each["name"] for each in result.artifacts] == ["t.txt", "iter1-answer.md"]
 
 
 async def test_what_the_store_refuses_is_a_problem_and_the_run_goes_on(side: Side) -> None:

@@ -4,7 +4,7 @@ What happens in a run is in `flight`. No agent framework is imported before a ru
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,9 +14,10 @@ from handiwork.autopilot.goal import BudgetPolicy, Goal
 from handiwork.autopilot.result import AutopilotResult
 from handiwork.client.session import RemoteSession
 from handiwork.collect.collector import ArtifactCollector
-from handiwork.errors import ExtraMissing, InvalidContent, InvalidName, LoopRunning
+from handiwork.errors import ExtraMissing, InvalidContent, InvalidName, InvalidTool, LoopRunning
 from handiwork.ids import nanoid
 from handiwork.session import Session
+from handiwork.tools.marks import is_marked
 from handiwork.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -44,12 +45,14 @@ class Autopilot:
         """Take a model of pydantic-ai or its name, and functions or toolboxes as `tools`.
 
         With `artifacts` what the run makes is collected: True makes a collector for each run. With a `session` its
-        tools are added, and what is collected is kept there too.
+        tools are added, and what is collected is kept there too; functions that are marked with `@handiwork.tool` need
+        one, and become tools of it.
 
         Raises:
             ExtraMissing: pydantic-ai is not installed.
             ModelUnusable: there is no such model, or it cannot be used here.
             InvalidContent: `artifacts` or `goal` is something else.
+            InvalidTool: a function is marked and there is no session, or it cannot be told to a model.
         """
         if not isinstance(goal, Goal):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise InvalidContent("goal", expected="a `Goal`", got=f"a `{type(goal).__name__}`")
@@ -62,7 +65,7 @@ class Autopilot:
             raise ExtraMissing(EXTRA, why="the Autopilot asks models through it") from missing
         self._model = model_of(llm)
         self._goal, self._budget, self._artifacts, self._session = goal, budget or BudgetPolicy(), artifacts, session
-        self._tools = (tools,) if isinstance(tools, Toolbox) else tuple(tools)
+        self._tools = _tools_of((tools,) if isinstance(tools, Toolbox) else tuple(tools), session)
 
     def run(self, *, run_id: str | None = None) -> AutopilotResult:
         """Carry out a run and return what it has come to.
@@ -116,7 +119,7 @@ class Autopilot:
             goal=self._goal,
             budget=self._budget,
             deliverables=None,
-            tools=self._tools if session is None else (*self._tools, session.tools()),
+            tools=self._tools,
             # Tools collect in threads of their own, and all events come in one order.
             emit=lambda event: loop.call_soon_threadsafe(events.put_nowait, event),
         )
@@ -152,6 +155,19 @@ def _demand_no_loop(call: Literal["run", "stream"]) -> None:
     except RuntimeError:
         return
     raise LoopRunning(f"Autopilot.{call}", instead=f"Autopilot.a{call}")
+
+
+def _tools_of(given: Sequence[object], session: Session | RemoteSession | None) -> tuple[object, ...]:
+    """Return the tools of a run, where those that are marked are the session's: it keeps what they answer."""
+    marked = [each for each in given if is_marked(each)]
+    if session is not None:
+        return (*(each for each in given if not is_marked(each)), session.tools(extra=marked))
+    if marked:
+        name = str(getattr(marked[0], "__name__", marked[0]))[:100]
+        raise InvalidTool(
+            name, problem="it is marked with `@handiwork.tool`, which takes a `session=` to keep answers in"
+        )
+    return tuple(given)
 
 
 def _named(run_id: Any) -> str:

@@ -29,6 +29,7 @@ from handiwork.cli.printing import (
 from handiwork.context.expander import Expander, Revealed
 from handiwork.context.revealing import Revealing
 from handiwork.errors import InputNotFound
+from handiwork.ids import ArtifactId
 from handiwork.model import TOOL_RESULT, Artifact
 from handiwork.references import Reference
 from handiwork.session import Session
@@ -50,16 +51,16 @@ class Pointing:
     """
 
     session: Session
-    paths: Mapping[tuple[str, int], str]
+    paths: Mapping[tuple[ArtifactId, int], str]
     """By the id of the artifact and the number of the version."""
 
-    async def __call__(self, reference: Reference, /, *, room: int) -> Revealed:
+    async def __call__(self, reference: Reference, /, *, room: int) -> Revealed | None:
         artifact = await self.session.get(reference.id, version=reference.version)
         path = self.paths.get((artifact.id, artifact.version.number))
         if path is not None and reference.select is None:
             return Revealed(text=path)
         revealed = await Revealing(reading=self.session)(reference, room=room)
-        is_address = revealed.text.endswith(f"]({SCHEME}{artifact.id})")
+        is_address = revealed is not None and revealed.text.endswith(f"]({SCHEME}{artifact.id})")
         return Revealed(text=one_line(artifact.name)) if is_address else revealed
 
 

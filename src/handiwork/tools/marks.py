@@ -72,6 +72,11 @@ def tool(function: Function | None = None, /, **traits: Unpack[Traits]) -> Funct
     return marked if function is None else marked(function)
 
 
+def is_marked(thing: object) -> bool:
+    """Tell whether this is a function with the mark."""
+    return isinstance(getattr(thing, _MARK, None), Mark) and callable(thing)
+
+
 def mark_of(thing: object) -> Mark:
     """Return what the mark of a function says. Raises `InvalidTool` for what has none."""
     mark: object = getattr(thing, _MARK, None)

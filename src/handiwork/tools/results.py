@@ -6,12 +6,13 @@ How an answer is summed up is known to `summaries`, and how a tool is called to 
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from handiwork.collect.tool_output import ToolOutput
 from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
@@ -68,10 +69,9 @@ class Results:
 
     async def answer(self, result: object, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has returned. Raises `Unspeakable`."""
-        plain = _of_text(result) if isinstance(result, str) else await in_thread(_plain, result)
-        # Bytes never reach a model.
-        is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
-        return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
+        if isinstance(result, ToolOutput):
+            return replace(await self._answer(result.text, tool_call_id), metadata=result.metadata)
+        return await self._answer(result, tool_call_id)
 
     async def failure(self, failure: Exception, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has raised, which is kept as a failure."""
@@ -86,6 +86,12 @@ class Results:
         with contextlib.suppress(HandiworkError):
             await self._recorded(said, tool_call_id, failed=True)
         return Answer(text=text, is_error=True, structured={"artifacts": [], "error": error})
+
+    async def _answer(self, result: object, tool_call_id: str | None) -> Answer:
+        plain = _of_text(result) if isinstance(result, str) else await in_thread(_plain, result)
+        # Bytes never reach a model.
+        is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
+        return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
 
     async def _kept(self, plain: _Plain, tool_call_id: str | None) -> Answer:
         summary: Summary = {"type": "bytes"}

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pydantic_ai.models.test import TestModel
 
+import handiwork
 from handiwork import ArtifactCollector, Autopilot, AutopilotResult, BudgetPolicy, Goal, ToolOutput
 from handiwork.collect import Artifact
-from handiwork.errors import InvalidContent, InvalidName, LoopRunning
+from handiwork.errors import InvalidContent, InvalidName, InvalidTool, LoopRunning
 from scripted_models import Said, Script, call
 
 GOAL = Goal("Write fib.", ["Has `def fib`.", "Shows a call."])
@@ -347,3 +348,12 @@ def test_what_is_neither_goal_nor_collector_is_refused() -> None:
     for options in ({"goal": "Do it."}, {"goal": Goal("Do it."), "artifacts": {}}):
         with pytest.raises(InvalidContent):
             Autopilot(llm=TestModel(), **options)  # pyright: ignore[reportArgumentType]  # the point
+
+
+def test_a_marked_function_without_a_session_is_refused() -> None:
+    @handiwork.tool(threshold="1KB")
+    def survey() -> str:
+        return "x" * 5000
+
+    with pytest.raises(InvalidTool, match=r"`survey` cannot be used: it is marked .* `session=`"):
+        pilot(Script("Done."), tools=[survey])
