@@ -109,6 +109,8 @@ class Autopilot:
         from handiwork.autopilot.flight import Flight
 
         loop = asyncio.get_running_loop()
+        # It has no bound: who reads slowly must not hold up a run whose time is counted. The budget bounds what comes
+        # to wait here, and most of it is in the result anyway.
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         collector = ArtifactCollector() if self._artifacts is True else self._artifacts or None
         # What a model writes is told as the agent's, like what it makes with tools.

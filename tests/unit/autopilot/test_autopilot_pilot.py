@@ -186,6 +186,16 @@ def test_the_collector_that_is_given_has_everything() -> None:
     assert result.artifacts[1:] == [artifact.to_dict() for artifact in collector.all()[2:]]
 
 
+async def test_the_event_loop_does_not_wait_for_what_collecting_waits_for() -> None:
+    threads: list[int] = []
+    collector = ArtifactCollector(on_add=lambda _: threads.append(threading.get_ident()))
+    script = Script(call("report", topic="a"), FIRST)
+    result = await pilot(script, goal=Goal("Do it."), artifacts=collector, tools=[report]).arun()
+    assert [each["kind"] for each in result.artifacts] == ["file", "code", "answer"]
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
+
+
 def test_several_artifacts_of_one_call_are_collected() -> None:
     def many() -> ToolOutput:
         """Make two files."""
