@@ -53,6 +53,13 @@ async def test_text_what_tools_declare_and_the_answer_are_kept(side: Side) -> No
     assert await kept(side) == {"t.csv": "csv", "iter1-block1.py": "code", "iter1-answer.md": "markdown"}
 
 
+async def test_an_output_that_is_a_document_is_kept_once_and_collected_as_both(side: Side) -> None:
+    document = "# Doubling\n\n" + "It doubles, and then it doubles again. " * 10 + "The end."
+    result = await Autopilot(llm=Script(document).model, goal=GOAL, artifacts=True, session=side.session()).arun()
+    assert [each["kind"] for each in result.artifacts] == ["markdown", "answer"]
+    assert await kept(side) == {"iter1-doubling.md": "markdown"}
+
+
 async def test_what_a_run_makes_is_told_as_the_agents(side: Side) -> None:
     def table() -> ToolOutput:
         """Make a table."""
