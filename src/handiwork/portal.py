@@ -258,6 +258,9 @@ class SyncSession:
     def tools(self, extra: Iterable[object] = ()) -> "SyncToolbox":
         return SyncToolbox(self._session.tools(extra), self._portal)
 
+    def as_agent(self) -> "SyncSession":
+        return SyncSession(self._session.as_agent(), self._portal)
+
     def export(self, target: Target, references: Sequence[str] | None = None) -> Exported:
         return self._portal.call(lambda: self._session.export(target, references))
 

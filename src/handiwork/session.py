@@ -363,8 +363,11 @@ class Session:
 
         `extra` are functions that are marked with `@handiwork.tool`. Raises `InvalidTool`.
         """
-        agent = Principal(kind="agent", id=self.principal.id)
-        return Toolbox(replace(self, principal=agent), self.engine.offer, extra)
+        return Toolbox(self.as_agent(), self.engine.offer, extra)
+
+    def as_agent(self) -> "Session":
+        """Return this session for an agent: what is made and changed in it is told as the agent's."""
+        return replace(self, principal=Principal(kind="agent", id=self.principal.id))
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""

@@ -56,6 +56,58 @@ async def test_text_what_tools_declare_and_the_answer_are_kept(side: Side) -> No
     assert await kept(side) == {"t.csv": "csv", "iter1-block1.py": "code", "iter1-answer.md": "markdown"}
 
 
+async def test_an_output_that_is_a_document_is_kept_once_and_collected_as_both(side: Side) -> None:
+    document = "# Doubling\n\n" + "It doubles, and then it doubles again. " * 10 + "The end."
+    result = await Autopilot(llm=Script(document).model, goal=GOAL, artifacts=True, session=side.session()).arun()
+    assert [each["kind"] for each in result.artifacts] == ["markdown", "answer"]
+    assert await kept(side) == {"iter1-doubling.md": "markdown"}
+
+
+async def test_what_a_run_makes_is_told_as_the_agents(side: Side) -> None:
+    def table() -> ToolOutput:
+        """Make a table."""
+        return ToolOutput("Made.", {"artifact": True, "kind": "table", "name": "t.csv", "content": "a,b\n1,2\n"})
+
+    notes = call("generate_artifact", type="markdown", title="Notes", content="# Notes\n")
+    script = Script(notes, call("table"), FIB)
+    await Autopilot(llm=script.model, goal=GOAL, artifacts=True, tools=[table], session=side.session()).arun()
+    page = await side.session().list()
+    assert len(page.items) == 4
+    # On a server the key says it, and there is none here.
+    expected = "agent" if side.where == "here" else "user"
+    assert {each.name: each.version.provenance.principal.kind for each in page.items} == {
+        each.name: expected for each in page.items
+    }
+
+
+async def test_a_marked_function_is_a_tool_of_the_session(side: Side) -> None:
+    @handiwork.tool(name="survey", description="Survey it.", threshold="1KB")
+    def function() -> ToolOutput:
+        table = {"artifact": True, "kind": "table", "name": "t.csv", "content": "a,b\n1,2\n"}
+        return ToolOutput("x" * 5000, table)
+
+    script = Script(call("survey"), "Done.")
+    result = await Autopilot(
+        llm=script.model, goal=GOAL, artifacts=True, tools=[function], session=side.session()
+    ).arun()
+    assert "cache_id: " in script.asked[1]
+    assert "x" * 1000 not in script.asked[1]
+    assert [each["name"] for each in result.artifacts] == ["t.csv", "iter1-answer.md"]
+    assert (await kept(side))["t.csv"] == "csv"
+
+
+async def test_what_a_tool_of_a_toolbox_declares_is_collected(side: Side) -> None:
+    @handiwork.tool
+    def survey() -> ToolOutput:
+        return ToolOutput("Surveyed.", {"artifact": True, "name": "t.txt", "content": "a"})
+
+    script = Script(call("survey"), "Done.")
+    toolbox = side.session().tools(extra=[survey])
+    result = await Autopilot(llm=script.model, goal=GOAL, artifacts=True, tools=[toolbox]).arun()
+    assert "content='Surveyed.'" in script.asked[1]
+    assert [each["name"] for each in result.artifacts] == ["t.txt", "iter1-answer.md"]
+
+
 async def test_what_the_store_refuses_is_a_problem_and_the_run_goes_on(side: Side) -> None:
     script = Script("```py\n\0\n```")
     autopilot = Autopilot(llm=script.model, goal=GOAL, artifacts=True, session=side.session())

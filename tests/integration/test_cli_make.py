@@ -30,11 +30,22 @@ def answer(messages, info):
     return ModelResponse(parts=[ToolCallPart("generate_file", {"code": CODE, "inputs": [handle]})])
 
 
+def name(messages, info):
+    if len(messages) > 1:
+        made = re.findall(r'<artifact id="(\\w+)"', str(messages[-1]))
+        given = re.search(r"- (sales_\\w{4}): sales.csv", str(messages))[1]
+        tags = [f'<artifact id="{handle}" summary="s" />' for handle in (made[0], given, "gone_1234")]
+        part = f'<artifact id="{made[0]}" select="head=1" />'
+        return ModelResponse(parts=[TextPart(" and ".join(tags) + f". It begins: {part}")])
+    call = {"type": "markdown", "title": "Note", "content": "# Go in May\\n\\nAnd June.\\n"}
+    return ModelResponse(parts=[ToolCallPart("generate_artifact", call)])
+
+
 def fail(messages, info):
     raise RuntimeError("no line to the model")
 
 
-model, failing = FunctionModel(answer), FunctionModel(fail)
+model, naming, failing = FunctionModel(answer), FunctionModel(name), FunctionModel(fail)
 '''
 
 pytestmark = pytest.mark.linux
@@ -76,6 +87,16 @@ def test_the_environment_names_the_model_and_json_is_one_object(folder: Path) ->
     assert set(told) == {"status", "output", "error", "iterations", "usage", "stopReason", "artifacts"}
     assert [artifact["path"] for artifact in told["artifacts"]] == ["total-2.txt"]
     assert (folder / "total.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_what_the_answer_refers_to_is_said_as_paths_and_content(folder: Path) -> None:
+    words = ["a note", "--input", "sales.csv", "--model", "python:scripted:naming", "--out", "out"]
+    expected = 'out/Note.md and sales.csv and <artifact id="gone_1234" summary="s" />. It begins: # Go in May\n'
+    done = make(folder, *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(expected)
+    told: dict[str, Any] = json.loads(make(folder, *words, "--json").stdout)
+    assert told["output"] == expected.replace("Note.md", "Note-2.md")
 
 
 def test_a_model_that_fails_is_exit_code_1(folder: Path) -> None:

@@ -102,6 +102,15 @@ async def test_the_same_twice_in_one_output_is_one_artifact(side: Side) -> None:
     assert await kept(side) == 1
 
 
+async def test_an_answer_that_is_a_kept_document_is_that_document(side: Side) -> None:
+    document = "# Doubling\n\n" + "It doubles, and then it doubles again. " * 10 + "The end."
+    (made,) = await side.session().collect(document, iteration=1)
+    (answer,) = await side.session().collect(metadata=declared("answer", "iter1-answer.md", document), iteration=1)
+    assert (answer.id, answer.version.number, await kept(side)) == (made.id, 1, 1)
+    (other,) = await side.session().collect(metadata=declared("answer", "iter1-answer.md", document + "!"))
+    assert (other.name, await kept(side)) == ("iter1-answer.md", 2)
+
+
 async def test_another_session_keeps_its_own(side: Side) -> None:
     (mine,) = await side.session("a").collect("```py\nx\n```")
     (others,) = await side.session("b").collect("```py\nx\n```")

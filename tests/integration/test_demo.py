@@ -16,7 +16,7 @@ import openpyxl
 import pypdfium2
 
 import handiwork
-from handiwork.demo.conversation import ASKS, Answered, Asked, Called, play
+from handiwork.demo.conversation import ASKS, Answered, Asked, Called, play, toolbox
 from handiwork.demo.scripted import Script
 from handiwork.model import TOOL_RESULT, Artifact
 
@@ -140,6 +140,15 @@ def test_with_a_model_the_same_conversation_is_held(tmp_path: Path) -> None:
     assert done.stdout.count("user   ") == len(ASKS) + 1
     assert "tool   generate_artifact  Findings.md" in done.stdout
     assert "# Go in May" in done.stdout
+
+
+async def test_what_the_writer_writes_is_told_as_the_agents(tmp_path: Path) -> None:
+    async with handiwork.open(tmp_path) as engine:
+        session = engine.session("demo")
+        answer = await toolbox(session, Script()).call("ask_writer", {"task": "A note"})
+        (note,) = (await session.list()).items
+        assert note.handle in answer.text
+        assert note.version.provenance.principal.kind == "agent"
 
 
 def test_a_model_that_there_is_not_is_told(tmp_path: Path) -> None:

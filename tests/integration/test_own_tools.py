@@ -67,6 +67,20 @@ def code_of(answer: Answer) -> object:
     return error["code"]
 
 
+# What it declares
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(10, False), (5000, True)])
+async def test_of_a_tool_output_the_model_gets_the_text_and_the_program_what_it_declares(
+    session: Verbs, length: int, is_kept: bool
+) -> None:
+    declared = {"artifact": True, "name": "a.txt", "content": "a"}
+    answer = await answer_of(session, handiwork.ToolOutput("x" * length, declared), cache_ref=True, threshold="1KB")
+    assert answer.metadata == declared
+    assert (bool(answer.artifacts), answer.text == "x" * length) == (is_kept, not is_kept)
+    assert "a.txt" not in answer.text
+
+
 # Large answers
 
 

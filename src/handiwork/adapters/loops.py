@@ -6,13 +6,12 @@ Frameworks call their tools from threads and from loops of their own; what is as
 import asyncio
 import threading
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from anyio.from_thread import BlockingPortal
 
 from handiwork.client.session import RemoteSession
-from handiwork.model import Principal
 from handiwork.session import Session
 
 ANSWER_SECONDS = 10.0
@@ -77,13 +76,7 @@ def at_home(session: AnySession) -> tuple[Session | RemoteSession, Home]:
     """
     if isinstance(session, Session | RemoteSession):
         try:
-            return _as_agent(session), Home(asyncio.get_running_loop())
+            return session.as_agent(), Home(asyncio.get_running_loop())
         except RuntimeError:
             raise RuntimeError(HOMELESS) from None
-    return _as_agent(session.session), Home(session.portal.call(asyncio.get_running_loop))
-
-
-def _as_agent(session: Session | RemoteSession) -> Session | RemoteSession:
-    if isinstance(session, RemoteSession):
-        return session
-    return replace(session, principal=Principal(kind="agent", id=session.principal.id))
+    return session.session.as_agent(), Home(session.portal.call(asyncio.get_running_loop))

@@ -4,7 +4,9 @@ What goes wrong here ends no run: it is told as a problem.
 """
 
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 
 from handiwork.client.session import RemoteSession
 from handiwork.collect.collector import ArtifactCollector, Problem
@@ -14,6 +16,7 @@ from handiwork.media.formats import format_of_media_type
 from handiwork.model import KIB, TOOL_RESULT, Artifact
 from handiwork.references import Reference
 from handiwork.session import Session
+from handiwork.tasks import in_thread
 from handiwork.tools.tool import Answer
 
 LARGEST_TEXT_BYTES = 256 * KIB
@@ -29,19 +32,19 @@ class Deliverables:
     tell: Callable[[Problem], object]
 
     async def of_text(self, text: str, *, iteration: int) -> None:
-        self.collector.extract_from_output(text, iteration=iteration)
+        await _apart(lambda: self.collector.extract_from_output(text, iteration=iteration))
         if self.session is not None:
             await self._kept(self.session, text=text, iteration=iteration)
 
     async def of_metadata(self, metadata: object, *, iteration: int, tool_call_id: str | None) -> None:
-        self.collector.ingest_tool_metadata(metadata, iteration)
+        await _apart(lambda: self.collector.ingest_tool_metadata(metadata, iteration))
         if self.session is not None:
             await self._kept(self.session, metadata=metadata, iteration=iteration, tool_call_id=tool_call_id)
 
     async def of_answer(self, text: str, *, iteration: int) -> None:
         """Take in the final text of a run."""
         name = f"iter{iteration}-answer.md"
-        self.collector.add(kind="answer", name=name, content=text, iteration=iteration)
+        await _apart(lambda: self.collector.add(kind="answer", name=name, content=text, iteration=iteration))
         if self.session is not None:
             declared = {"artifact": True, "kind": "answer", "name": name, "content": text}
             await self._kept(self.session, metadata=declared, iteration=iteration)
@@ -49,9 +52,8 @@ class Deliverables:
     async def of_tool(self, answer: Answer, *, iteration: int) -> None:
         """Take in what a tool of a session has made, which the session has already."""
         for artifact in answer.artifacts:
-            if artifact.type == TOOL_RESULT:
-                continue
-            self.collector.take(await self._found(artifact), iteration=iteration)
+            if artifact.type != TOOL_RESULT:
+                await _apart(partial(self.collector.take, await self._found(artifact), iteration=iteration))
 
     async def _found(self, artifact: Artifact) -> Found:
         version = artifact.version
@@ -91,3 +93,8 @@ class Deliverables:
             await session.collect(text, metadata=metadata, iteration=iteration, tool_call_id=tool_call_id)
         except HandiworkError as failure:
             self.tell(Problem(what="keep", name=f"iter{iteration}", why=str(failure)))
+
+
+async def _apart(work: Callable[[], object]) -> None:
+    """Do what may wait for a disk, or for a callback, in a thread, which knows to which run it belongs."""
+    await in_thread(partial(copy_context().run, work))

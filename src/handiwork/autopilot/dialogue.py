@@ -3,24 +3,22 @@
 How a call is carried out, and what the conversation is about, is known to who holds it.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_ai import Agent, RunContext
-from pydantic_ai import Tool as ModelTool
+from pydantic_ai import Agent
 from pydantic_ai.agent import CallToolsNode
 from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import FunctionToolset
 
+from handiwork.autopilot.equipment import Call, bound
 from handiwork.autopilot.models import model_of
 from handiwork.errors import ModelUnusable
-from handiwork.tools.tool import Answer, Tool
+from handiwork.tools.tool import Tool
 
-Call = Callable[[str, object, str | None], Awaitable[Answer]]
-"""Carries out the call of a tool: name, arguments, and the id that the model gave it."""
 LONGEST_FAILURE = 300
 
 
@@ -47,7 +45,7 @@ class Dialogue:
         Raises:
             ModelUnusable: the model, or the way to it, fails.
         """
-        toolset = FunctionToolset([_bound(tool, call) for tool in tools])
+        toolset = FunctionToolset([bound(tool, call) for tool in tools])
         try:
             async with self._agent.iter(message, message_history=self._history, toolsets=[toolset]) as run:
                 async for node in run:
@@ -58,10 +56,3 @@ class Dialogue:
         assert run.result is not None
         self._history = run.result.all_messages()
         yield str(run.result.output)
-
-
-def _bound(tool: Tool, call: Call) -> ModelTool[None]:
-    async def carry_out(ctx: RunContext[None], **arguments: Any) -> str:
-        return (await call(tool.name, arguments, ctx.tool_call_id)).text
-
-    return ModelTool.from_schema(carry_out, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)

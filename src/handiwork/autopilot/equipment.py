@@ -22,6 +22,8 @@ from handiwork.tools.tool import Answer
 from handiwork.tools.tool import Tool as OurTool
 from handiwork.tools.toolbox import Toolbox
 
+Call = Callable[[str, object, str | None], Awaitable[Answer]]
+"""Carries out the call of a tool: name, arguments, and the id that the model gave it."""
 Ingest = Callable[[object, str | None], Awaitable[object]]
 """Takes in the metadata of an answer, with the id of the call."""
 Keep = Callable[[Answer], Awaitable[object]]
@@ -68,7 +70,7 @@ class Watched(WrapperToolset[object]):
 def toolsets_of(tools: Sequence[object], *, ingest: Ingest, keep: Keep) -> list[AbstractToolset[object]]:
     """Return functions and toolboxes as pydantic-ai takes them."""
     functions = [each for each in tools if not isinstance(each, Toolbox)]
-    found: list[AbstractToolset[object]] = [_boxed(each, keep) for each in tools if isinstance(each, Toolbox)]
+    found: list[AbstractToolset[object]] = [_boxed(each, ingest, keep) for each in tools if isinstance(each, Toolbox)]
     if functions:
         found.append(Watched(FunctionToolset([_named(each) for each in functions]), ingest))
     return found
@@ -79,18 +81,25 @@ def _named(function: Any) -> Tool[object]:
     return Tool(function) if mark is None else Tool(function, name=mark.name, description=mark.description)
 
 
-def _boxed(toolbox: Toolbox, keep: Keep) -> FunctionToolset[object]:
-    return FunctionToolset([_carried_out(toolbox, tool, keep) for tool in toolbox])
+def bound(tool: OurTool, call: Call) -> Tool[object]:
+    """Return a tool as pydantic-ai takes it, whose calls are carried out by `call`."""
+
+    async def carry_out(ctx: RunContext[object], **arguments: Any) -> str:
+        return (await call(tool.name, arguments, ctx.tool_call_id)).text
+
+    return Tool.from_schema(carry_out, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)
 
 
-def _carried_out(toolbox: Toolbox, tool: OurTool, keep: Keep) -> Tool[object]:
-    async def call(ctx: RunContext[object], **arguments: Any) -> str:
-        answer = await toolbox.call(tool.name, arguments, tool_call_id=ctx.tool_call_id)
-        if tool.name not in _LOOKING:
+def _boxed(toolbox: Toolbox, ingest: Ingest, keep: Keep) -> FunctionToolset[object]:
+    async def call(name: str, arguments: object, tool_call_id: str | None) -> Answer:
+        answer = await toolbox.call(name, arguments, tool_call_id=tool_call_id)
+        if answer.metadata is not None:
+            await ingest(answer.metadata, tool_call_id)
+        elif name not in _LOOKING:
             await keep(answer)
-        return answer.text
+        return answer
 
-    return Tool.from_schema(call, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)
+    return FunctionToolset([bound(tool, call) for tool in toolbox])
 
 
 def _said(failure: BaseException) -> str:

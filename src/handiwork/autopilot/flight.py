@@ -6,6 +6,7 @@ How the run is begun and its events are handed on is known to `pilot`. What fail
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,8 @@ from handiwork.tools.tool import Answer
 
 Event = dict[str, Any]
 LONGEST_FAILURE = 500
+# The runs that the code that is running belongs to, from the outermost on: a tool of one may carry out another.
+_runs: ContextVar[tuple["Flight", ...]] = ContextVar("runs", default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Stop:
     error: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Flight:
     """One run, and how far it has come. `emit` is told of each event."""
 
@@ -60,7 +63,8 @@ class Flight:
     started: float = field(default_factory=time.monotonic)
 
     async def fly(self) -> AutopilotResult:
-        """Carry out the run to its end, whatever that is."""
+        """Carry out the run to its end, whatever that is, in a task of its own."""
+        _runs.set((*_runs.get(), self))
         goal = {"objective": self.goal.objective, "success_criteria": list(self.goal.success_criteria)}
         self._tell("run_started", goal=goal)
         stop = await self._stopped()
@@ -82,7 +86,12 @@ class Flight:
         return result
 
     def heard(self, news: Artifact | Problem) -> None:
-        """Tell what the collector has, at once."""
+        """Tell what the collector has, at once, unless it belongs to other runs that share the collector.
+
+        What was collected outside of every run, such as in a thread that knows of none, is told by all.
+        """
+        if (runs := _runs.get()) and self not in runs:
+            return
         if isinstance(news, Problem):
             self._tell("problem", what=news.what, name=news.name, why=news.why)
             return

@@ -15,7 +15,7 @@ from pydantic_ai.usage import RunUsage
 from handiwork.autopilot.goal import Goal
 from handiwork.autopilot.result import Judged
 from handiwork.collect.artifact import Artifact
-from handiwork.tools.accounts import LONGEST_NAME, one_line
+from handiwork.tools.accounts import LONGEST_NAME, line
 
 LONGEST_OUTPUT = 100_000
 MOST_ARTIFACTS = 100
@@ -67,7 +67,7 @@ class Judge:
 def _question(goal: Goal, output: str, made: Sequence[Artifact]) -> str:
     criteria = [f"{number}. {criterion}" for number, criterion in enumerate(goal.success_criteria, 1)]
     files = [
-        f"- {line(f'{each.kind}: {each.name}', LONGEST_NAME)} ({len(each.content):,} characters)"
+        f"- {line(each.kind + ': ' + each.name, longest=LONGEST_NAME)} ({len(each.content):,} characters)"
         for each in made[-MOST_ARTIFACTS:]
     ]
     return "\n".join(

@@ -61,7 +61,8 @@ class Autopilot:
             ExtraMissing: pydantic-ai is not installed.
             ModelUnusable: there is no such model, or it cannot be used here.
             InvalidContent: `artifacts` or `goal` is something else.
-            InvalidTool: one of `tools` is neither a function nor a toolbox.
+            InvalidTool: one of `tools` is neither a function nor a toolbox, or its answers are to be kept and there is
+                no session.
         """
         if not isinstance(goal, Goal):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
             raise InvalidContent("goal", expected="a `Goal`", got=f"a `{type(goal).__name__}`")
@@ -84,6 +85,10 @@ class Autopilot:
         for each in self._tools:
             if not isinstance(each, Toolbox) and not callable(each):  # pyright: ignore[reportUnnecessaryIsInstance]  # likewise
                 raise InvalidTool(repr(each)[:100], problem="expected a function or a `Toolbox`")
+            mark = mark_or_none(each)
+            if self._session is None and mark is not None and mark.is_cached:
+                name = str(getattr(each, "__name__", each))[:100]
+                raise InvalidTool(name, problem="its large answers are to be kept, which takes a `session=`")
 
     def run(self, *, run_id: str | None = None) -> AutopilotResult:
         """Carry out a run and return what it has come to.
@@ -139,8 +144,12 @@ class Autopilot:
         from handiwork.autopilot.flight import Flight
 
         loop = asyncio.get_running_loop()
+        # It has no bound: who reads slowly must not hold up a run whose time is counted. The budget bounds what comes
+        # to wait here, and most of it is in the result anyway.
         events: asyncio.Queue[Event | None] = asyncio.Queue()
         collector = ArtifactCollector() if self._artifacts is True else self._artifacts or None
+        # What a model writes is told as the agent's, like what it makes with tools.
+        session = None if self._session is None else self._session.as_agent()
         flight = Flight(
             run_id=_named(run_id),
             model=self._model,
@@ -152,7 +161,7 @@ class Autopilot:
             emit=lambda event: loop.call_soon_threadsafe(events.put_nowait, event),
         )
         if collector is not None:
-            flight.deliverables = Deliverables(collector=collector, session=self._session, tell=flight.heard)
+            flight.deliverables = Deliverables(collector=collector, session=session, tell=flight.heard)
         with nullcontext() if collector is None else collector.heard_by(flight.heard):
             running = asyncio.create_task(flight.fly())
             running.add_done_callback(lambda _: events.put_nowait(None))

@@ -4,7 +4,7 @@ How a model pursues its goal is known to `autopilot`, and what its programs may 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,41 @@ from handiwork.cli.printing import (
     say,
     size,
 )
+from handiwork.context.expander import Expander, Revealed
+from handiwork.context.revealing import Revealing
+from handiwork.ids import ArtifactId
 from handiwork.model import TOOL_RESULT, Artifact
+from handiwork.references import Reference
 from handiwork.session import Session
 from handiwork.settings import Settings, load
 from handiwork.shapes import artifact_shape
+from handiwork.types.image import SCHEME
 
 SESSION = "make"
 MOST_MADE = 1000
 MOST_SHOWN = 60
 ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointing:
+    """Puts the path of a file in the place of a reference to it, and the content in that of another; for an expander.
+
+    An address of the store would lead nowhere: the store is gone when the text is read.
+    """
+
+    session: Session
+    paths: Mapping[tuple[ArtifactId, int], str]
+    """By the id of the artifact and the number of the version."""
+
+    async def __call__(self, reference: Reference, /, *, room: int) -> Revealed | None:
+        artifact = await self.session.get(reference.id, version=reference.version)
+        path = self.paths.get((artifact.id, artifact.version.number))
+        if path is not None and reference.select is None:
+            return Revealed(text=path)
+        revealed = await Revealing(reading=self.session)(reference, room=room)
+        is_address = revealed is not None and revealed.text.endswith(f"]({SCHEME}{artifact.id})")
+        return Revealed(text=one_line(artifact.name)) if is_address else revealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +110,8 @@ async def _run(request: Request, settings: Settings, model: str) -> int:
             paths: dict[str, str] = {}
             for each in made:
                 paths[each.id] = str(await write_new(folder, each.name, session.stream(each.id)))
+            given = dict(zip((each.id for each in inputs), request.inputs, strict=True))
+            told["output"] = await _pointed(told["output"], session, files=[*inputs, *made], paths=paths | given)
             stage("Closing the sandbox")
     _print(request, told, made, paths)
     return DONE if told["status"] == "completed" else FAILED
@@ -105,6 +133,13 @@ async def _made(session: Session, *, but: Sequence[Artifact]) -> list[Artifact]:
         for each in reversed(page.items)
         if each.id not in given and each.type != TOOL_RESULT and each.version.metadata.get("kind") != ANSWER
     ]
+
+
+async def _pointed(text: str, session: Session, *, files: Sequence[Artifact], paths: Mapping[str, str]) -> str:
+    """Return a text that says where files are, and shows what else it refers to, instead of its references."""
+    found = {(each.id, each.version.number): paths[each.id] for each in files}
+    expander = Expander(Pointing(session=session, paths=found))
+    return await expander.take(text) + await expander.end()
 
 
 def _print(request: Request, told: dict[str, Any], made: Sequence[Artifact], paths: dict[str, str]) -> None:

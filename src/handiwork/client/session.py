@@ -360,6 +360,10 @@ class RemoteSession:
         """Return the tools for a model. See `Session.tools`; here the key says as whom they act."""
         return Toolbox(self, self.offer, extra)
 
+    def as_agent(self) -> "RemoteSession":
+        """Return this session: here the key says as whom it acts."""
+        return self
+
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""
         return await self.place.execution("GET", execution_id)

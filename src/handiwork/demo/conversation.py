@@ -120,7 +120,7 @@ def toolbox(session: Session, agent: Agent) -> Toolbox:
     @tool
     async def ask_writer(task: str) -> str:
         """Have the writer write a text. Answers with a reference to it."""
-        return await session.handoff(await agent.write(task))
+        return await session.as_agent().handoff(await agent.write(task))
 
     return session.tools(extra=[daily_weather, ask_writer])
 

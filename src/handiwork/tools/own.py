@@ -15,7 +15,6 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
-from handiwork.collect.tool_output import ToolOutput
 from handiwork.errors import InvalidTool
 from handiwork.tasks import is_given_up
 from handiwork.tools.calls import Verbs
@@ -67,8 +66,6 @@ class OwnTool:
         if outcome.failure is not None:
             return await self._results.failure(outcome.failure, tool_call_id)
         try:
-            if isinstance(outcome.result, ToolOutput):
-                return await self._results.declared(outcome.result, tool_call_id)
             return await self._results.answer(outcome.result, tool_call_id)
         except Unspeakable as unspeakable:
             return await self._results.failure(unspeakable, tool_call_id)

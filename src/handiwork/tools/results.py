@@ -72,14 +72,13 @@ class Results:
 
     async def answer(self, result: object, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has returned. Raises `Unspeakable`."""
-        plain = _of_text(result) if isinstance(result, str) else await in_thread(_plain, result)
-        # Bytes never reach a model.
-        is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
-        return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
+        if isinstance(result, ToolOutput):
+            return await self._declared(result, tool_call_id)
+        return await self._answer(result, tool_call_id)
 
-    async def declared(self, output: ToolOutput, tool_call_id: str | None) -> Answer:
+    async def _declared(self, output: ToolOutput, tool_call_id: str | None) -> Answer:
         """Return the text for the model, with references to what is kept of the artifacts declared beside it."""
-        answer = await self.answer(output.text, tool_call_id)
+        answer = replace(await self._answer(output.text, tool_call_id), metadata=output.metadata)
         try:
             kept = await self.verbs.collect(metadata=output.metadata, tool_call_id=tool_call_id)
         except HandiworkError as error:
@@ -106,6 +105,12 @@ class Results:
         with contextlib.suppress(HandiworkError):
             await self._recorded(said, tool_call_id, failed=True)
         return Answer(text=text, is_error=True, structured={"artifacts": [], "error": error})
+
+    async def _answer(self, result: object, tool_call_id: str | None) -> Answer:
+        plain = _of_text(result) if isinstance(result, str) else await in_thread(_plain, result)
+        # Bytes never reach a model.
+        is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
+        return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
 
     async def _kept(self, plain: _Plain, tool_call_id: str | None) -> Answer:
         summary: Summary = {"type": "bytes"}

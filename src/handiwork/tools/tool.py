@@ -31,9 +31,13 @@ class Answer:
     """What was made, changed, read or found."""
     is_error: bool = False
     structured: Mapping[str, object] = field(default_factory=dict[str, object])
-    """JSON: the references as `artifacts`, and of a mistake its `error`; never content."""
+    """JSON: the references as `artifacts`, and of a mistake its `error`. The only content in it is that of a `summary`:
+    its `preview` is the beginning of what was kept."""
     result: object = None
-    """What a tool of one's own has returned, the same object, if the model was given it as it is."""
+    """What a tool of one's own has returned, the same object, if the model was given it as it is; its text, of a
+    `ToolOutput`."""
+    metadata: object = None
+    """What a tool of one's own declares in a `ToolOutput`; whoever collects takes it in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ What is found is known to `collect`. The same content is kept once in a session,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handiwork.collect.declaration import declared, items_of
 from handiwork.collect.extraction import extracted
@@ -77,9 +77,7 @@ class Collecting:
         if found:
             self.creation.admission.demand_enabled()
         for attempt in range(ATTEMPTS):
-            kept = {
-                mark: await self.promotions.promoted(scope, _promotion(mark, each)) for mark, each in wanted.items()
-            }
+            kept = {mark: await self._kept(scope, each) for mark, each in wanted.items()}
             fresh = [mark for mark in dict.fromkeys(each.mark() for each in found) if kept[mark] is None]
             try:
                 drafts = [await self._draft(found, wanted[mark], output) for mark in fresh]
@@ -95,6 +93,14 @@ class Collecting:
             ordered = dict.fromkeys(each.mark() for each in found)
             return Collected(artifacts=tuple(artifacts[mark] for mark in ordered), is_new=bool(made))
         raise AssertionError("the last attempt returns or raises")
+
+    async def _kept(self, scope: Scope, found: Found) -> Artifact | None:
+        """Return what the session has kept of this: of an answer, also the document with the same content."""
+        kept = await self.promotions.promoted(scope, _promotion(found.mark(), found))
+        if kept is not None or found.kind != "answer":
+            return kept
+        document = replace(found, kind="markdown")
+        return await self.promotions.promoted(scope, _promotion(document.mark(), document))
 
     async def _draft(self, found: Sequence[Found], each: Found, output: Output) -> Draft:
         type_ = self.types.named(_TYPES.get(each.kind, _OTHER))

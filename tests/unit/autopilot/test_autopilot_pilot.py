@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pydantic_ai.models.test import TestModel
 
+import handiwork
 from handiwork import ArtifactCollector, Autopilot, AutopilotResult, BudgetPolicy, Goal, ToolOutput
 from handiwork.collect import Artifact
-from handiwork.errors import InvalidContent, InvalidName, LoopRunning
+from handiwork.errors import InvalidContent, InvalidName, InvalidTool, LoopRunning
 from scripted_models import Said, Script, call
 
 GOAL = Goal("Write fib.", ["Has `def fib`.", "Shows a call."])
@@ -225,6 +226,16 @@ def test_the_collector_that_is_given_has_everything() -> None:
     assert result.artifacts[1:] == [artifact.to_dict() for artifact in collector.all()[2:]]
 
 
+async def test_the_event_loop_does_not_wait_for_what_collecting_waits_for() -> None:
+    threads: list[int] = []
+    collector = ArtifactCollector(on_add=lambda _: threads.append(threading.get_ident()))
+    script = Script(call("report", topic="a"), FIRST)
+    result = await pilot(script, goal=Goal("Do it."), artifacts=collector, tools=[report]).arun()
+    assert [each["kind"] for each in result.artifacts] == ["file", "code", "answer"]
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
+
+
 def test_several_artifacts_of_one_call_are_collected() -> None:
     def many() -> ToolOutput:
         """Make two files."""
@@ -312,6 +323,64 @@ async def test_several_runs_at_once_share_a_collector() -> None:
     results: list[AutopilotResult] = await asyncio.gather(*(each.arun() for each in pilots))
     assert all(result.ok for result in results)
     assert len(collector.by_kind("code")) == 5
+    for number, result in enumerate(results):
+        contents = [each["content"] for each in result.artifacts]
+        assert contents == [str(number), f"```py\n{number}\n```"]
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["loop", "thread"])
+async def test_what_a_tool_adds_by_hand_belongs_to_the_run_that_has_called_it(is_async: bool) -> None:
+    collector, both = ArtifactCollector(), threading.Barrier(2)
+
+    def add(name: str) -> str:
+        collector.add(kind="file", name=name, content="")
+        return "ok"
+
+    def by_thread(name: str) -> str:
+        """Add an artifact while another run is under way."""
+        both.wait(5)
+        return add(name)
+
+    async def by_loop(name: str) -> str:
+        """Add an artifact."""
+        return add(name)
+
+    tool = by_loop if is_async else by_thread
+    pilots = [
+        pilot(Script(call(tool.__name__, name=name), "Done."), goal=Goal("Do it."), artifacts=collector, tools=[tool])
+        for name in "ab"
+    ]
+    results: list[AutopilotResult] = await asyncio.gather(*(each.arun() for each in pilots))
+    assert [[each["name"] for each in result.artifacts] for result in results] == [
+        ["a", "iter1-answer.md"],
+        ["b", "iter1-answer.md"],
+    ]
+
+
+async def test_a_run_within_a_tool_of_another_run_belongs_to_it_too() -> None:
+    collector = ArtifactCollector()
+
+    async def delegate() -> str:
+        """Let another run do it."""
+        return (await pilot(Script(FIRST), goal=Goal("Do it."), artifacts=collector).arun()).output
+
+    outer = pilot(Script(call("delegate"), "Done."), goal=Goal("Do it."), artifacts=collector, tools=[delegate])
+    result = await outer.arun()
+    assert [each["name"] for each in result.artifacts] == ["iter1-block1.py", "iter1-answer.md", "iter1-answer.md"]
+
+
+async def test_what_a_thread_outside_of_every_run_adds_is_told_by_the_runs_under_way() -> None:
+    collector = ArtifactCollector()
+
+    def add() -> str:
+        """Add an artifact in a thread that knows of no run."""
+        thread = threading.Thread(target=collector.add, kwargs={"kind": "file", "name": "aside", "content": ""})
+        thread.start()
+        thread.join(5)
+        return "ok"
+
+    result = await pilot(Script(call("add"), "Done."), goal=Goal("Do it."), artifacts=collector, tools=[add]).arun()
+    assert [each["name"] for each in result.artifacts] == ["aside", "iter1-answer.md"]
 
 
 def test_the_model_that_pydantic_ai_tests_with_works_too() -> None:
@@ -329,3 +398,12 @@ def test_what_is_neither_goal_nor_collector_is_refused() -> None:
     for options in ({"goal": "Do it."}, {"goal": Goal("Do it."), "artifacts": {}}):
         with pytest.raises(InvalidContent):
             Autopilot(llm=TestModel(), **options)  # pyright: ignore[reportArgumentType]  # the point
+
+
+def test_a_marked_function_without_a_session_is_refused() -> None:
+    @handiwork.tool(threshold="1KB")
+    def survey() -> str:
+        return "x" * 5000
+
+    with pytest.raises(InvalidTool, match=r"`survey` cannot be used: it is marked .* `session=`"):
+        pilot(Script("Done."), tools=[survey])
