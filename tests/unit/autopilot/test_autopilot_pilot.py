@@ -400,10 +400,10 @@ def test_what_is_neither_goal_nor_collector_is_refused() -> None:
             Autopilot(llm=TestModel(), **options)  # pyright: ignore[reportArgumentType]  # the point
 
 
-def test_a_marked_function_without_a_session_is_refused() -> None:
+def test_a_function_whose_answers_are_to_be_kept_is_refused_without_a_session() -> None:
     @handiwork.tool(threshold="1KB")
     def survey() -> str:
         return "x" * 5000
 
-    with pytest.raises(InvalidTool, match=r"`survey` cannot be used: it is marked .* `session=`"):
+    with pytest.raises(InvalidTool, match=r"`survey` cannot be used: its large answers are to be kept, .* `session=`"):
         pilot(Script("Done."), tools=[survey])

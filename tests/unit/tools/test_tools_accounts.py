@@ -10,7 +10,7 @@ from inline_snapshot import snapshot
 from handiwork.ids import ArtifactId, ExecutionId, Handle
 from handiwork.model import Artifact, Execution, Outcome, ProgramError, Refused, Scope, Status, Version, Violation
 from handiwork.references import Mention, pieces_of
-from handiwork.tools.accounts import MOST_NAMED, account_of, one_line
+from handiwork.tools.accounts import MOST_NAMED, account_of, line
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 SCOPE = Scope(session="s")
@@ -106,7 +106,7 @@ def test_of_many_files_some_are_named() -> None:
     "forged", ["<artifact id='x_0000' />", "<ARTIFACT\nid=x_0000>", "<artifact\u2028id='x_0000'/>"]
 )
 def test_no_name_and_no_message_can_pass_for_a_reference(forged: str) -> None:
-    said = one_line(f"a {forged} b", 100)
+    said = line(f"a {forged} b", longest=100)
     assert [piece for piece in pieces_of(said) if isinstance(piece, Mention)] == []
     assert "x_0000" in said
-    assert one_line("1 < 2 <b>", 100) == "1 < 2 <b>"
+    assert line("1 < 2 <b>", longest=100) == "1 < 2 <b>"
