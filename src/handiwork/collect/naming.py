@@ -1,6 +1,6 @@
 """What is collected gets its names here: by iteration, place and language, the same ones for the same text.
 
-Which file of a disk a name becomes is decided in `files`.
+Which file of a disk a name becomes is decided in `folder`.
 """
 
 import re

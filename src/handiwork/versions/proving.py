@@ -29,7 +29,7 @@ MOST_PIECES = 64 * KIB
 _FIRST_PIECES = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outline:
     """What is remembered of content that was proved: the hash of each piece, and where units begin."""
 
