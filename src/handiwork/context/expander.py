@@ -9,7 +9,7 @@ import contextlib
 import copy
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
@@ -61,7 +61,7 @@ class Waiting(Protocol):
 
 
 def wait_apart(work: Callable[[], Coroutine[object, object, Result]], /) -> Result:
-    """Do `work` on an event loop in a thread of its own, and block until it is done, `WAIT_SECONDS` at most.
+    """Do `work` on an event loop in a thread of its own, and block until it is done.
 
     So it can be waited for within a running event loop, too, as long as the work does not need that loop.
     """
@@ -69,7 +69,7 @@ def wait_apart(work: Callable[[], Coroutine[object, object, Result]], /) -> Resu
 
     def run() -> None:
         try:
-            done.set_result(asyncio.run(_within(work, WAIT_SECONDS)))
+            done.set_result(asyncio.run(work()))
         except BaseException as failure:  # noqa: BLE001  # the thread's edge: whoever waits is told
             done.set_exception(failure)
 
@@ -78,9 +78,9 @@ def wait_apart(work: Callable[[], Coroutine[object, object, Result]], /) -> Resu
     return done.result(WAIT_SECONDS + 1)
 
 
-async def _within(work: Callable[[], Coroutine[object, object, Result]], seconds: float) -> Result:
+async def _within(work: Awaitable[Result], seconds: float) -> Result:
     async with asyncio.timeout(seconds):
-        return await work()
+        return await work
 
 
 class Expander:
@@ -91,8 +91,8 @@ class Expander:
     nowhere stays as it is written. All references of a text add at most `MOST_ADDED_BYTES`, and one
     `MOST_ADDED_BY_ONE_BYTES`; of `MOST_LOOKED_UP` references on they stay as they are.
 
-    `take` and `end`, or `over`, are for whoever can await. `feed` and `close` do the same and block meanwhile; they ask
-    `apart`, which must not need the event loop of whoever blocks.
+    `take` and `end`, or `over`, are for whoever can await. `feed` and `close` do the same and block meanwhile,
+    `WAIT_SECONDS` at most for each reference; they ask `apart`, which must not need the event loop of whoever blocks.
     """
 
     def __init__(self, resolve: Resolver, *, apart: Resolver | None = None, wait: Waiting = wait_apart) -> None:
@@ -147,7 +147,7 @@ class Expander:
             return self._passed(piece)
         found = None
         with contextlib.suppress(TimeoutError):
-            found = self._wait(lambda: self._found(self._apart, piece.reference))
+            found = self._wait(lambda: _within(self._found(self._apart, piece.reference), WAIT_SECONDS))
         return self._put(piece, found)
 
     async def _found(self, resolve: Resolver, reference: Reference) -> Revealed | None:

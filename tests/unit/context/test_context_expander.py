@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from handiwork.context import expander as expanding
 from handiwork.context.expander import MOST_ADDED_BYTES, MOST_LOOKED_UP, Expander, Revealed, fenced
@@ -108,6 +109,9 @@ def test_blocking_ends_when_the_store_does_not_answer(monkeypatch: pytest.Monkey
     monkeypatch.setattr(expanding, "WAIT_SECONDS", 0.05)
     begin = time.monotonic()
     assert Expander(never).feed("<artifact id='a'/>.") == "<artifact id='a'/>."
+    # So it does where the loop of an engine without `await` is waited for.
+    with start_blocking_portal() as portal:
+        assert Expander(never).waiting(portal.call).feed("<artifact id='a'/>.") == "<artifact id='a'/>."
     assert time.monotonic() - begin < 4
 
 
