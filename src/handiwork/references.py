@@ -16,6 +16,8 @@ MOST_HELD = 2048
 """How many characters a reference has at most, and so how many a scanner may hold back."""
 LONGEST_ID = 200
 LONGEST_SUMMARY = 240
+LONGEST_SELECT = 700
+"""How many characters a selector has at most, as it is written."""
 
 _TAG = "<artifact"
 _END_TAG = "</artifact>"
@@ -30,6 +32,7 @@ _NAMING = frozenset(string.ascii_letters + string.digits + "_:.-")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _ENTITY = re.compile(r"&(?:(lt|gt|amp|quot|apos)|#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6}));")
 _ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 # What is seen by nobody, or turns what stands beside it: controls, format characters, halves of characters.
@@ -51,14 +54,19 @@ class Reference:
     summary: str | None = None
 
     def __str__(self) -> str:
+        """Return the reference as it is written, which never is longer than one that is read.
+
+        A selector is said exactly or, where it cannot be, not at all; a summary where there is room for it.
+        """
         said = [f'id="{escaped(self.id, longest=LONGEST_ID)}"']
         if self.version is not None:
             said.append(f'version="{self.version}"')
-        if self.select is not None:
-            said.append(f'select="{escaped(self.select, longest=LONGEST_SUMMARY)}"')
-        if summary := escaped(self.summary or "", longest=LONGEST_SUMMARY):
-            said.append(f'summary="{summary}"')
-        return f"<artifact {' '.join(said)} />"
+        if self.select is not None and (select := _exactly(self.select, longest=LONGEST_SELECT)) is not None:
+            said.append(f'select="{select}"')
+        summary = escaped(self.summary or "", longest=LONGEST_SUMMARY)
+        if summary and len(written := _element([*said, f'summary="{summary}"'])) <= MOST_HELD:
+            return written
+        return _element(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,24 @@ def cleaned(value: str, *, longest: int) -> str:
         looked_at = "".join(" " if each.isspace() else each for each in looked_at if each.isspace() or _is_seen(each))
     line = " ".join(looked_at.split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def _element(said: list[str]) -> str:
+    return f"<artifact {' '.join(said)} />"
+
+
+def _exactly(value: str, *, longest: int) -> str | None:
+    """Return a value escaped so that it is read as it was, what a line does not show by its number.
+
+    It is None where it would be longer, or has a character that no XML can have.
+    """
+    if len(value) > longest or _NOT_XML.search(value):
+        return None
+    spelled = "".join(
+        each.translate(_ESCAPED) if each == " " or (not each.isspace() and _is_seen(each)) else f"&#{ord(each)};"
+        for each in value
+    )
+    return spelled if len(spelled) <= longest else None
 
 
 def pieces_of(text: str) -> list[Piece]:

@@ -109,6 +109,14 @@ class PromotionsSuite:
         await records.add([filed("b")], terms=TERMS)
         assert await first(promotions) == "art_b"
 
+    async def test_an_artifact_without_its_promotion_is_a_mistake_that_adds_nothing(self, records: Records) -> None:
+        for entries in ([filed("a"), filed("b")], [filed("a")]):
+            other = replace(CSV, type="json")
+            promotes = (CSV,) if len(entries) == 2 else (CSV, other)
+            with pytest.raises(ValueError, match="zip"):
+                await records.add(entries, terms=Terms(promotes=promotes))
+        assert await names(records) == []
+
     async def test_what_has_expired_or_was_removed_can_be_promoted_anew(
         self, promotions: Promotions, records: Records, clock: Hands
     ) -> None:

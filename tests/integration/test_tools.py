@@ -102,6 +102,9 @@ def test_an_artifact_is_an_input_by_its_id_or_by_the_whole_reference(room: Room)
     for name in ([handle], handle, [f'<artifact id="{handle}" summary="a &quot;b&quot;" />']):
         answer = tools.call("generate_file", {"code": "print(open('Report.md').read())", "inputs": name})
         assert answer.text.endswith("It printed:\ntext")
+    tools.call("revise_artifact", {"artifactId": handle, "content": "other"})
+    earlier = {"code": "print(open('Report.md').read())", "inputs": f'<artifact id="{handle}" version="1"/>'}
+    assert tools.call("generate_file", earlier).text.endswith("It printed:\ntext")
 
 
 @pytest.mark.linux
@@ -185,6 +188,32 @@ async def test_a_part_is_read_by_a_selector(tools: Toolbox) -> None:
     handle = await written(tools, "one\ntwo\nthree")
     assert (await tools.call("read_artifact", {"artifactId": handle, "select": "lines=2:2"})).text.endswith(":\ntwo\n")
     assert refused(await tools.call("read_artifact", {"artifactId": handle, "select": "line=2"}), "`lines=1:50`")
+
+
+async def test_a_whole_reference_says_which_version_and_which_part(tools: Toolbox) -> None:
+    handle = await written(tools, "one\ntwo\nthree")
+    await tools.call("revise_artifact", {"artifactId": handle, "content": "one\nTWO\nthree"})
+    whole = f'<artifact id="{handle}" version="1" select="lines=2:2" summary="s"/>'
+    for name in ("artifactId", "artifact_id"):
+        read = await tools.call("read_artifact", {name: whole})
+        assert " version 1, only a part" in read.text
+        assert read.text.endswith(":\ntwo\n")
+    # What the model says itself counts.
+    own = await tools.call("read_artifact", {"artifactId": whole, "version": 2, "select": "lines=3:3"})
+    assert own.structured["artifacts"][0]["version"] == 2  # pyright: ignore[reportIndexIssue]  # JSON
+    assert own.text.endswith(":\nthree")
+    # Both sides have changed the same line since that version.
+    revised = await tools.call("revise_artifact", {"artifactId": whole, "content": "one\n2\nthree"})
+    assert refused(revised, "TWO")
+    own = await tools.call("revise_artifact", {"artifactId": whole, "content": "one\n2\nthree", "baseVersion": 2})
+    assert not own.is_error
+
+
+async def test_a_whole_reference_to_a_result_says_which_part(tools: Toolbox, session: Verbs) -> None:
+    kept = await session.record("call_1", tool="search", result=[1, 2, 3])
+    for name in ("cacheId", "cache_id"):
+        answer = await tools.call("get_cached_result", {name: f"<artifact id='{kept.handle}' select='path=$[1]'/>"})
+        assert answer.text.endswith(":\n2")
 
 
 async def test_what_is_no_text_says_how_its_inside_is_to_be_had(tools: Toolbox, session: Verbs) -> None:

@@ -1,10 +1,13 @@
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handiwork.references import (
+    LONGEST_ID,
+    LONGEST_SELECT,
     LONGEST_SUMMARY,
     MOST_HELD,
     Mention,
@@ -22,6 +25,7 @@ LONG = (
     '<artifact id="open_0001"></arti <artifact id="never summary="closed, <artifact id="after_001"/> '
     '<artifacts id="x"/><artifact/><artifact id="a" id="b"/><artifact id="last_0001" summary="cut o'
 )
+XML = re.compile("[^\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]*")
 
 
 def together(pieces: list[Piece]) -> list[Piece]:
@@ -163,17 +167,52 @@ def test_a_hostile_text_is_read_once(text: str) -> None:
     assert raw(pieces_of(text)) == text
 
 
+ODD = st.text(st.sampled_from("ab \"'&<>;#\t\n\u3164\u202e\u00a0ü") | st.characters(codec=None), max_size=60)
+LONGER = ODD | st.tuples(ODD, st.integers(1, 60)).map(lambda drawn: drawn[0] * drawn[1])
+
+
 @given(
-    st.text(alphabet="abc123_.-", min_size=1, max_size=40),
+    st.text(alphabet="abc123_.-\"'&<>", min_size=1, max_size=LONGEST_ID),
     st.none() | st.integers(1, 999_999_999),
-    st.none() | st.text(max_size=400),
+    st.none() | LONGER,
+    st.none() | LONGER,
 )
-def test_what_is_written_reads_as_what_was_meant(id: str, version: int | None, summary: str | None) -> None:
-    written = str(Reference(id, version, None, summary))
-    meant = cleaned(summary or "", longest=LONGEST_SUMMARY) or None
-    assert pieces_of(written) == [Mention(written, Reference(id, version, None, meant))]
-    assert ET.fromstring(written).attrib.get("summary") == meant  # our own text, in a test
+@example("a", None, "rows=1:2", '"' * LONGEST_SUMMARY)
+@example("a", None, "x" * LONGEST_SELECT, '"' * LONGEST_SUMMARY)
+@example("a", None, '"' * LONGEST_SELECT, None)
+@example("&" * LONGEST_ID, 999_999_999, "x" * LONGEST_SELECT, '"' * LONGEST_SUMMARY)
+@example("a", 1, "grep=a  b", " ")
+@example("a", 1, " grep=\ta\r\n\ud800", None)
+def test_what_is_written_reads_as_what_was_meant(
+    id: str, version: int | None, select: str | None, summary: str | None
+) -> None:
+    written = str(Reference(id, version, select, summary))
     assert len(written) <= MOST_HELD
+    (piece,) = pieces_of(written)
+    assert isinstance(piece, Mention)
+    read = piece.reference
+    assert (read.id, read.version) == (id, version)
+    # A part that cannot be said is left out, and never another one.
+    assert read.select in (select, None)
+    assert read.select == select or len(select or "") > LONGEST_SELECT // 8 or not XML.fullmatch(select or "")
+    meant = cleaned(summary or "", longest=LONGEST_SUMMARY) or None
+    assert read.summary == meant or (read.summary is None and len(meant or "") > 20)
+    said = {"id": id, "version": version and str(version), "select": read.select, "summary": read.summary}
+    # Our own text, in a test.
+    assert ET.fromstring(written).attrib == {name: each for name, each in said.items() if each is not None}
+
+
+@pytest.mark.parametrize("select", ["grep=a  b", "grep= a", "search=é  <b>", "path=$['a\tb']", "grep=" + "x" * 600])
+def test_a_selector_is_written_exactly(select: str) -> None:
+    assert references_in(str(Reference("a_1", None, select, "s"))) == [Reference("a_1", None, select, "s")]
+
+
+def test_what_is_too_long_is_left_out_the_summary_first() -> None:
+    quotes = '"' * LONGEST_SUMMARY
+    long = str(Reference("a_1", 2, "x" * LONGEST_SELECT, quotes))
+    assert references_in(long) == [Reference("a_1", 2, "x" * LONGEST_SELECT)]
+    longer = str(Reference("a_1", 2, "x" * (LONGEST_SELECT + 1), quotes))
+    assert references_in(longer) == [Reference("a_1", 2, None, quotes)]
 
 
 def test_a_cleaned_value_is_one_line_of_what_can_be_seen() -> None:

@@ -6,12 +6,13 @@ in is not looked at again, so that no artifact can make another one appear.
 
 import asyncio
 import contextlib
+import copy
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from handiwork.errors import HandiworkError
 from handiwork.model import KIB, MIB
@@ -24,10 +25,11 @@ MOST_LOOKED_UP = 500
 READ_AT_ONCE = 16 * KIB
 WAIT_SECONDS = 10.0
 
+Mark = Literal["`", "~"]
 Result = TypeVar("Result")
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_TICKS = re.compile("`{3,}")
+_LINE_END = re.compile(r"\r\n?")
 _MARKED_WITHIN = 80
 
 
@@ -60,7 +62,7 @@ class Waiting(Protocol):
 
 
 def wait_apart(work: Callable[[], Coroutine[object, object, Result]], /) -> Result:
-    """Do `work` on an event loop in a thread of its own, and block until it is done, `WAIT_SECONDS` at most.
+    """Do `work` on an event loop in a thread of its own, and block until it is done.
 
     So it can be waited for within a running event loop, too, as long as the work does not need that loop.
     """
@@ -68,7 +70,7 @@ def wait_apart(work: Callable[[], Coroutine[object, object, Result]], /) -> Resu
 
     def run() -> None:
         try:
-            done.set_result(asyncio.run(_within(work, WAIT_SECONDS)))
+            done.set_result(asyncio.run(work()))
         except BaseException as failure:  # noqa: BLE001  # the thread's edge: whoever waits is told
             done.set_exception(failure)
 
@@ -77,9 +79,9 @@ def wait_apart(work: Callable[[], Coroutine[object, object, Result]], /) -> Resu
     return done.result(WAIT_SECONDS + 1)
 
 
-async def _within(work: Callable[[], Coroutine[object, object, Result]], seconds: float) -> Result:
+async def _within(work: Awaitable[Result], seconds: float) -> Result:
     async with asyncio.timeout(seconds):
-        return await work()
+        return await work
 
 
 class Expander:
@@ -90,8 +92,8 @@ class Expander:
     nowhere stays as it is written. All references of a text add at most `MOST_ADDED_BYTES`, and one
     `MOST_ADDED_BY_ONE_BYTES`; of `MOST_LOOKED_UP` references on they stay as they are.
 
-    `take` and `end`, or `over`, are for whoever can await. `feed` and `close` do the same and block meanwhile; they ask
-    `apart`, which must not need the event loop of whoever blocks.
+    `take` and `end`, or `over`, are for whoever can await. `feed` and `close` do the same and block meanwhile,
+    `WAIT_SECONDS` at most for each reference; they ask `apart`, which must not need the event loop of whoever blocks.
     """
 
     def __init__(self, resolve: Resolver, *, apart: Resolver | None = None, wait: Waiting = wait_apart) -> None:
@@ -151,7 +153,7 @@ class Expander:
             return self._passed(piece)
         found = None
         with contextlib.suppress(TimeoutError):
-            found = self._wait(lambda: self._found(self._apart, piece.reference))
+            found = self._wait(lambda: _within(self._found(self._apart, piece.reference), WAIT_SECONDS))
         return self._put(piece, found)
 
     async def _found(self, resolve: Resolver, reference: Reference) -> Revealed | None:
@@ -170,20 +172,26 @@ class Expander:
     def _put(self, mention: Mention, found: Revealed | None) -> str:
         if found is None:
             return self._passed(mention.raw)
+        if self._lines.would_be_closed_by(found.text):
+            # What follows would stand outside of the fence that its writer put it into.
+            return self._passed(mention.raw)
         self._room = max(0, self._room - utf8_size(found.text))
         if found.fence is None or (self._lines.is_in_fence and not found.is_closed_in):
-            text = found.text + (f"\n{found.note}" if found.note else "")
-            self._lines.note_other(ends_line=text.endswith("\n"))
+            text = found.text + self._lines.end_of(found.text)
+            if found.note:
+                text += found.note if text.endswith("\n") and text != found.text else f"\n{found.note}"
+            self._lines.note_other(text)
             return text
         below = f"{found.note}\n" if found.note else ""
         begin = "" if self._lines.is_at_start else "\n"
-        self._lines.note_other(ends_line=True)
-        return f"{begin}{fenced(found.text, info=found.fence)}\n{below}"
+        text = f"{begin}{fenced(found.text, info=found.fence, mark=self._lines.other_mark)}\n{below}"
+        self._lines.note_other(text)
+        return text
 
 
-def fenced(text: str, *, info: str = "") -> str:
+def fenced(text: str, *, info: str = "", mark: Mark = "`") -> str:
     """Return a text in a fence that is longer than any in it."""
-    fence = "`" * (max((len(ticks) for ticks in _TICKS.findall(text)), default=2) + 1)
+    fence = mark * (max(map(len, re.findall(f"{mark}{{3,}}", text)), default=2) + 1)
     end = "" if not text or text.endswith("\n") else "\n"
     return f"{fence}{info}\n{text}{end}{fence}"
 
@@ -192,9 +200,11 @@ class _Lines:
     """Where in a Markdown text one is: at the start of a line or not, within a fence or not."""
 
     def __init__(self) -> None:
-        self._line = ""
+        self.line = ""
         self._is_at_start = True
-        self._fence: str | None = None
+        self.fence: str | None = None
+        self.has_closed = False
+        """Whether a fence was closed on the way."""
 
     @property
     def is_at_start(self) -> bool:
@@ -202,33 +212,71 @@ class _Lines:
 
     @property
     def is_in_fence(self) -> bool:
-        return self._fence is not None
+        return self.fence is not None
+
+    @property
+    def other_mark(self) -> Mark:
+        """What a fence is made of that does not end the one that is open."""
+        return "~" if self.fence is not None and self.fence[0] == "`" else "`"
 
     def note(self, text: str) -> None:
         """Go on over a text of the writer."""
         first, *others = text.split("\n")
         self._continue(first)
         for line in others:
-            self._end_line()
+            self.end_line()
             self._continue(line)
 
-    def note_other(self, *, ends_line: bool) -> None:
-        """Go on over something of another's, whose own fences are no concern of the writer's."""
-        self._line, self._is_at_start = "" if ends_line else "…", ends_line
+    def note_other(self, text: str) -> None:
+        """Go on over a text of another's, which leaves a fence open where one was, and none where there was none."""
+        _, newline, last = _LINE_END.sub("\n", text).rpartition("\n")
+        if newline:
+            self.line, self._is_at_start = "", True
+        self._continue(last)
+
+    def would_be_closed_by(self, text: str) -> bool:
+        """Tell whether the fence that is open would not stay open behind another's text."""
+        if self.fence is None:
+            return False
+        inside = self._before(text)
+        inside.end_line()
+        return inside.has_closed
+
+    def end_of(self, text: str) -> str:
+        """Return what has to follow another's text so that a fence that it opens is closed."""
+        if self.fence is not None:
+            return ""
+        inside = self._before(text)
+        was_open = inside.fence is not None
+        inside.end_line()
+        begin = "" if text.endswith("\n") else "\n"
+        if inside.fence is not None:
+            return f"{begin}{inside.fence}\n"
+        return begin if was_open else ""
+
+    def _before(self, text: str) -> "_Lines":
+        """Return where one is at the end of another's text, whose lines end as Markdown has it."""
+        inside = copy.copy(self)
+        inside.has_closed = False
+        inside.note(_LINE_END.sub("\n", text))
+        return inside
 
     def _continue(self, text: str) -> None:
         if text:
             self._is_at_start = False
-            self._line = (self._line + text[:_MARKED_WITHIN])[:_MARKED_WITHIN]
+            self.line = (self.line + text[:_MARKED_WITHIN])[:_MARKED_WITHIN]
 
-    def _end_line(self) -> None:
-        found = _FENCE.match(self._line)
-        if found is not None and self._fence is None:
-            self._fence = found[1]
+    def end_line(self) -> None:
+        found = _FENCE.match(self.line)
+        if found is not None and self.fence is None and self._opens(found):
+            self.fence = found[1]
         elif found is not None and self._closes(found):
-            self._fence = None
-        self._line, self._is_at_start = "", True
+            self.fence, self.has_closed = None, True
+        self.line, self._is_at_start = "", True
+
+    def _opens(self, found: re.Match[str]) -> bool:
+        return found[1][0] == "~" or "`" not in self.line[found.end() :]
 
     def _closes(self, found: re.Match[str]) -> bool:
-        is_bare = not self._line[found.end() :].strip()
-        return self._fence is not None and is_bare and found[1].startswith(self._fence)
+        is_bare = not self.line[found.end() :].strip()
+        return self.fence is not None and is_bare and found[1].startswith(self.fence)

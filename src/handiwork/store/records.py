@@ -75,7 +75,7 @@ class Terms:
     """What must hold for an addition: the quotas, and that nothing was erased since its bytes were put there.
 
     Each artifact that is added is what the one of its place in `promotes` comes to, and the only one that it does come
-    to; artifacts past the end of it are nobody's.
+    to. There is one for each artifact, or none at all.
     """
 
     session: Quota = field(default_factory=Quota)

@@ -181,7 +181,7 @@ def _add(
             rows = [artifact_row(head, ordinal=ordinals[head.id], sealing=sealing) for head in heads]
             connection.execute(_NEW_ARTIFACT, rows)
             connection.execute(_NEW_VERSION, [version_row(entry, sealing=sealing) for entry in added])
-            for entry, promotion in zip(added, terms.promotes, strict=False):
+            for entry, promotion in zip(added, terms.promotes, strict=bool(terms.promotes)):
                 claim(connection, entry.artifact, promotion, now)
         told = [_created(entry.artifact) for entry in added]
         if execution is not None and execution.scope == scope:

@@ -3,13 +3,13 @@
 What is done with them is known to `calls`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
 
-from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from handiwork.errors import ContentRefused, ContentTooLarge, InvalidContent
-from handiwork.references import Mention, pieces_of
+from handiwork.references import Mention, Reference, pieces_of
 from handiwork.tasks import in_thread
 from handiwork.tools.schemas import STRICT
 from handiwork.types.strict_json import parsed, written
@@ -27,12 +27,43 @@ _EDIT = {
 }
 
 
-def _bare(value: object) -> object:
-    """Take a whole reference for the id in it, since that is what a model has seen."""
+def _meant(value: object) -> Reference | None:
+    """Return what a whole reference in the place of an id says, since that is what a model has seen."""
     if not isinstance(value, str) or "<" not in value:
-        return value
+        return None
     found = [piece.reference for piece in pieces_of(value) if isinstance(piece, Mention)]
-    return found[0].id if len(found) == 1 else value
+    return found[0] if len(found) == 1 else None
+
+
+def _bare(value: object) -> object:
+    """Take a whole reference for the id in it."""
+    meant = _meant(value)
+    return value if meant is None else meant.id
+
+
+def _input(value: object) -> object:
+    """Take a whole reference for the id in it, with its version as a run names one."""
+    meant = _meant(value)
+    if meant is None:
+        return value
+    return meant.id if meant.version is None else f"{meant.id}@{meant.version}"
+
+
+def _with_what_is_meant(arguments: object, names: Mapping[str, Sequence[str]]) -> object:
+    """Say apart what a reference says beside the id, unless it is given; `names` are the spellings of each."""
+    if not isinstance(arguments, Mapping):
+        return arguments
+    given = cast("Mapping[str, object]", arguments)
+    meant = next((found for name in names["id"] if (found := _meant(given.get(name))) is not None), None)
+    if meant is None:
+        return given
+    said = {"version": meant.version, "select": meant.select}
+    more = {
+        spellings[0]: said[name]
+        for name, spellings in names.items()
+        if said.get(name) is not None and not given.keys() & set(spellings)
+    }
+    return {**given, **more}
 
 
 def _listed(value: object) -> object:
@@ -41,6 +72,8 @@ def _listed(value: object) -> object:
 
 
 Named = Annotated[str, BeforeValidator(_bare)]
+Input = Annotated[str, BeforeValidator(_input)]
+_ID = ("artifactId", "artifact_id")
 # Anything is read, and the common ways are told.
 Content = Annotated[
     Read, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object"}], STRICT: {"type": "string"}})
@@ -59,7 +92,7 @@ Params = Annotated[Read, WithJsonSchema({"type": "object", STRICT: {"type": "str
 
 class GenerateFile(Call):
     code: str
-    inputs: Annotated[list[Named], BeforeValidator(_listed)] | None = Field(
+    inputs: Annotated[list[Input], BeforeValidator(_listed)] | None = Field(
         default=None, description="Artifact ids; each is a file in the folder"
     )
     title: str | None = None
@@ -79,11 +112,21 @@ class ReviseArtifact(NewVersion):
     content: Content = None
     base_version: Number | None = Field(default=None, description="The version you read")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _meant(cls, arguments: object) -> object:
+        return _with_what_is_meant(arguments, {"id": _ID, "version": ("baseVersion", "base_version")})
+
 
 class ReadArtifact(Call):
     artifact_id: Named
     version: Number | None = None
     select: str | None = Field(default=None, description=f"A part: {SELECT}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _meant(cls, arguments: object) -> object:
+        return _with_what_is_meant(arguments, {"id": _ID, "version": ("version",), "select": ("select",)})
 
 
 class ListArtifacts(Call):
@@ -100,6 +143,11 @@ class PromoteToArtifact(Call):
 class GetCachedResult(Call):
     cache_id: Named = Field(validation_alias=AliasChoices("cache_id", "cacheId"))
     select: str | None = Field(default=None, description="As in read_artifact")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _meant(cls, arguments: object) -> object:
+        return _with_what_is_meant(arguments, {"id": ("cache_id", "cacheId"), "select": ("select",)})
 
 
 class ProposeAction(Call):

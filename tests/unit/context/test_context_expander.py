@@ -1,8 +1,10 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from handiwork.context import expander as expanding
 from handiwork.context.expander import MOST_ADDED_BYTES, MOST_LOOKED_UP, Expander, Revealed, fenced
@@ -107,7 +109,68 @@ def test_blocking_ends_when_the_store_does_not_answer(monkeypatch: pytest.Monkey
     monkeypatch.setattr(expanding, "WAIT_SECONDS", 0.05)
     begin = time.monotonic()
     assert Expander(never).feed("<artifact id='a'/>.") == "<artifact id='a'/>."
+    # So it does where the loop of an engine without `await` is waited for.
+    with start_blocking_portal() as portal:
+        assert Expander(never).waiting(portal.call).feed("<artifact id='a'/>.") == "<artifact id='a'/>."
     assert time.monotonic() - begin < 4
+
+
+async def shown(text: str, content: str, **revealed: Any) -> str:
+    async def found(_reference: Reference, *, room: int) -> Revealed:
+        return Revealed(text=content[:room], **revealed)
+
+    expander = Expander(found)
+    told = "".join([await expander.take(character) for character in text]) + await expander.end()
+    whole = Expander(found)
+    assert await whole.take(text) + await whole.end() == told
+    return told
+
+
+@pytest.mark.parametrize(
+    "content", ["a\n```\nb", "```", "a\n  ```  ", "a\r```\rb", "a\r\n```\r\n", "```\n<b>", "```\n```py\n"]
+)
+async def test_a_text_that_would_close_the_fence_around_it_stays_a_reference(content: str) -> None:
+    text = "```\n<artifact id='a'/>\n```\nafter"
+    assert await shown(text, content) == text
+    assert await shown(text, content, fence="md", is_closed_in=True) == text
+    # It closes no fence of another kind, and none of more characters.
+    for fence in ("~~~", "`````"):
+        other = text.replace("```", fence)
+        assert await shown(other, content) == other.replace("<artifact id='a'/>", content)
+
+
+@pytest.mark.parametrize("content", ["a\n```py\nb", "~~~\n", "    ```", "a ``` b", "x\n"])
+async def test_a_text_that_leaves_the_fence_around_it_open_is_shown(content: str) -> None:
+    assert await shown("```\n<artifact id='a'/>\n```\nafter", content) == f"```\n{content}\n```\nafter"
+
+
+async def test_what_is_always_in_a_fence_does_not_end_the_one_around_it() -> None:
+    for outer, inner in (("```", "~~~"), ("~~~", "```")):
+        told = await shown(f"{outer}\n<artifact id='a'/>\n{outer}\n", "text", fence="md", is_closed_in=True)
+        assert told == f"{outer}\n{inner}md\ntext\n{inner}\n\n{outer}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "ended"),
+    [
+        ("a\n```py\nb", "a\n```py\nb\n```\n"),
+        ("a\n~~~~\nb\n```\n", "a\n~~~~\nb\n```\n~~~~\n"),
+        ("a\n```py\nb\n```", "a\n```py\nb\n```\n"),
+        ("a\n```py", "a\n```py\n```\n"),
+        ("a\r```py\rb", "a\r```py\rb\n```\n"),
+        ("```a``` b", "```a``` b"),
+        ("a\n```py\nb\n```\nc", "a\n```py\nb\n```\nc"),
+    ],
+)
+async def test_prose_leaves_no_fence_open_for_what_follows(content: str, ended: str) -> None:
+    assert await shown("<artifact id='a'/>after", content) == f"{ended}after"
+    noted = await shown("<artifact id='a'/>", content, note="[cut]")
+    assert noted == (f"{ended}[cut]" if ended != content else f"{content}\n[cut]")
+
+
+async def test_code_in_a_line_opens_no_fence() -> None:
+    told = await shown("```a```\n<artifact id='a'/>", "x", fence="py")
+    assert told == "```a```\n```py\nx\n```\n"
 
 
 def test_a_fence_is_longer_than_any_in_it() -> None:
