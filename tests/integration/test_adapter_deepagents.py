@@ -313,7 +313,8 @@ async def test_no_other_program_is_started_and_a_model_is_told_what_there_is(
 
 
 async def test_commands_see_the_session_and_nothing_of_the_machine(sandbox: ArtifactSandbox) -> None:
-    await sandbox.awrite("/mnt/data/look.py", "print(open('/etc/passwd').read())")
+    # A path that is written out would be refused by the check already.
+    await sandbox.awrite("/mnt/data/look.py", "print(open('/'.join(['', 'etc', 'passwd'])).read())")
     told = await sandbox.aexecute("cat /etc/passwd; ls /etc; python look.py")
     assert "root:" not in told.output
     assert "cat: /etc/passwd: No such file" in told.output
