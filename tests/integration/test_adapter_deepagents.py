@@ -14,7 +14,7 @@ from sides import SIDES, Side, Where, open_side
 import handiwork
 from handiwork.adapters.deepagents import ArtifactBackend, ArtifactSandbox
 from handiwork.model import Limits
-from handiwork.settings import Artifacts, Settings
+from handiwork.settings import AllowedImports, Artifacts, Settings
 
 pytestmark = pytest.mark.linux
 
@@ -243,6 +243,57 @@ async def test_a_model_is_told_the_next_step_and_nothing_of_the_machine(side: Si
         assert kept.name not in told
 
 
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "among files"])
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("x = 1\nimport socket", "line 2: Import not allowed: socket."),
+        ("import secretlib", "line 1: Import not allowed: secretlib."),
+        ("import wave\nprint(1)", "line 1: Import not allowed: wave."),
+        ("eval('1')", "line 1: Function not allowed: eval."),
+        ("exec('x = 1')", "line 1: Function not allowed: exec."),
+        ("x = (", "line 1: Syntax error: '(' was never closed"),
+        ("x = '\0'", "Syntax error"),
+        ("(" * 10_000, "Syntax error"),
+    ],
+)
+async def test_a_program_is_checked_alone_and_among_files(tmp_path: Path, code: str, why: str, is_alone: bool) -> None:
+    # Also one that what is put around a program needs is none of those that it may import itself.
+    allowed = AllowedImports(remove=("wave", "shutil", "os"))
+    settings = Settings(artifacts=Artifacts(allowed_imports=allowed, ready_children=0))
+    async with handiwork.open(tmp_path, settings=settings) as engine:
+        sandbox = ArtifactSandbox(engine.session("s"))
+        if not is_alone:
+            await sandbox.awrite("/mnt/data/lib.py", "x = 1\n")
+        told = await sandbox.aexecute(f"python <<'END'\n{code}\nEND")
+        assert why in told.output
+        assert told.exit_code == 1
+        if not is_alone:
+            assert (await sandbox.aexecute("python -c 'import lib; print(lib.x)'")).output == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("exec(compile('import socket', 'x', 'exec'), {})", ["Import not allowed: socket."]),
+        ("exec(compile('x = (', 'x', 'exec'), {})", ["Syntax error: '(' was never closed"]),
+        ("exec(compile('eval(1)', 'x', 'exec'), eval('{}'))", ["Function not allowed: eval."] * 2),
+        ("exec(compile('exec(compile(\"1\", \"x\", \"exec\"), {})', 'x', 'exec'), {})", ["exec.", "compile."]),
+        ("x = '1'\nexec(compile(x, 'x', 'exec'), {})", ["exec.", "compile."]),
+        ("exec(compile('print(1)', 'x', 'exec'), {})", []),
+        ("open('own.py', 'w').write('x = 1')\nexec(compile('import own\\nprint(own.x)', 'x', 'exec'), {})", []),
+    ],
+)
+async def test_a_program_that_is_written_out_in_another_is_checked_as_one(
+    tmp_path: Path, code: str, told: list[str]
+) -> None:
+    async with handiwork.open(tmp_path, settings=Settings(artifacts=Artifacts(ready_children=0))) as engine:
+        run = await engine.session("s").run(code)
+    assert len(run.outcome.violations) == len(told)
+    assert [why for why, each in zip(told, run.outcome.violations, strict=True) if why not in each.message] == []
+    assert (run.status, run.stdout) == (("rejected", "") if told else ("succeeded", "1\n"))
+
+
 async def test_a_program_is_stopped_at_its_time(session: Any) -> None:
     sandbox = ArtifactSandbox(session, limits=Limits(wall_seconds=10))
     told = await sandbox.aexecute("python -c 'while True: pass'", timeout=1)
@@ -262,7 +313,8 @@ async def test_no_other_program_is_started_and_a_model_is_told_what_there_is(
 
 
 async def test_commands_see_the_session_and_nothing_of_the_machine(sandbox: ArtifactSandbox) -> None:
-    await sandbox.awrite("/mnt/data/look.py", "print(open('/etc/passwd').read())")
+    # A path that is written out would be refused by the check already.
+    await sandbox.awrite("/mnt/data/look.py", "print(open('/'.join(['', 'etc', 'passwd'])).read())")
     told = await sandbox.aexecute("cat /etc/passwd; ls /etc; python look.py")
     assert "root:" not in told.output
     assert "cat: /etc/passwd: No such file" in told.output

@@ -232,8 +232,7 @@ class Programs:
         ]
         whole = staging.program(replace(asked, folder=folder, files=staged))
         inputs = [f"{each.id}@{each.version.number}" for each in below.values()]
-        # What is put around the program is nothing that the check knows; the walls do not depend on it.
-        run = await session.run(whole, inputs=inputs, limits=self.limits, check=False)
+        run = await session.run(whole, inputs=inputs, limits=self.limits)
         refusals = [told for made in run.artifacts if (told := await self._refusal(made, below)) is not None]
         told = _answered(run)
         return replace(told, errors=told.errors + "".join(refusals), code=told.code or 1) if refusals else told
@@ -307,7 +306,7 @@ def _answered(run: Execution) -> Answered:
     errors += "".join(f"{each.name} was not kept: {each.reason}\n" for each in outcome.refused)
     code = outcome.exit_code
     if code is None:
-        code = TIMED_OUT if run.status == "timed_out" else KILLED
+        code = {"timed_out": TIMED_OUT, "rejected": 1}.get(run.status, KILLED)
     return Answered(
         output=outcome.stdout,
         errors=errors,

@@ -37,13 +37,19 @@ class Invocation:
 def program(asked: Invocation) -> str:
     """Return what the sandbox is to run."""
     files = [(each.path, each.name, each.sha256, each.size <= COPIED_BYTES) for each in asked.files]
+    # Written out once more where it is executed, for the check of the sandbox to judge it as any program.
+    around = _PROGRAM.replace(_COMPILED, f"compile({asked.code!r}, {asked.name!r}, 'exec')")
     facts = (asked.code, asked.name, list(asked.arguments), asked.folder, asked.standard_input, files, REMOVED)
-    return f"_CODE, _NAME, _ARGUMENTS, _FOLDER, _INPUT, _FILES, _REMOVED = {facts!r}\n{_PROGRAM}"
+    return f"_CODE, _NAME, _ARGUMENTS, _FOLDER, _INPUT, _FILES, _REMOVED = {facts!r}\n{around}"
 
 
+_COMPILED = 'compile(_CODE, _NAME, "exec")'
 _PROGRAM = """
-import hashlib as _hashlib, io as _io, json as _json, linecache as _linecache, os as _os, shutil as _shutil
-import sys as _sys, traceback as _traceback
+try:  # so the check lets them pass where a deployment allows an agent's own code fewer
+    import hashlib as _hashlib, io as _io, json as _json, linecache as _linecache, os as _os, shutil as _shutil
+    import sys as _sys, traceback as _traceback
+except ImportError:
+    raise
 
 _HOME = _os.getcwd()
 

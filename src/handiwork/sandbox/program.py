@@ -20,6 +20,7 @@ import textwrap
 import threading
 import traceback
 import types
+from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn, cast
 
 from handiwork.sandbox import capture, check
@@ -189,9 +190,51 @@ def _read(source: str, allowed: "set[str]", *, checked: bool) -> "tuple[ast.Modu
         raise
     except check.UNPARSABLE as failure:
         return source, [check.syntax_violation(failure, source)]
-    return tree, check.check_tree(
-        tree, source, allowed_imports=frozenset(allowed | _own_modules([text.value for text in _texts(tree)]))
-    )
+    return tree, _violations(tree, source, allowed | _own_modules([text.value for text in _texts(tree)]))
+
+
+def _violations(tree: ast.Module, source: str, allowed: "set[str]") -> "list[dict[str, Any]]":
+    """What the check says of the program, and with lines of their own of the texts that it executes in `_executed`."""
+    executed = list(_executed(tree))
+    for statement, call, _text in executed:
+        statement.value = call.args[1]  # what remains to be judged
+    found = check.check_tree(tree, source, allowed_imports=frozenset(allowed))
+    for statement, call, text in executed:
+        statement.value = call
+        try:
+            inner = check.parse(text)
+        except MemoryError:
+            raise
+        except check.UNPARSABLE as failure:
+            found.append(check.syntax_violation(failure, text))
+            continue
+        known = frozenset(allowed | _own_modules([each.value for each in _texts(inner)]))
+        told = check.check_tree(inner, text, allowed_imports=known)
+        found += [each for each in told if each["rule"] != "empty"]
+    return found[: check.MOST_VIOLATIONS]
+
+
+def _executed(tree: ast.Module) -> "Iterator[tuple[ast.Expr, ast.Call, str]]":
+    """Texts that are written out in the one way to execute one: `exec(compile("…", "name", "exec"), namespace)`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(
+                value=ast.Call(
+                    func=ast.Name(id="exec"),
+                    args=[
+                        ast.Call(
+                            func=ast.Name(id="compile"),
+                            args=[ast.Constant(value=str(text)), ast.Constant(value=str()), ast.Constant(value="exec")],
+                            keywords=[],
+                        ),
+                        _namespace,
+                    ],
+                    keywords=[],
+                ) as call
+            ):
+                yield node, call, text
+            case _:
+                pass
 
 
 def _own_modules(paths: "list[str]") -> "set[str]":
