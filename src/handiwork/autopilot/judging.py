@@ -3,12 +3,14 @@
 What follows from the verdicts is decided in `flight`. A criterion on which there is no verdict is not met.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 from pydantic_ai import Agent, UsageLimits
+from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage
 
@@ -47,15 +49,19 @@ class Judge:
 
     def __init__(self, model: Model, goal: Goal) -> None:
         self._goal = goal
-        self._agent = Agent(model, output_type=Verdicts, instructions=INSTRUCTIONS, name="judge")
+        self._agent = Agent(model, output_type=Verdicts, instructions=INSTRUCTIONS, name="judge", retries=2)
 
     async def judge(
         self, output: str, made: Sequence[Artifact], *, usage: RunUsage, limits: UsageLimits
     ) -> tuple[Judged, ...]:
-        """Return a verdict on each criterion; what it costs is added to `usage`. It raises what the model does."""
-        asked = _question(self._goal, output, made)
-        answer = await self._agent.run(asked, usage=usage, usage_limits=limits)
-        given = {verdict.criterion: verdict for verdict in answer.output.verdicts}
+        """Return a verdict on each criterion; what it costs is added to `usage`. It raises what the model does.
+
+        A model that cannot say its verdicts in the form that is asked for has given none.
+        """
+        asked, verdicts = _question(self._goal, output, made), list[Verdict]()
+        with contextlib.suppress(UnexpectedModelBehavior):
+            verdicts = (await self._agent.run(asked, usage=usage, usage_limits=limits)).output.verdicts
+        given = {verdict.criterion: verdict for verdict in verdicts}
         return tuple(
             Judged(criterion=criterion, is_met=verdict.is_met, reason=verdict.reason)
             if (verdict := given.get(number)) is not None

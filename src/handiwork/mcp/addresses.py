@@ -13,6 +13,7 @@ EXPECTED = "`artifact://SESSION/ID`, with `/VERSION` for one that stays and `?se
 LONGEST_ADDRESS = 2000
 
 _ADDRESS = re.compile(r"artifact://([^/?#]+)/([A-Za-z0-9_]{1,64})(?:/([1-9][0-9]{0,8}))?(?:\?select=([^#]*))?")
+_SHORT = re.compile(r"artifact://([A-Za-z0-9_]{1,64})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +31,17 @@ class Address:
         return f"artifact://{quote(self.session, safe='')}/{self.reference}{version}{part}"
 
     @classmethod
-    def parse(cls, text: str) -> "Address":
-        """Raises: `InvalidName`."""
+    def parse(cls, text: str, *, session: str) -> "Address":
+        """Read an address; the short form of one, `artifact://ID`, is meant in `session`. Raises `InvalidName`."""
+        if short := _SHORT.fullmatch(text):
+            return cls(session=session, reference=short[1])
         found = _ADDRESS.fullmatch(text) if len(text) <= LONGEST_ADDRESS else None
         if found is None:
             raise InvalidName("address", text[:200], expected=EXPECTED)
-        session, reference, version, part = found.groups()
+        named, reference, version, part = found.groups()
         try:
             return cls(
-                session=unquote(session, errors="strict"),
+                session=unquote(named, errors="strict"),
                 reference=reference,
                 version=None if version is None else int(version),
                 select=None if part is None else unquote(part, errors="strict"),

@@ -61,7 +61,7 @@ class Shelf:
         Raises:
             InvalidName, ArtifactNotFound, VersionNotFound, ArtifactExpired: nothing is.
         """
-        address = Address.parse(uri)
+        address = Address.parse(uri, session=self._session.scope.session)
         if address.session != self._session.scope.session:
             raise ArtifactNotFound(address.reference)
         return address, await self._session.get(address.reference, version=address.version)

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 
 import handiwork
@@ -75,6 +77,15 @@ def test_a_criterion_without_a_verdict_is_not_met() -> None:
         (True, "r1"),
         (False, "There was no verdict on it."),
     ]
+
+
+def test_a_model_that_gives_no_verdicts_in_their_form_has_given_none() -> None:
+    def talk(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return ModelResponse(parts=[TextPart("It looks fine to me.")])
+
+    result = Autopilot(llm=FunctionModel(talk), goal=GOAL, budget=BudgetPolicy(max_iterations=1)).run()
+    assert (result.status, result.exhausted, result.iterations) == ("budget_exhausted", "iterations", 1)
+    assert {each.reason for each in result.criteria} == {"There was no verdict on it."}
 
 
 def test_an_output_cannot_pass_for_the_words_of_who_asks_for_a_verdict() -> None:
