@@ -288,7 +288,7 @@ async def test_any_tree_is_bounded_harvested_and_removed(jail: Jail, fill: str, 
     assert len(execution.artifacts) <= 1000
     assert len(execution.outcome.refused) <= 101
     assert descriptors < 500, "the tree is not held open here"
-    assert await eventually(lambda: swept() == [])
+    assert await eventually(lambda: swept() == [], within=20)
     assert (await jail.run("print('served')")).stdout == "served\n"
 
 
