@@ -158,6 +158,22 @@ def test_a_model_that_there_is_not_is_told(tmp_path: Path) -> None:
     assert "`nonsense` cannot be used" in done.stderr
 
 
+def test_a_model_without_the_package_that_asks_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "pydantic_ai.py").write_text("raise ModuleNotFoundError('not here')", encoding="utf-8")
+    done = subprocess.run(
+        [*DEMO, "--once", "--data", "store", "--model", "openai:gpt-5"],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode != 0
+    assert "pip install 'handiwork[pydantic-ai]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @contextmanager
 def _taken(port: int) -> Generator[None]:
     with socket.socket() as holder:

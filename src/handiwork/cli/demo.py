@@ -21,6 +21,7 @@ from handiwork.cli.printing import format_word, one_line, print_json, print_tabl
 from handiwork.cli.remarks import remarks
 from handiwork.demo.conversation import ASKS, Agent, Answered, Asked, Called, Calling, Edited, Moment, play
 from handiwork.engine import Engine
+from handiwork.errors import ExtraMissing
 from handiwork.ids import ArtifactId
 from handiwork.model import TOOL_RESULT, Artifact
 from handiwork.session import Session
@@ -131,7 +132,10 @@ def _agent(model: str | None) -> Agent:
         from handiwork.demo.scripted import Script
 
         return Script()
-    from handiwork.demo.modelled import Modelled
+    try:
+        from handiwork.demo.modelled import Modelled
+    except ModuleNotFoundError as missing:
+        raise ExtraMissing("pydantic-ai", why="models are asked through it") from missing
 
     return Modelled(model)
 

@@ -17,7 +17,7 @@ class Modelled:
     """An agent on a model of pydantic-ai; `write` is its writer, on the same model."""
 
     def __init__(self, model: str) -> None:
-        """Raises `ModelUnusable`, `ExtraMissing`."""
+        """Raises `ModelUnusable`."""
         self._model = model
         self._dialogue = Dialogue(model, instructions=INSTRUCTIONS)
 
