@@ -28,7 +28,7 @@ def _neighbours_only() -> None:
 if __name__ == "__main__":
     _neighbours_only()
 
-from handiwork.sandbox import capture, filters, fonts, frames, jail, keeper, kernel, preload, program, warmth  # noqa: E402  # once the path is settled
+from handiwork.sandbox import canvas, capture, filters, fonts, frames, jail, keeper, kernel, preload, program, warmth  # noqa: E402  # once the path is settled
 
 _KEEP_PATHS = ("site-packages", "dist-packages")
 
@@ -41,6 +41,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     loaded = preload.warm_up(fonts=sys.argv[2:])
     fonts.keep(preload.draw)
+    canvas.draw_when_asked()
     capture.install()
     for is_watched in (False, True):
         filters.program(alone=None, is_watched=is_watched)  # once, and not in each child
