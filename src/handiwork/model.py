@@ -101,6 +101,8 @@ class Version:
     sha256: str
     created_at: datetime
     summary: str = ""
+    summary_data: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What it holds in short, as JSON, in the words of a summarizer; empty where none has seen it."""
     language: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     provenance: Provenance = field(default_factory=Provenance)

@@ -43,12 +43,14 @@ class Ordered(TypedDict, total=False):
 
 
 class Recorded(TypedDict, total=False):
-    """What may be said of a tool's answer beside itself; `ttl` is how long it is kept, half an hour unless said."""
+    """What may be said of a tool's answer beside itself: `ttl` is how long it is kept, half an hour unless said."""
 
     failed: bool
     category: str | None
     media_type: str | None
     ttl: timedelta | None
+    summary_data: Mapping[str, object] | None
+    """What it holds in short, as JSON."""
 
 
 def version_number(version: int | None) -> int | None:

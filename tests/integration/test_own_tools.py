@@ -99,6 +99,30 @@ async def test_a_large_answer_is_replaced_by_a_summary_and_a_reference(session: 
     assert json.loads(await session.read(kept.id)) == {"query": "a", "records": RECORDS}
 
 
+async def test_what_is_kept_says_in_short_what_the_summarizer_has_said(session: Verbs) -> None:
+    answer = await session.tools(extra=[search_records]).call("search_records", {"query": "a"})
+    (kept,) = answer.artifacts
+    assert kept.version.summary_data == answer.structured["summary"] != {}
+    assert (await session.get(kept.id)).version.summary_data == kept.version.summary_data
+    (own,) = (await answer_of(session, "x" * 9000, summarizer=lambda _result, _tool: {"a": {"b": [1, None]}})).artifacts
+    assert own.version.summary_data == {"a": {"b": [1, None]}}
+    (data,) = (await answer_of(session, b"abc")).artifacts
+    assert data.version.summary_data == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [({"a\0b": "c\0d"}, {"a\ufffdb": "c\ufffdd"}), (json.loads('{"a":' * 300 + "1" + "}" * 300), {})],
+)
+async def test_a_summary_that_no_store_takes_does_not_lose_the_answer(
+    session: Verbs, said: dict[str, object], kept: object
+) -> None:
+    answer = await answer_of(session, "x" * 9000, summarizer=lambda _result, _tool: said)
+    (artifact,) = answer.artifacts
+    assert artifact.version.summary_data == kept
+    assert await session.read(artifact.id) == b"x" * 9000
+
+
 async def test_what_was_kept_is_read_as_the_answer_says(session: Verbs) -> None:
     tools = session.tools(extra=[search_records])
     answer = await tools.call("search_records", {"query": "a"})

@@ -174,6 +174,7 @@ class RemoteSession:
             "mediaType": told.get("media_type"),
             "failed": told.get("failed", False),
             "ttl": None if ttl is None else seconds_of(ttl),
+            "summaryData": object_of(told.get("summary_data"), "summary data"),
         }
         body = Body(value={**said, **result_of(result)})
         return await self.place.ask(

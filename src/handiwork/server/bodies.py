@@ -225,6 +225,10 @@ class NewToolResult(Body):
     ] = None
     category: Text | None = None
     ttl: Annotated[Retention | None, Field(description="How long it is kept: `30m` by default, `24h` at most.")] = None
+    summary_data: Annotated[
+        Metadata | None,
+        Field(description=f"What it holds in short: an object of at most {LARGEST_METADATA_BYTES:,} bytes of JSON."),
+    ] = None
     failed: Annotated[StrictBool, Field(description="Whether the call failed; such a result is never promoted.")] = (
         False
     )

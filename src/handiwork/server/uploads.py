@@ -188,6 +188,7 @@ def _answered(told: NewToolResult, provenance: Provenance) -> ToolResult:
         category=told.category,
         media_type=told.media_type,
         ttl=told.ttl,
+        summary_data=told.summary_data,
         provenance=provenance,
     )
 

@@ -24,7 +24,7 @@ from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
 from handiwork.tools.marks import Mark
 from handiwork.tools.spelling import reference_of, tag_of
-from handiwork.tools.summaries import Summary, rows_of, summary_of
+from handiwork.tools.summaries import Summary, keepable, rows_of, summary_of
 from handiwork.tools.tool import Answer
 from handiwork.types.tool_result import RETENTION
 from handiwork.verbs import Recorded
@@ -119,7 +119,7 @@ class Results:
         in_short = json.dumps(summary, ensure_ascii=False)
         begin = f"`{self.tool}` answered {plain.size:,} bytes"
         try:
-            kept = await self._recorded(plain.value, tool_call_id)
+            kept = await self._recorded(plain.value, tool_call_id, summary=None if plain.is_binary else summary)
         except HandiworkError as error:
             why = line(told_outside(error), longest=LONGEST_MISTAKE)
             text = f"{begin}, which could not be kept ({why}) Ask it for less. In short:\n{in_short}"
@@ -138,8 +138,12 @@ class Results:
             result={**summary, "cache_id": kept.handle},
         )
 
-    async def _recorded(self, value: object, tool_call_id: str | None, *, failed: bool = False) -> Artifact:
+    async def _recorded(
+        self, value: object, tool_call_id: str | None, *, failed: bool = False, summary: Summary | None = None
+    ) -> Artifact:
         told: Recorded = {"failed": failed, "category": self.mark.category, "ttl": self.mark.ttl}
+        if summary is not None:
+            told["summary_data"] = keepable(summary)
         return await self.verbs.record(tool_call_id or f"call_{nanoid()}", tool=self.tool, result=value, **told)
 
 

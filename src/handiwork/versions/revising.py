@@ -257,15 +257,18 @@ class Revising:
             format=found,
         )
         format_ = self.admission.admit(draft)
+        sha256 = hashlib.sha256(data).hexdigest()
         return replace(
             was,
             number=was.number + 1,
             media_type=format_.media_type,
             category=type_.category or format_.category,
             size=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
             created_at=self.clock(),
             summary=_carried(was, type_) or type_.summarize(was.name, format_, len(data)),
+            # What a summarizer has said is of that content alone.
+            summary_data=was.summary_data if sha256 == was.sha256 else {},
             language=language,
             metadata=draft.metadata,
             provenance=replace(revision.provenance, title=revision.title or artifact.title),
