@@ -6,7 +6,6 @@ is tried again only where nothing of it can have left this machine.
 
 import asyncio
 import contextlib
-import json
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 import httpx2
 
+from handiwork.client.json_bodies import json_of, value_of
 from handiwork.client.refusals import MEDIA_TYPE, error_of
 from handiwork.errors import (
     ConnectionBroken,
@@ -132,7 +132,7 @@ class Connection:
         if not _is(answer.headers, "application/json"):
             raise self.unexpected(call, expected="JSON", got=f"`{answer.headers.get('content-type', 'nothing')[:100]}`")
         try:
-            return json.loads(answer.body)
+            return await value_of(answer.body)
         except (ValueError, RecursionError) as wrong:
             raise self.unexpected(call, expected="JSON", got="something that is none") from wrong
 
@@ -173,7 +173,7 @@ class Connection:
             Interrupted: the connection failed, within the context too.
             HandiworkError: what the server refuses.
         """
-        request = self._request(call)
+        request = await self._request(call)
         try:
             response = await self._client.send(request, stream=True)
             try:
@@ -193,18 +193,19 @@ class Connection:
     def unexpected(self, call: Call, *, expected: str, got: str) -> UnexpectedAnswer:
         return UnexpectedAnswer(f"{self.url}{API}{call.path}", expected=expected, got=got)
 
-    def _request(self, call: Call) -> httpx2.Request:
+    async def _request(self, call: Call) -> httpx2.Request:
         try:
-            return self._built(call)
+            is_json = call.content is None and call.value is not None
+            return self._built(call, await json_of(call.value) if is_json else None)
         except (UnicodeError, ValueError, TypeError, RecursionError) as wrong:
             got = " ".join(str(wrong).split())[:200]
             raise InvalidContent("request", expected="values that JSON and UTF-8 can hold", got=got) from wrong
 
-    def _built(self, call: Call) -> httpx2.Request:
+    def _built(self, call: Call, json: bytes | None) -> httpx2.Request:
         content = call.content and call.content()
         headers = dict(call.headers)
-        if call.content is None and call.value is not None:
-            content, headers = json.dumps(call.value, allow_nan=False).encode("ascii"), {**_JSON, **headers}
+        if json is not None:
+            content, headers = json, {**_JSON, **headers}
         patience = self.patience
         timeout = httpx2.Timeout(
             call.quiet_seconds or patience.answer_seconds,
@@ -237,7 +238,7 @@ class Connection:
             got += f", which leads to `{response.headers['location'][:200]}`"
         if _is(response.headers, MEDIA_TYPE):
             try:
-                told = json.loads(await self._body(call, response, most=LARGEST_PROBLEM_BYTES))
+                told = await value_of(await self._body(call, response, most=LARGEST_PROBLEM_BYTES))
                 return error_of(response.status_code, told)
             except (ValueError, RecursionError, AttributeError, TypeError):
                 got += " with a problem that cannot be read"

@@ -11,6 +11,7 @@ from handiwork.client.connection import Query
 from handiwork.client.contents import Body, Given, body_of, object_of, result_of, revision_of, seconds_of
 from handiwork.client.downloads import Download
 from handiwork.client.expanding import expander_over
+from handiwork.client.json_bodies import unhurried
 from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
 from handiwork.context.artifact_store import ArtifactStore
@@ -141,7 +142,8 @@ class RemoteSession:
         given = Given(content, subject=name or described.get("title") or type)
         if given.is_in_pieces or given.size > UNASKED_BYTES:
             given.demand_within(await self.place.cap(type), type_name=type)
-        call = self.place.call("POST", f"{self.place.path}/artifacts", body=body_of(given, fields, type_name=type))
+        body = await unhurried(content, lambda: body_of(given, fields, type_name=type))
+        call = self.place.call("POST", f"{self.place.path}/artifacts", body=body)
         with given.refused_alike():
             return await self.place.ask(call, answers.first_artifact)
 
@@ -176,7 +178,7 @@ class RemoteSession:
             "ttl": None if ttl is None else seconds_of(ttl),
             "summaryData": object_of(told.get("summary_data"), "summary data"),
         }
-        body = Body(value={**said, **result_of(result)})
+        body = Body(value={**said, **await unhurried(result, lambda: result_of(result))})
         return await self.place.ask(
             self.place.call("POST", f"{self.place.path}/tool-results", body=body), answers.artifact
         )
@@ -266,7 +268,7 @@ class RemoteSession:
         if given.is_in_pieces or given.size > UNASKED_BYTES:
             type_name = (await self.get(reference)).type
             given.demand_within(await self.place.cap(type_name), type_name=type_name)
-        body = revision_of(given, patch, fields)
+        body = await unhurried([content, patch], lambda: revision_of(given, patch, fields))
         with given.refused_alike():
             return await self.place.artifact("POST", reference, "/versions", body=body)
 

@@ -6,7 +6,7 @@ What the values mean, and to whom, is not known here. Everything takes time and 
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import cast
 
@@ -110,6 +110,24 @@ def written(value: object, *, type_name: str, most_bytes: int) -> bytes:
     if len(data) > most_bytes:
         raise ContentTooLarge(f"{type_name} content", size=len(data), limit=most_bytes)
     return data
+
+
+def is_short(value: object, most_bytes: int) -> bool:
+    """Tell whether a value has about that little in it, in time that grows with the bound alone."""
+    left, waiting = most_bytes, [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, (str, bytes, bytearray, dict, list)):
+            left -= len(cast("Sized", current))
+        # What is long is not looked into.
+        if left < 0:
+            return False
+        if isinstance(current, dict):
+            names = cast("dict[object, object]", current)
+            waiting += [*names, *names.values()]
+        elif isinstance(current, list):
+            waiting += cast("list[object]", current)
+    return True
 
 
 def json_path(keys: Iterable[Key]) -> str:
