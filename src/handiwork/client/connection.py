@@ -17,6 +17,7 @@ from handiwork.client.json_bodies import json_of, value_of
 from handiwork.client.refusals import MEDIA_TYPE, error_of
 from handiwork.errors import (
     ConnectionBroken,
+    EngineClosed,
     HandiworkError,
     InvalidContent,
     RequestRefused,
@@ -122,6 +123,10 @@ class Connection:
     async def __aexit__(self, *_: object) -> None:
         await self._client.__aexit__()
 
+    @property
+    def is_closed(self) -> bool:
+        return self._client.is_closed
+
     def apart(self) -> "Connection":
         """Return a connection of its own to the same server, for another event loop; it is to be entered there."""
         return Connection(self._new_client, url=self.url, patience=self.patience)
@@ -173,6 +178,8 @@ class Connection:
             Interrupted: the connection failed, within the context too.
             HandiworkError: what the server refuses.
         """
+        if self.is_closed:
+            raise EngineClosed
         request = await self._request(call)
         try:
             response = await self._client.send(request, stream=True)
@@ -279,7 +286,9 @@ class Outage:
         self._tried, self._gives_up_at = 0, None
 
     async def wait(self, why: Exception) -> None:
-        """Wait before the next try. Raises `ServerUnreachable` when the server was away for too long."""
+        """Wait before the next try. Raises `ServerUnreachable` when it was away for too long, and `EngineClosed`."""
+        if self._connection.is_closed:
+            raise EngineClosed from why
         now = asyncio.get_running_loop().time()
         if self._gives_up_at is None:
             self._gives_up_at = now + self._patience.outage_seconds

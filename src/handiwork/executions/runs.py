@@ -184,6 +184,7 @@ class Runs:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+        self.turns.end()
 
     async def _cancel_elsewhere(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
         def ask() -> Awaitable[Execution]:
