@@ -14,6 +14,7 @@ from handiwork.client.expanding import expander_over
 from handiwork.client.json_bodies import unhurried
 from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
+from handiwork.collect.plain import whole_characters
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Reveal, demand_reader
@@ -194,7 +195,8 @@ class RemoteSession:
         self, text: str = "", *, metadata: object = None, iteration: int = 0, tool_call_id: str | None = None
     ) -> tuple[Artifact, ...]:
         """Keep what a text holds and a tool's `metadata` declares. See `Session.collect`."""
-        said = {"text": text, "metadata": metadata, "iteration": iteration, "toolCallId": tool_call_id}
+        whole = whole_characters(text) if isinstance(text, str) else text  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        said = {"text": whole, "metadata": metadata, "iteration": iteration, "toolCallId": tool_call_id}
         call = self.place.call("POST", f"{self.place.path}/collect", body=Body(value=said))
         return await self.place.ask(call, answers.artifacts)
 
