@@ -175,6 +175,15 @@ async def test_bytes_never_reach_the_model(session: Verbs) -> None:
     assert "3 bytes" in (await answer_of(session, memoryview(b"abc"))).text
 
 
+async def test_what_was_answered_has_one_size_everywhere(session: Verbs) -> None:
+    for result, told in ({"items": list(range(3000))}, "bytes"), (b"a", "1 byte, kept"):
+        answer = await answer_of(session, result, cache_ref=True)
+        (kept,) = answer.artifacts
+        size = "1 byte" if kept.size == 1 else f"{kept.size:,} bytes"
+        assert told in answer.text
+        assert answer.text.count(size) == 2, "in words, and in the summary of the reference"
+
+
 async def test_a_large_answer_is_kept_as_long_as_the_mark_says(side: Side) -> None:
     session = side.session()
     tools = session.tools(extra=[answering("x" * 9000, ttl="2h")])

@@ -238,6 +238,13 @@ async def test_the_artifacts_are_listed_and_results_of_tools_where_they_are_aske
     assert (await tools.call("list_artifacts", {"query": "nothing"})).text == "There is none."
 
 
+async def test_who_lists_a_type_that_there_is_not_is_told_which_there_are(tools: Toolbox) -> None:
+    told = (await tools.call("list_artifacts", {"type": "pdf"})).text
+    assert told.startswith("There is none. The types are ")
+    assert all(name in told for name in ("markdown", "csv", "file", TOOL_RESULT))
+    assert (await tools.call("list_artifacts", {"type": "csv"})).text == "There is none."
+
+
 async def test_a_type_may_be_listed_by_another_name_of_it(tools: Toolbox) -> None:
     page = {"type": "html", "title": "Page", "content": "<p>Hello</p>"}
     made = (await tools.call("generate_artifact", page)).artifacts[0]
