@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from doors import API, Door, bearer, key_for, open_server
-from sides import SIDES, Side, Where, open_side
+from sides import Side
 
 import handiwork
 from handiwork.errors import HandiworkError, InvalidContent, InvalidLimit, InvalidName, NotCollected, ProducingDisabled
@@ -24,13 +24,6 @@ def double(x):
     + "It doubles. " * 20
 )
 NUL = "```py\n\0\n```"
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path) as opened:
-        yield opened
 
 
 def told(artifacts: tuple[Artifact, ...]) -> list[tuple[str, str, str, str | None]]:

@@ -15,7 +15,7 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sides import SIDES, Side, Verbs, Where, open_side
+from sides import Side, Verbs
 
 import handiwork
 from handiwork.errors import InvalidTool
@@ -25,18 +25,6 @@ from handiwork.tools.tool import Answer, Offer
 from handiwork.tools.toolbox import Toolbox
 
 RECORDS = [{"id": number, "name": f"Record {number}", "note": "x" * 100} for number in range(500)]
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture
-def session(side: Side) -> Verbs:
-    return side.session()
 
 
 @handiwork.tool(cache_ref=True, category="crm_records")
@@ -52,6 +40,13 @@ def answering(result: object, **traits: Any) -> Callable[[], object]:
         return result
 
     return tool
+
+
+def saying(summary: dict[str, object]) -> Callable[[dict[str, Any], str], dict[str, object]]:
+    def summarize(result: dict[str, Any], tool: str) -> dict[str, object]:
+        return summary
+
+    return summarize
 
 
 async def answer_of(session: Verbs, result: object, **traits: Any) -> Answer:
@@ -104,7 +99,7 @@ async def test_what_is_kept_says_in_short_what_the_summarizer_has_said(session: 
     (kept,) = answer.artifacts
     assert kept.version.summary_data == answer.structured["summary"] != {}
     assert (await session.get(kept.id)).version.summary_data == kept.version.summary_data
-    (own,) = (await answer_of(session, "x" * 9000, summarizer=lambda _result, _tool: {"a": {"b": [1, None]}})).artifacts
+    (own,) = (await answer_of(session, "x" * 9000, summarizer=saying({"a": {"b": [1, None]}}))).artifacts
     assert own.version.summary_data == {"a": {"b": [1, None]}}
     (data,) = (await answer_of(session, b"abc")).artifacts
     assert data.version.summary_data == {}
@@ -117,7 +112,7 @@ async def test_what_is_kept_says_in_short_what_the_summarizer_has_said(session: 
 async def test_a_summary_that_no_store_takes_does_not_lose_the_answer(
     session: Verbs, said: dict[str, object], kept: object
 ) -> None:
-    answer = await answer_of(session, "x" * 9000, summarizer=lambda _result, _tool: said)
+    answer = await answer_of(session, "x" * 9000, summarizer=saying(said))
     (artifact,) = answer.artifacts
     assert artifact.version.summary_data == kept
     assert await session.read(artifact.id) == b"x" * 9000

@@ -4,13 +4,12 @@ Tools of one's own are in `test_own_tools.py`.
 """
 
 import json
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rooms import Room
-from sides import SIDES, Side, Verbs, Where, open_side
+from sides import Side, Verbs, open_side
 
 from handiwork.model import KIB, TOOL_RESULT
 from handiwork.store.records import Page
@@ -23,18 +22,6 @@ from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import parsed_call, said_in
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture
-def session(side: Side) -> Verbs:
-    return side.session()
 
 
 @pytest.fixture

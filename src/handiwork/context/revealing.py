@@ -22,6 +22,8 @@ Reveal = Literal["none", "summary", "full"]
 Shown = Literal["inline", "attachment", "view"]
 
 LONGEST_NAME = 150
+LINK_SECONDS = 3600
+"""How long an address works that a user is given in a text."""
 
 # What a deployment shows as a file, whatever is in it.
 _FILES = frozenset({"file", TOOL_RESULT})
