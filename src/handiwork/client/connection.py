@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import httpx2
 
-from handiwork.client.json_bodies import json_of, value_of
+from handiwork.client.json_bodies import halved_in, json_of, value_of
 from handiwork.client.refusals import MEDIA_TYPE, error_of
 from handiwork.errors import (
     ConnectionBroken,
@@ -205,6 +205,8 @@ class Connection:
             is_json = call.content is None and call.value is not None
             return self._built(call, await json_of(call.value) if is_json else None)
         except (UnicodeError, ValueError, TypeError, RecursionError) as wrong:
+            if isinstance(wrong, UnicodeError) and (name := halved_in(call.value)) is not None:
+                raise InvalidContent(name, expected="text of whole characters", got="half a character") from wrong
             got = " ".join(str(wrong).split())[:200]
             raise InvalidContent("request", expected="values that JSON and UTF-8 can hold", got=got) from wrong
 

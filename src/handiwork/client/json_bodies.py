@@ -22,6 +22,17 @@ async def json_of(value: object) -> bytes:
     return await unhurried(value, lambda: b"".join(_parts(value)))
 
 
+def halved_in(value: object) -> str | None:
+    """Return the name in an object under which there is half a character; None where there is none."""
+    if isinstance(value, dict):
+        for name, each in cast("Mapping[str, object]", value).items():
+            try:
+                _written(each)
+            except UnicodeEncodeError:
+                return name
+    return None
+
+
 async def value_of(data: bytes) -> Any:
     """Return what JSON says. Raises what `json.loads` does for what is none."""
     return json.loads(data) if len(data) <= READ_HERE_BYTES else await in_thread(json.loads, data)
@@ -58,4 +69,5 @@ def _named(name: object) -> bytes:
 
 
 def _written(value: object) -> bytes:
-    return json.dumps(value, allow_nan=False).encode("ascii")
+    # Half a surrogate pair could be escaped, and no server takes it.
+    return json.dumps(value, allow_nan=False, ensure_ascii=False).encode()

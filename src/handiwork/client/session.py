@@ -39,6 +39,7 @@ from handiwork.verbs import (
     Ordered,
     Recorded,
     Retained,
+    demand_whole,
     handle_asked,
     page_size,
     retention_asked,
@@ -128,8 +129,9 @@ class RemoteSession:
 
         A file is sent while it is read. Text in pieces is sent as it comes, and seen by those who follow.
         """
+        demand_whole(type=type)
         demand_named(name=name, title=described.get("title"))
-        demand_texts(language=described.get("language"))
+        demand_texts(language=described.get("language"), summary=described.get("summary"))
         fields = {
             "type": type,
             "name": name,
@@ -186,6 +188,7 @@ class RemoteSession:
 
     async def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact:
         """Make an artifact that stays of what a tool has answered last without failing. See `Session.promote`."""
+        demand_whole(type=type, title=title)
         body = Body(value={"toolCallId": tool_call_id, "type": type, "title": title})
         return await self.place.ask(
             self.place.call("POST", f"{self.place.path}/promotions", body=body), answers.artifact
@@ -233,6 +236,7 @@ class RemoteSession:
         without: str | None = None,
     ) -> Page:
         """Return artifacts of the session, newest first. See `Session.list`."""
+        demand_whole(type=type, without=without, state=state, query=query)
         narrowed: Query = {"type": type, "without": without, "state": state, "q": query}
         asked: Query = {**narrowed, "limit": page_size(limit), "cursor": cursor}
         return await self.place.ask(self.place.call("GET", f"{self.place.path}/artifacts", query=asked), answers.page)
@@ -346,6 +350,7 @@ class RemoteSession:
         self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
     ) -> Artifact:
         """Go on to a state that the type allows from this one, and note facts. See `Session.step`."""
+        demand_whole(state=state)
         body = Body(value={"state": state, "facts": object_of(facts, "facts")})
         return await self.place.artifact("PATCH", reference, "/state", body=body)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handiwork.client import json_bodies
-from handiwork.client.json_bodies import READ_HERE_BYTES, WRITTEN_HERE_BYTES, json_of, unhurried, value_of
+from handiwork.client.json_bodies import READ_HERE_BYTES, WRITTEN_HERE_BYTES, halved_in, json_of, unhurried, value_of
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 NAMES = st.text() | st.integers() | st.booleans() | st.none()
@@ -32,7 +32,7 @@ class Watched(dict[str, Any]):
 def test_a_value_is_written_in_parts_as_it_is_as_a_whole(value: object) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_bodies, "WRITTEN_HERE_BYTES", 3)
-        assert b"".join(json_bodies._parts(value)) == json.dumps(value).encode()  # pyright: ignore[reportPrivateUsage]  # without a thread for each
+        assert b"".join(json_bodies._parts(value)) == json.dumps(value, ensure_ascii=False).encode()  # pyright: ignore[reportPrivateUsage]  # without a thread for each
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,12 @@ async def test_what_is_written_is_read(length: int) -> None:
 async def test_work_on_what_is_long_is_done_in_a_thread(length: int, is_here: bool) -> None:
     done_in = await unhurried({"items": [0] * length}, threading.get_ident)
     assert (done_in == threading.get_ident()) is is_here
+
+
+@pytest.mark.parametrize("beside", ["", "x" * 2 * WRITTEN_HERE_BYTES])
+async def test_half_a_character_is_refused_and_told_by_the_name_that_it_is_under(beside: str) -> None:
+    value = {"whole": "ü\U0001f600", "beside": beside, "halved": ["a\ud800"]}
+    with pytest.raises(UnicodeEncodeError):
+        await json_of(value)
+    assert halved_in(value) == "halved"
+    assert halved_in({"whole": "ü\U0001f600"}) is None
