@@ -384,5 +384,5 @@ def _fault_of_scalar(value: object) -> str | None:
 def _token_of_scalar(value: str | float | bool | Missing | None) -> Hashable:
     # Numbers go by their digits: the hashes of integers are known beforehand, and could be made to collide.
     if isinstance(value, (bool, int, float)):
-        return type(value).__name__, repr(value)
+        return "float" if isinstance(value, float) else type(value).__name__, repr(value)
     return value
