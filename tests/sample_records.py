@@ -57,6 +57,7 @@ def filed(
         sha256="0" * 64,
         created_at=at,
         summary="Größe 図",
+        summary_data={"total_count": 3, "fields": ["Größe"], "preview": [{"Größe": None}]},
         language="de",
         metadata={"rows": 3, "nested": {"list": [1, None, "x"]}},
         provenance=Provenance(

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from handiwork.errors import InvalidName
+from handiwork.errors import ExecutionNotFound, InvalidName
 from handiwork.executions.pictures import Pictures
 from handiwork.executions.runs import Runs
 from handiwork.feed import Feed
@@ -142,11 +142,11 @@ class Engine:
 
     async def execution(self, reach: Scope | Reach, execution_id: str) -> Execution:
         """Return a run with what it made. Raises `ExecutionNotFound`."""
-        return await self.runs.executions.get(reach, ExecutionId(execution_id))
+        return await self.runs.executions.get(reach, _execution_id(execution_id))
 
     async def cancel(self, reach: Scope | Reach, execution_id: str) -> Execution:
         """End a run that has not ended, and return it. Raises `ExecutionNotFound`."""
-        return await self.runs.cancel(reach, ExecutionId(execution_id))
+        return await self.runs.cancel(reach, _execution_id(execution_id))
 
     async def clean(self) -> Cleaned:
         """Delete now what has expired, what nobody names, and what processes have left that are no more."""
@@ -176,3 +176,10 @@ class Engine:
     def libraries(self) -> Mapping[str, str]:
         """What a program can import beside the standard library, name to version."""
         return self.sandbox.libraries
+
+
+def _execution_id(said: str) -> ExecutionId:
+    """Return the id of a run; what none can be is not found, as what is not there."""
+    if not said.isascii():
+        raise ExecutionNotFound(said)
+    return ExecutionId(said)

@@ -1,4 +1,4 @@
-"""The nouns of Handiwork as frozen values. Nothing here reads, writes or decides."""
+"""The nouns of Handiwork as frozen values. Nothing here reads, writes or decides; how they look is `notebook`'s."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from handiwork.ids import ArtifactId, ExecutionId, Handle
+from handiwork.notebook import Bundle, Card, Types
+from handiwork.quantities import size_text
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -101,6 +103,8 @@ class Version:
     sha256: str
     created_at: datetime
     summary: str = ""
+    summary_data: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What it holds in short, as JSON, in the words of a summarizer; empty where none has seen it."""
     language: str | None = None
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
     provenance: Provenance = field(default_factory=Provenance)
@@ -145,6 +149,19 @@ class Artifact:
     @property
     def sha256(self) -> str:
         return self.version.sha256
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> Bundle:
+        version = self.version
+        facts = (
+            ("handle", self.handle),
+            ("type", self.type if self.state is None else f"{self.type}, {self.state}"),
+            ("file", f"{self.name} ({self.media_type}, {size_text(self.size)})"),
+            ("version", str(version.number)),
+            ("summary", version.summary),
+            ("labels", ", ".join(self.labels)),
+            ("expires", "" if self.expires_at is None else f"{self.expires_at:%Y-%m-%d %H:%M %Z}"),
+        )
+        return Card(title=self.title, facts=facts).bundle(include, exclude)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,3 +271,17 @@ class Execution:
     @property
     def error(self) -> ProgramError | None:
         return self.outcome.error
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> Bundle:
+        outcome, error = self.outcome, self.error
+        facts = (
+            ("took", f"{outcome.duration_ms / 1000:.2f} s" if self.is_finished else ""),
+            ("error", "" if error is None else f"{error.type}: {error.message}"),
+            ("hint", "" if error is None else error.hint or ""),
+            ("check", "; ".join(f"line {each.line}: {each.message}" for each in outcome.violations[:3])),
+        )
+        made = [(each.handle, each.name, each.media_type, size_text(each.size)) for each in self.artifacts]
+        refused = [(each.name, f"not kept: {each.reason}") for each in outcome.refused]
+        texts = (("printed", outcome.stdout), ("traceback", "" if error is None else error.traceback))
+        card = Card(title=f"{self.id}: {outcome.status}", facts=facts, rows=[*made, *refused], texts=texts)
+        return card.bundle(include, exclude)

@@ -5,8 +5,8 @@ A thin wrapper, never a twin: what the verbs do is said in `engine` and `session
 
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar, Unpack, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, Unpack, cast, overload
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -17,6 +17,7 @@ from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Reveal
 from handiwork.context.turn import CONTEXT_TOKENS, TurnContext
 from handiwork.engine import Engine
+from handiwork.errors import EngineClosed
 from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.export.bundle import Exported
@@ -37,6 +38,7 @@ from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
 Drawn = TypeVar("Drawn")
+Told = TypeVar("Told")
 
 
 @contextlib.contextmanager
@@ -47,8 +49,9 @@ def open_sync(
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(wiring.open(data, settings=settings, types=types)) as engine,
+        Portal(portal) as opened,
     ):
-        yield SyncEngine(engine, portal)
+        yield SyncEngine(engine, opened)
 
 
 @contextlib.contextmanager
@@ -57,14 +60,39 @@ def connect_sync(url: str, *, key: str | None = None) -> Generator["SyncRemoteEn
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(connect(url, key=key)) as engine,
+        Portal(portal) as opened,
     ):
-        yield SyncRemoteEngine(engine, portal)
+        yield SyncRemoteEngine(engine, opened)
+
+
+class Portal:
+    """The way into the loop of an engine, until that is closed."""
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self._portal, self._is_open = portal, True
+
+    def __enter__(self) -> "Portal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_open = False
+
+    @overload
+    def call(self, work: Callable[[], Awaitable[Told]]) -> Told: ...
+    @overload
+    def call(self, work: Callable[[], Told]) -> Told: ...
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        """Do work in the loop and wait for it. Raises `EngineClosed`."""
+        if not self._is_open:
+            raise EngineClosed
+        return self._portal.call(work)
 
 
 class SyncEngine:
     """`Engine`, call by call."""
 
-    def __init__(self, engine: Engine, portal: BlockingPortal) -> None:
+    def __init__(self, engine: Engine, portal: Portal) -> None:
         self._engine, self._portal = engine, portal
 
     def session(
@@ -94,7 +122,7 @@ class SyncEngine:
 class SyncRemoteEngine:
     """`RemoteEngine`, call by call."""
 
-    def __init__(self, engine: RemoteEngine, portal: BlockingPortal) -> None:
+    def __init__(self, engine: RemoteEngine, portal: Portal) -> None:
         self._engine, self._portal = engine, portal
 
     def session(self, name: str, *, user: str | None = None) -> "SyncSession":
@@ -110,7 +138,7 @@ class SyncRemoteEngine:
 class SyncSession:
     """`Session`, verb by verb, in this process or on a server."""
 
-    def __init__(self, session: Session | RemoteSession, portal: BlockingPortal) -> None:
+    def __init__(self, session: Session | RemoteSession, portal: Portal) -> None:
         self._session, self._portal = session, portal
 
     @property
@@ -119,7 +147,7 @@ class SyncSession:
         return self._session
 
     @property
-    def portal(self) -> BlockingPortal:
+    def portal(self) -> Portal:
         return self._portal
 
     def run(
@@ -286,13 +314,15 @@ class SyncSession:
                 except StopAsyncIteration:
                     return
         finally:
-            self._portal.call(items.aclose)
+            # With its engine it was closed too.
+            with contextlib.suppress(EngineClosed):
+                self._portal.call(items.aclose)
 
 
 class SyncToolbox:
     """`Toolbox`, call by call."""
 
-    def __init__(self, toolbox: Toolbox, portal: BlockingPortal) -> None:
+    def __init__(self, toolbox: Toolbox, portal: Portal) -> None:
         self._toolbox, self._portal = toolbox, portal
 
     def __iter__(self) -> Iterator[Tool]:

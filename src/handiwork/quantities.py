@@ -1,4 +1,4 @@
-"""Durations and sizes as people write and read them: `30s`, `7d`, `512MB`. An MB is 1024 squared bytes here."""
+"""Durations, sizes and counts as people write and read them: `30s`, `7d`, `512MB`. An MB is 1024 squared bytes here."""
 
 import math
 import re
@@ -21,12 +21,17 @@ def size(value: str | float, *, name: str = "size") -> int:
     return int(_parsed(value, _BYTES, "b", name=name, expected="a size such as `1048576`, `512MB` or `2GB`"))
 
 
+def counted(count: int, unit: str) -> str:
+    """Return a number of something as people read it: `1 byte`, `2,000 bytes`."""
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
+
+
 def size_text(count: int) -> str:
     """Return a number of bytes as people read it."""
     number, unit = float(count), 0
     while round(number, 1) >= 1024 and unit < len(_UNITS) - 1:
         number, unit = number / 1024, unit + 1
-    return f"{count:,} {_UNITS[0]}" if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"
+    return counted(count, "byte") if unit == 0 else f"{number:,.1f} {_UNITS[unit]}"
 
 
 def _parsed(

@@ -34,6 +34,7 @@ from handiwork.verbs import (
     Ordered,
     Recorded,
     Retained,
+    demand_whole,
     handle_asked,
     page_size,
     retention_asked,
@@ -118,6 +119,7 @@ class Session:
             HandleTaken: another artifact of the session has this `handle`.
             QuotaExceeded, StorageFull: there is no room for it.
         """
+        demand_whole(type=type)
         type_ = self.engine.types.named(type)
         draft = Draft(
             type=type_,
@@ -173,6 +175,7 @@ class Session:
             ToolResultNotFound: nothing was recorded of this call that is kept yet, or only failures.
             ContentRefused, ContentTooLarge, UnknownType: the answer is no content of this type.
         """
+        demand_whole(type=type, title=title)
         promotion, provenance = Promotion(tool_call_id=tool_call_id, type=type), Provenance(principal=self.principal)
         promote = self.engine.tool_results.promote
         return (await promote(self.scope, promotion, title=title, provenance=provenance)).artifact
@@ -227,6 +230,7 @@ class Session:
 
         Those of the type `without` are left out.
         """
+        demand_whole(type=type, without=without, state=state, query=query)
         search = Search(type=self.engine.types.searched(type), without=without, state=state, text=query)
         return await self.engine.records.page(self.scope, search=search, limit=page_size(limit), cursor=cursor)
 
@@ -335,6 +339,7 @@ class Session:
         Raises:
             IllegalTransition: it says which steps there are.
         """
+        demand_whole(state=state)
         by = self.principal.kind
         return await self.engine.marking.step(self.scope, reference, state=state, facts=facts, by=by)
 

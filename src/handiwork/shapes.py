@@ -147,7 +147,7 @@ def version_shape(version: Version) -> Shape:
         "size": version.size,
         "sha256": version.sha256,
         "summary": version.summary,
-        "summaryData": {},
+        "summaryData": dict(version.summary_data),
         "language": version.language,
         "metadata": dict(version.metadata),
         "createdAt": time_shape(version.created_at),

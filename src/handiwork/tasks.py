@@ -6,12 +6,24 @@ What the work is does not matter here.
 import asyncio
 import contextlib
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+
+class LoopElsewhere(Protocol):
+    """An event loop in another thread."""
+
+    @overload
+    def call(self, work: Callable[[], Awaitable[Result]], /) -> Result: ...
+    @overload
+    def call(self, work: Callable[[], Result], /) -> Result: ...
+    def call(self, work: Callable[[], object], /) -> object:
+        """Do work in the loop, and block until it is done."""
+        ...
 
 
 async def to_the_end(work: "Coroutine[Any, Any, Result] | asyncio.Future[Result]") -> Result:

@@ -3,11 +3,12 @@
 How they are carried out is known to `session` and to `client`.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, TypedDict
 
-from handiwork.errors import InvalidLimit, InvalidName
+from handiwork.errors import InvalidContent, InvalidLimit, InvalidName
 from handiwork.ids import Handle, is_handle
 from handiwork.model import KIB, LONGEST_RETENTION, MIB
 
@@ -16,6 +17,8 @@ SELECTION_BYTES = 32 * KIB
 LARGEST_SELECTION_BYTES = MIB
 
 HANDLE = "1 to 12 of `a-z 0-9`, `_` and 4 more, such as `draft_k3x9`"
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 Retained = timedelta | Literal["default"] | None
 
@@ -43,12 +46,22 @@ class Ordered(TypedDict, total=False):
 
 
 class Recorded(TypedDict, total=False):
-    """What may be said of a tool's answer beside itself; `ttl` is how long it is kept, half an hour unless said."""
+    """What may be said of a tool's answer beside itself: `ttl` is how long it is kept, half an hour unless said."""
 
     failed: bool
     category: str | None
     media_type: str | None
     ttl: timedelta | None
+    summary_data: Mapping[str, object] | None
+    """What it holds in short, as JSON."""
+
+
+def demand_whole(**texts: str | None) -> None:
+    """Raise `InvalidContent` for a text with half a character in it, which neither JSON nor a database can hold."""
+    for name, text in texts.items():
+        if isinstance(text, str) and (half := _HALF.search(text)) is not None:
+            got = f"half a character at position {half.start()}"
+            raise InvalidContent(name, expected="text of whole characters", got=got)
 
 
 def version_number(version: int | None) -> int | None:

@@ -69,7 +69,7 @@ critic - Good: it names the number.
 ['Draft.md']
 """,
     "pydantic_agent.py": """\
-`rainfall` answered 10,113 bytes, which are kept for 30 minutes. In short:
+`rainfall` answered 16,684 bytes, kept for 30 minutes. In short:
 As asked: It rained on **every** day.
 
 """,

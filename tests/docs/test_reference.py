@@ -16,8 +16,12 @@ import pytest
 
 import handiwork
 from handiwork import model
+from handiwork.autopilot.goal import BudgetPolicy, Goal
+from handiwork.autopilot.pilot import Autopilot
 from handiwork.autopilot.result import AutopilotResult, Judged, Used
 from handiwork.client.engine import RemoteEngine
+from handiwork.collect.collector import ArtifactCollector
+from handiwork.context.artifact_store import ArtifactStore, Record, SessionArtifacts
 from handiwork.context.turn import Part, TurnContext
 from handiwork.engine import Engine
 from handiwork.events import Event
@@ -62,6 +66,7 @@ VALUES = (
     Answer,
     TurnContext,
     Part,
+    Record,
     AutopilotResult,
     Judged,
     Used,
@@ -94,16 +99,44 @@ def verbs(kind: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, function in inspect.getmembers(kind, inspect.isfunction):
         if not name.startswith("_"):
-            parameters = list(inspect.signature(function).parameters.values())[1:]
+            is_bound = not isinstance(inspect.getattr_static(kind, name), staticmethod)
+            parameters = list(inspect.signature(function).parameters.values())[is_bound:]
             plain = inspect.Signature([p.replace(annotation=inspect.Parameter.empty) for p in parameters])
             found[name] = f"{name}{plain}"
     return found
 
 
-@pytest.mark.parametrize("kind", [Engine, Session, RemoteEngine, Toolbox], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind",
+    [Engine, Session, RemoteEngine, Toolbox, ArtifactStore, ArtifactCollector, Autopilot],
+    ids=lambda kind: kind.__name__,
+)
 def test_every_verb_is_documented_with_its_signature(kind: type) -> None:
     documented = [cell.strip("`") for cell in first_cells(section(PYTHON, f"## {kind.__name__}"))]
     assert sorted(documented) == sorted(verbs(kind).values())
+
+
+def test_a_store_over_a_session_has_the_calls_that_the_page_says() -> None:
+    assert verbs(SessionArtifacts) == {name: call for name, call in verbs(ArtifactStore).items() if name != "over"}
+
+
+@pytest.mark.parametrize("kind", [ArtifactCollector, Autopilot, Goal, BudgetPolicy], ids=lambda kind: kind.__name__)
+def test_what_is_made_by_its_name_is_documented_with_what_it_takes(kind: type) -> None:
+    parameters = [
+        each.replace(annotation=inspect.Parameter.empty) for each in inspect.signature(kind).parameters.values()
+    ]
+    # A default that is a function has no spelling.
+    spelled = [each for each in parameters if not callable(each.default) or each.default is inspect.Parameter.empty]
+    where = section(PYTHON, f"## {'ArtifactCollector' if kind is ArtifactCollector else 'Autopilot'}")
+    call = str(inspect.Signature(spelled)).removeprefix("(*, ").removeprefix("(")
+    assert f"{kind.__name__}({call}" in where.replace("*, ", "")
+    assert all(f"`{each.name}`" in where for each in parameters if each not in spelled)
+
+
+def test_the_kinds_of_events_of_an_autopilot_are_those_that_the_page_lists() -> None:
+    documented = set(re.findall(r"`(autopilot\.\w+)`", section(PYTHON, "## Autopilot")))
+    assert documented == set(re.findall(r"`(autopilot\.\w+)`", inspect.getdoc(Autopilot.astream) or ""))
+    assert section(PYTHON, "## ArtifactCollector").count(f"{ArtifactCollector.MAX_CONTENT_CHARS:,}") == 1
 
 
 def test_the_engine_without_await_has_the_verbs_that_the_page_says() -> None:

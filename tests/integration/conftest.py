@@ -1,10 +1,14 @@
-"""Fixtures of the integration tests: one room for each level, shared, because a warm interpreter takes its time."""
+"""Fixtures of the integration tests: both sides of the verbs, and one room for each level.
 
-from collections.abc import Generator
+Rooms are shared, because a warm interpreter takes its time.
+"""
+
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 from rooms import Room, open_room
+from sides import SIDES, Side, Verbs, Where, open_side
 
 from handiwork.model import Level
 
@@ -30,3 +34,16 @@ def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(params=SIDES)
+async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
+    """An engine in this process, and then a server."""
+    where: Where = request.param
+    async with open_side(where, tmp_path / "store") as opened:
+        yield opened
+
+
+@pytest.fixture
+def session(side: Side) -> Verbs:
+    return side.session()

@@ -2,14 +2,14 @@
 
 import asyncio
 import fnmatch
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from deepagents.backends.protocol import FileInfo, GlobResult, WriteResult
 from langchain_tests.integration_tests import SandboxIntegrationTests
-from sides import SIDES, Side, Where, open_side
+from sides import Side
 
 import handiwork
 from handiwork.adapters.deepagents import ArtifactBackend, ArtifactSandbox
@@ -49,18 +49,6 @@ class TestTheOfficialSuite(SandboxIntegrationTests):
         folder = tmp_path_factory.mktemp("suite")
         with handiwork.open_sync(folder, settings=Settings(artifacts=ROOMY)) as engine:
             yield AsTheSuiteAsks(engine.session("suite"))
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture
-def session(side: Side) -> Any:
-    return side.session()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """LangChain and LangGraph: the official suites of tools, a graph that tells what was made, and a stream expanded."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from langchain_tests.integration_tests import ToolsIntegrationTests
 from langchain_tests.unit_tests import ToolsUnitTests
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from sides import SIDES, Where, open_side
 
 import handiwork
 from handiwork.adapters.langchain import CALL_ID, announce, artifact_tools, expanded, references_of
@@ -104,13 +103,6 @@ def graph_of(model: Scripted, tools: list[BaseTool]) -> Any:
     graph.add_edge("tools", "announce")
     graph.add_edge("announce", "speak")
     return graph.compile()
-
-
-@pytest.fixture(params=SIDES)
-async def session(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Any]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as side:
-        yield side.session()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from agents import Agent, RunConfig, Runner, handoff
 from agents.items import ToolCallOutputItem
 from agents.testing import ScriptedModel, assistant_message, function_call
 from agents.tool import FunctionTool
-from sides import SIDES, Where, open_side
 
 import handiwork
 from handiwork.adapters.openai_agents import CollectingHooks, artifact_tools, expanded, handoff_filter, informed
@@ -19,13 +18,6 @@ from handiwork.collect.collector import ArtifactCollector
 
 # Nothing is sent anywhere.
 QUIET = RunConfig(tracing_disabled=True)
-
-
-@pytest.fixture(params=SIDES)
-async def session(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Any]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as side:
-        yield side.session()
 
 
 def agent_of(model: ScriptedModel, session: Any, **more: Any) -> Agent[Any]:

@@ -1,8 +1,7 @@
 """Pydantic AI: one capability with the tools of a session, large answers kept apart, and answers expanded."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -19,19 +18,11 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 from pydantic_ai.models.test import TestModel
-from sides import SIDES, Where, open_side
 
 import handiwork
 from handiwork.adapters.pydantic_ai import Artifacts
 
 Step = str | tuple[str, Any]
-
-
-@pytest.fixture(params=SIDES)
-async def session(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Any]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as side:
-        yield side.session()
 
 
 def scripted(*steps: Step, size: int = 4, seen: Callable[[AgentInfo], None] = lambda info: None) -> FunctionModel:

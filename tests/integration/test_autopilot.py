@@ -2,12 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sides import SIDES, Side, Where, open_side
+from sides import Side
 
 import handiwork
 from handiwork import Autopilot, Goal, ToolOutput
@@ -16,13 +15,6 @@ from scripted_models import Script, call
 
 FIB = "```py\ndef fib(n): ...\n```"
 GOAL = Goal("Write it.")
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path) as opened:
-        yield opened
 
 
 async def kept(side: Side) -> dict[str, str]:

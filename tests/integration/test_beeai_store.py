@@ -1,12 +1,8 @@
 """Hand-off on BeeAI over the sessions of a store, in this process and over HTTP: what is handed over is an artifact."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
-import pytest
 from beeai_framework.agents.requirement import RequirementAgent
 from scripted_beeai import REFERENCE, ScriptedModel, Turn, answer, asked, mentioned, results, texts
-from sides import SIDES, Side, Verbs, Where, open_side
+from sides import Side, Verbs
 
 from handiwork import ArtifactStore
 from handiwork.adapters.beeai import ArtifactHandoffTool, ArtifactMiddleware
@@ -17,13 +13,6 @@ PNG = (
 )
 DRAFT = "# Dark mode\n\nA theme for ☾ nights."
 TABLE = "theme,votes\ndark,7\nlight,3"
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as opened:
-        yield opened
 
 
 def marked(content: str, *, summary: str = "Add a dark theme", info: str = "markdown") -> str:

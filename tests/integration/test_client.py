@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 import socket
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -390,3 +391,17 @@ def test_the_same_verbs_without_await(tmp_path: Path) -> None:
         assert next(events).artifact_id == made.id
         events.close()
         assert [each.session for each in engine.sessions().items] == ["conv-42"]
+
+
+@pytest.mark.parametrize(("length", "is_here"), [(100, True), (12_000, False)])
+async def test_a_long_answer_is_read_beside_the_event_loop(
+    server: tuple[str, Desk], length: int, is_here: bool
+) -> None:
+    async with handiwork.connect(server[0], patience=HASTE) as engine:
+        session = engine.session("s")
+        for number in range(8):
+            await session.create("markdown", content=f"{number}", metadata={"note": "x" * length})
+        call = session.place.call("GET", "/sessions/s/artifacts")
+        told, read_in = await session.place.ask(call, lambda told, _scope: (told, threading.get_ident()))
+    assert len(told["items"]) == 8
+    assert (read_in == threading.get_ident()) is is_here

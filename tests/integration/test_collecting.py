@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from doors import API, Door, bearer, key_for, open_server
-from sides import SIDES, Side, Where, open_side
+from sides import Side
 
 import handiwork
 from handiwork.errors import HandiworkError, InvalidContent, InvalidLimit, InvalidName, NotCollected, ProducingDisabled
@@ -24,13 +24,6 @@ def double(x):
     + "It doubles. " * 20
 )
 NUL = "```py\n\0\n```"
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path) as opened:
-        yield opened
 
 
 def told(artifacts: tuple[Artifact, ...]) -> list[tuple[str, str, str, str | None]]:
@@ -94,6 +87,30 @@ async def test_what_was_removed_is_kept_anew(side: Side) -> None:
     await session.remove(block.id)
     (anew,) = await session.collect("```py\nx\n```")
     assert anew.id != block.id
+
+
+@pytest.mark.parametrize("info", ["py\0thon", "\ud800", "py\x1b[2J \udfff\0", "python title=\ud800", "\u202e", "\x07"])
+async def test_a_block_whose_language_cannot_be_read_loses_that_alone(side: Side, info: str) -> None:
+    session = side.session()
+    text = f"# Title\n\n```{info}\nprint(1)\n```\n\n```python\nprint(2)\n```\n"
+    kept = await session.collect(text)
+    assert [await session.read(each.id) for each in kept] == [b"print(1)", b"print(2)"]
+    first, second = kept
+    assert first.version.language == ("python" if info.startswith("python ") else None)
+    assert "\ufffd" in str(first.version.metadata["info"])
+    assert second.version.language == "python"
+    assert [each.id for each in await session.collect(text)] == [each.id for each in kept]
+
+
+async def test_half_a_character_costs_no_more_than_itself(side: Side) -> None:
+    kept = await side.session().collect("```py\na = '\ud800'\n```\n```py\nb = '\ud83d\ude00'\n```\n")
+    assert [(await side.session().read(each.id)).decode() for each in kept] == ["a = '\ufffd'", "b = '\U0001f600'"]
+
+
+async def test_a_tool_that_declares_a_language_that_cannot_be_read_loses_that_alone(side: Side) -> None:
+    told = {"artifact": True, "kind": "code", "name": "a.py", "content": "print(1)", "language": "py\0thon"}
+    (kept,) = await side.session().collect(metadata=told)
+    assert kept.version.language is None
 
 
 async def test_the_same_twice_in_one_output_is_one_artifact(side: Side) -> None:

@@ -1,14 +1,13 @@
 """What an agent is told at the beginning of a turn, from both sides."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doors import API, bearer, key_for, open_server
-from sides import SIDES, Side, Where, open_side
+from sides import Side
 
 import handiwork
 from handiwork.context.turn import LEAST_TOKENS, MOST_TOKENS, TurnContext
@@ -24,13 +23,6 @@ class Note(ContentModel):
 
 
 NOTE = artifact_type("note", states=("draft", "sent"), transitions={"draft": ("sent",)})(Note)
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "store") as opened:
-        yield opened
 
 
 def tags(context: TurnContext) -> list[dict[str, str]]:

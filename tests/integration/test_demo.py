@@ -81,6 +81,17 @@ def test_once_it_stops_after_the_work_and_prints_what_it_made(tmp_path: Path) ->
     assert all((tmp_path / made["path"]).stat().st_size == made["version"]["size"] for made in told["artifacts"])
 
 
+def test_what_the_user_has_brought_along_is_not_told_as_made(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*DEMO, "--once", "--data", "store"], capture_output=True, timeout=60, check=True, text=True, cwd=tmp_path
+    )
+    brought, _, made = done.stdout.partition("\nBrought along\n")[2].partition("\nMade\n")
+    assert [line.split()[0] for line in brought.splitlines()[1:] if line] == ["weather.csv"]
+    table = made.partition("\nThe files are in ")[0]
+    assert "weather.csv" not in table
+    assert all(name in table for name in EXPECTED if name != "weather.csv")
+
+
 def test_after_the_work_it_serves_the_gallery_until_it_is_stopped(tmp_path: Path) -> None:
     # Somebody else may have the usual port; then it takes another one.
     with (

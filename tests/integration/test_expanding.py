@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from doors import API, bearer, key_for, open_server
-from sides import SIDES, Side, Where, open_side
+from sides import Side
 
 import handiwork
 from handiwork.errors import InvalidName
@@ -19,13 +19,6 @@ PNG = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9aw"
     "AAAABJRU5ErkJggg=="
 )
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "store") as opened:
-        yield opened
 
 
 def mention(artifact: Artifact, more: str = "") -> str:

@@ -1,11 +1,10 @@
 """What agents hand to each other through a session, from both sides."""
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sides import SIDES, Side, Where, open_side
+from sides import Side
 
 import handiwork
 from handiwork.context.artifact_store import Record
@@ -22,13 +21,6 @@ CASES = [
     ("html", "<p>x</p>", "html-sandboxed", "text/html"),
     ("nonsense", "+++", "code", "text/plain"),
 ]
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "store") as opened:
-        yield opened
 
 
 def written(content: str, *, info: str = "markdown", summary: str = "Dark mode") -> str:

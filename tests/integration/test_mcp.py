@@ -5,9 +5,8 @@ What goes over the wire is in `test_mcp_http.py` and `test_mcp_stdio.py`.
 
 import base64
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 from mcp import Client, MCPError
 from mcp_types import BlobResourceContents, ResourceLink, TextContent, TextResourceContents
 from protocol_clients import MODES, VERSIONS, Mode, News, following, subscribe, talking
-from sides import SIDES, Side, Verbs, Where, open_side
+from sides import Side, Verbs, open_side
 
 from handiwork.mcp import calls, shelf
 from handiwork.mcp.protocol import server_for
@@ -31,13 +30,6 @@ READING = {"read_artifact", "list_artifacts", "get_cached_result"}
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sides import SIDES, Side, Verbs, Where, open_side
+from sides import Side, Verbs
 
 import handiwork
 from handiwork.errors import InvalidTool
@@ -25,18 +25,6 @@ from handiwork.tools.tool import Answer, Offer
 from handiwork.tools.toolbox import Toolbox
 
 RECORDS = [{"id": number, "name": f"Record {number}", "note": "x" * 100} for number in range(500)]
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture
-def session(side: Side) -> Verbs:
-    return side.session()
 
 
 @handiwork.tool(cache_ref=True, category="crm_records")
@@ -52,6 +40,13 @@ def answering(result: object, **traits: Any) -> Callable[[], object]:
         return result
 
     return tool
+
+
+def saying(summary: dict[str, object]) -> Callable[[dict[str, Any], str], dict[str, object]]:
+    def summarize(result: dict[str, Any], tool: str) -> dict[str, object]:
+        return summary
+
+    return summarize
 
 
 async def answer_of(session: Verbs, result: object, **traits: Any) -> Answer:
@@ -97,6 +92,30 @@ async def test_a_large_answer_is_replaced_by_a_summary_and_a_reference(session: 
         assert words in answer.text
     assert answer.result == {**summary, "cache_id": kept.handle}
     assert json.loads(await session.read(kept.id)) == {"query": "a", "records": RECORDS}
+
+
+async def test_what_is_kept_says_in_short_what_the_summarizer_has_said(session: Verbs) -> None:
+    answer = await session.tools(extra=[search_records]).call("search_records", {"query": "a"})
+    (kept,) = answer.artifacts
+    assert kept.version.summary_data == answer.structured["summary"] != {}
+    assert (await session.get(kept.id)).version.summary_data == kept.version.summary_data
+    (own,) = (await answer_of(session, "x" * 9000, summarizer=saying({"a": {"b": [1, None]}}))).artifacts
+    assert own.version.summary_data == {"a": {"b": [1, None]}}
+    (data,) = (await answer_of(session, b"abc")).artifacts
+    assert data.version.summary_data == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [({"a\0b": "c\0d"}, {"a\ufffdb": "c\ufffdd"}), (json.loads('{"a":' * 300 + "1" + "}" * 300), {})],
+)
+async def test_a_summary_that_no_store_takes_does_not_lose_the_answer(
+    session: Verbs, said: dict[str, object], kept: object
+) -> None:
+    answer = await answer_of(session, "x" * 9000, summarizer=saying(said))
+    (artifact,) = answer.artifacts
+    assert artifact.version.summary_data == kept
+    assert await session.read(artifact.id) == b"x" * 9000
 
 
 async def test_what_was_kept_is_read_as_the_answer_says(session: Verbs) -> None:
@@ -149,6 +168,15 @@ async def test_bytes_never_reach_the_model(session: Verbs) -> None:
     assert "PNG" not in answer.text
     assert await session.read(answer.artifacts[0].id) == b"\x89PNG\r\n\x1a\n" + b"\0" * 50
     assert "3 bytes" in (await answer_of(session, memoryview(b"abc"))).text
+
+
+async def test_what_was_answered_has_one_size_everywhere(session: Verbs) -> None:
+    for result, told in ({"items": list(range(3000))}, "bytes"), (b"a", "1 byte, kept"):
+        answer = await answer_of(session, result, cache_ref=True)
+        (kept,) = answer.artifacts
+        size = "1 byte" if kept.size == 1 else f"{kept.size:,} bytes"
+        assert told in answer.text
+        assert answer.text.count(size) == 2, "in words, and in the summary of the reference"
 
 
 async def test_a_large_answer_is_kept_as_long_as_the_mark_says(side: Side) -> None:

@@ -155,6 +155,32 @@ async def test_structured_content_takes_all_three_dialects(session: Session) -> 
         await session.revise(made.id, patch=[{"find": '"c": 2', "replace": '"c": }'}])
 
 
+LONG = "12345678901234567890.123456789"
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [{"b": 2}, [{"op": "replace", "path": "/b", "value": 2}], [{"find": '"b": 1', "replace": '"b": 2'}]],
+    ids=["merge patch", "JSON Patch", "edit"],
+)
+async def test_numbers_that_a_patch_does_not_touch_stay_as_they_were_written(session: Session, patch: object) -> None:
+    content = f'{{\n  "a": {LONG},\n  "b": 1,\n  "c": [1.10, 1E5, {{"d": -0.000}}]\n}}'
+    made = await session.create("json", title="Facts", content=content)
+    await session.revise(made.id, patch=patch)
+    told = await text(session, made.id)
+    assert "".join(told.split()) == "".join(content.replace('"b": 1', '"b": 2').split())
+
+
+async def test_numbers_stay_as_they_were_written_where_two_changes_are_merged(session: Session) -> None:
+    made = await session.create("json", title="Facts", content=f'{{"a": {LONG}, "b": 1, "c": 1, "d": 1.50}}')
+    await session.revise(made.id, patch={"b": 2})
+    await session.revise(made.id, patch={"c": 2}, base_version=1)
+    # A float says the same of both, and they are not the same content.
+    await session.revise(made.id, content=f'{{"a": {LONG}1, "b": 1, "c": 1, "d": 1.50}}', base_version=1)
+    told = (await text(session, made.id)).split()
+    assert "".join(told) == f'{{"a":{LONG}1,"b":2,"c":2,"d":1.50}}'
+
+
 async def test_both_or_neither_of_content_and_patch_are_refused(session: Session) -> None:
     made = await session.create("markdown", title="x", content=TEXT)
     with pytest.raises(InvalidContent):

@@ -1,5 +1,6 @@
 """What is refused at every door alike: JSON that says a thing twice or too deeply, and notes that cannot be kept."""
 
+import json
 import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -13,13 +14,14 @@ from pydantic import BaseModel, model_validator
 import handiwork
 from handiwork.errors import InvalidContent
 from handiwork.model import Artifact
+from handiwork.server.strict_bodies import MOST_VALUES, is_quickly_parsed
 from handiwork.session import Session
 from handiwork.settings import Settings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON = {"content-type": "application/json"}
-DEEP = "[" * 100_000
+DEEP = "[" * 10_000
 NOTES: list[dict[str, Any]] = [
     {"metadata": {"a": float("nan")}},
     {"metadata": {"a": "b\0"}},
@@ -77,6 +79,47 @@ async def test_a_body_that_is_no_strict_json_gets_the_same_problem_everywhere(
     assert problem["errors"][0]["where"] == "body"
     assert got in problem["errors"][0]["got"]
     assert (await door.desk.engine.find(facts.scope, facts.id)).artifact == facts
+
+
+@pytest.mark.parametrize(("method", "path", "body"), DOORS)
+async def test_a_body_of_nested_lists_is_refused_in_few_words(
+    door: Door, facts: Artifact, method: str, path: str, body: str
+) -> None:
+    nested = "[" + ",".join(["[[]]"] * 40_000) + "]"
+    answer = await door.client.request(method, f"{API}/{path.format(id=facts.id)}", content=body % nested, headers=JSON)
+    assert 400 <= answer.status_code < 500, answer.text[:200]
+    assert len(answer.text) < 4_000
+
+
+async def test_what_holds_content_may_have_many_values_and_what_holds_none_few(door: Door, facts: Artifact) -> None:
+    many = "[" + ",".join(["1"] * 20_000) + "]"
+    made = await door.client.post(
+        f"{API}/sessions/s/artifacts", content=f'{{"type": "json", "title": "x", "content": {many}}}', headers=JSON
+    )
+    assert made.status_code == 201
+    kept = await door.client.post(
+        f"{API}/sessions/s/collect",
+        content=f'{{"metadata": {{"artifact": true, "kind": "file", "name": "n.json", "content": {many}}}}}',
+        headers=JSON,
+    )
+    assert kept.status_code == 201
+    refused = await door.client.put(f"{API}/artifacts/{facts.id}/labels", content=f'{{"labels": {many}}}', headers=JSON)
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed_request")
+    assert f"{MOST_VALUES:,} values" in refused.json()["detail"]
+
+
+async def test_the_place_of_a_fault_in_a_body_of_many_values_is_named(door: Door) -> None:
+    nested = "[" + ",".join(["[]"] * 10_000) + "]"
+    answer = await door.client.post(
+        f"{API}/sessions/s/artifacts", content=f'{{"type": {nested}, "content": "x"}}', headers=JSON
+    )
+    assert answer.status_code == 422
+    assert "`body.type`: expected a valid string" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("count", "is_here"), [(100, True), (10_000, False)])
+async def test_a_body_of_many_values_is_read_in_a_thread(count: int, is_here: bool) -> None:
+    assert is_quickly_parsed(json.dumps({"type": [[]] * count}).encode()) is is_here
 
 
 @pytest.mark.parametrize(("method", "path", "body"), DOORS)

@@ -271,6 +271,13 @@ async def test_an_answer_that_was_revised_is_promoted_as_it_was_given(session: S
     assert await session.read((await session.promote("call_1", "markdown")).id) == b"given"
 
 
+async def test_what_was_said_in_short_of_an_answer_is_not_said_of_other_content(session: Session) -> None:
+    answer = await session.record("call_1", tool="t", result="given", summary_data={"lines": 1})
+    same = await session.revise(answer.id, content="given", metadata={"tool": "u"})
+    assert (same.version.number, same.version.summary_data) == (2, {"lines": 1})
+    assert (await session.revise(answer.id, content="changed")).version.summary_data == {}
+
+
 async def test_what_was_never_recorded_or_only_failed_is_not_found(session: Session) -> None:
     with pytest.raises(ToolResultNotFound, match="`call_1`") as never:
         await session.promote("call_1", "json")
@@ -439,6 +446,8 @@ async def test_who_may_only_read_neither_records_nor_promotes(door: Door) -> Non
         ({"result": 1, "ttl": "25h"}, "invalid_limit", "24 hours"),
         ({"result": 1, "ttl": "-1s"}, "invalid_request", "ttl"),
         ({"result": 1, "failed": "yes"}, "invalid_request", "failed"),
+        ({"result": 1, "summaryData": {"a": "x" * 16_384}}, "invalid_request", "summaryData"),
+        ({"result": 1, "summaryData": {"a": "\0"}}, "invalid_content", "summary data"),
         ({"result": 1, "toolCallId": "a\nb"}, "invalid_name", "tool call id"),
         ({"result": 1, "toolCallId": "x" * MIB}, "invalid_name", "200"),
         ({"result": 1, "tool": ""}, "invalid_name", "tool"),

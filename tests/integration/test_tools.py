@@ -4,13 +4,12 @@ Tools of one's own are in `test_own_tools.py`.
 """
 
 import json
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rooms import Room
-from sides import SIDES, Side, Verbs, Where, open_side
+from sides import Side, Verbs, open_side
 
 from handiwork.model import KIB, TOOL_RESULT
 from handiwork.store.records import Page
@@ -23,18 +22,6 @@ from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import parsed_call, said_in
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture
-def session(side: Side) -> Verbs:
-    return side.session()
 
 
 @pytest.fixture
@@ -236,6 +223,13 @@ async def test_the_artifacts_are_listed_and_results_of_tools_where_they_are_aske
     assert 'markdown "Report", version 1' in listed.text
     assert [each.id for each in (await tools.call("list_artifacts", {"type": TOOL_RESULT})).artifacts] == [result.id]
     assert (await tools.call("list_artifacts", {"query": "nothing"})).text == "There is none."
+
+
+async def test_who_lists_a_type_that_there_is_not_is_told_which_there_are(tools: Toolbox) -> None:
+    told = (await tools.call("list_artifacts", {"type": "pdf"})).text
+    assert told.startswith("There is none. The types are ")
+    assert all(name in told for name in ("markdown", "csv", "file", TOOL_RESULT))
+    assert (await tools.call("list_artifacts", {"type": "csv"})).text == "There is none."
 
 
 async def test_a_type_may_be_listed_by_another_name_of_it(tools: Toolbox) -> None:

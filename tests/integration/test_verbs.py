@@ -7,7 +7,7 @@ import asyncio
 import inspect
 import io
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -39,18 +39,6 @@ from handiwork.session import Session
 
 SOON = 15.0
 NOTES = "# One\n\nThe first line\nand the second\n"
-
-
-@pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
-    where: Where = request.param
-    async with open_side(where, tmp_path / "store") as opened:
-        yield opened
-
-
-@pytest.fixture
-def session(side: Side) -> Verbs:
-    return side.session()
 
 
 async def pieces(*texts: str) -> AsyncIterator[str]:

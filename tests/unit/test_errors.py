@@ -127,6 +127,7 @@ EXAMPLES: list[tuple[HandiworkError, tuple[str, ...]]] = [
         ("`call_1`", "`csv`", "`art_1`", "revise"),
     ),
     (errors.ShuttingDown(), ("shutting down", "again")),
+    (errors.EngineClosed(), ("closed", "`with`", "open the store again")),
 ]
 each_error = pytest.mark.parametrize(("error", "words"), EXAMPLES, ids=[e.code for e, _ in EXAMPLES])
 

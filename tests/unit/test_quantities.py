@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handiwork.errors import InvalidLimit
-from handiwork.quantities import seconds, size
+from handiwork.quantities import seconds, size, size_text
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,10 @@ def test_a_unit_of_the_other_kind_is_refused() -> None:
 def test_a_plain_number_is_read_as_it_is(number: int) -> None:
     assert seconds(number) == seconds(str(number)) == seconds(f"{number}s") == number
     assert size(number) == size(f"{number}b") == number
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, "0 bytes"), (1, "1 byte"), (2, "2 bytes"), (1000, "1,000 bytes"), (1536, "1.5 KB")]
+)
+def test_a_size_is_told_as_people_say_it(count: int, told: str) -> None:
+    assert size_text(count) == told

@@ -9,10 +9,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from anyio.from_thread import BlockingPortal
-
 from handiwork.client.session import RemoteSession
 from handiwork.session import Session
+from handiwork.tasks import LoopElsewhere
 
 ANSWER_SECONDS = 10.0
 """How long a loop may take to show that it turns."""
@@ -33,7 +32,7 @@ class Portalled(Protocol):
     @property
     def session(self) -> Session | RemoteSession: ...
     @property
-    def portal(self) -> BlockingPortal: ...
+    def portal(self) -> LoopElsewhere: ...
 
 
 AnySession = Session | RemoteSession | Portalled

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import start_blocking_portal
 
 from handiwork.autopilot.goal import BudgetPolicy, Goal
 from handiwork.autopilot.result import AutopilotResult
@@ -17,6 +17,7 @@ from handiwork.collect.collector import ArtifactCollector
 from handiwork.errors import ExtraMissing, InvalidContent, InvalidName, InvalidTool, LoopRunning
 from handiwork.ids import nanoid
 from handiwork.session import Session
+from handiwork.tasks import LoopElsewhere
 from handiwork.tools.marks import mark_or_none
 from handiwork.tools.toolbox import Toolbox
 
@@ -35,7 +36,7 @@ class Portalled(Protocol):
     @property
     def session(self) -> Session | RemoteSession: ...
     @property
-    def portal(self) -> BlockingPortal: ...
+    def portal(self) -> LoopElsewhere: ...
 
 
 class Autopilot:
@@ -76,7 +77,7 @@ class Autopilot:
         self._model = model_of(llm)
         self._goal, self._budget, self._artifacts = goal, budget or BudgetPolicy(), artifacts
         self._session: Session | RemoteSession | None = None
-        self._portal: BlockingPortal | None = None
+        self._portal: LoopElsewhere | None = None
         if session is None or isinstance(session, Session | RemoteSession):
             self._session = session
         else:

@@ -206,7 +206,17 @@ def _print(console: Console, request: Request, played: Played, *, gallery: str |
 
 
 def _print_made(console: Console, request: Request, played: Played) -> None:
-    rows = [(a.name, a.category, format_word(a), size(a.size), a.handle) for a in played.artifacts]
-    print_table(console, "Made", ("name", "category", "format", "size", "handle"), rows, right=("size",))
+    brought: list[Artifact] = []
+    made: list[Artifact] = []
+    for each in played.artifacts:
+        (brought if _is_brought(each) else made).append(each)
+    for title, artifacts in (("Brought along", brought), ("Made", made)):
+        rows = [(a.name, a.category, format_word(a), size(a.size), a.handle) for a in artifacts]
+        print_table(console, title, ("name", "category", "format", "size", "handle"), rows, right=("size",))
     say(console, "\nThe files are in ", (str(played.files), "bold"), ".")
     say(console, f"The store has them too: handiwork ls --data {request.folder} --session {played.session}")
+
+
+def _is_brought(artifact: Artifact) -> bool:
+    """Tell whether the user has put it in: what an agent has made and a user has edited is a later version."""
+    return artifact.version.number == 1 and artifact.version.provenance.principal.kind == "user"

@@ -15,6 +15,7 @@ from handiwork.cli.store import Place, opened
 from handiwork.errors import ExportInvalid
 from handiwork.export.verify import Verified
 from handiwork.export.verify import verify as look_at
+from handiwork.quantities import counted
 
 
 def export(place: Place, out: str, references: Sequence[str]) -> int:
@@ -78,7 +79,4 @@ def _facts(file: str, found: Verified) -> dict[str, object]:
 
 
 def _counted(artifacts: int, versions: int) -> str:
-    def told(count: int, what: str) -> str:
-        return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-    return f"{told(artifacts, 'artifact')}, {told(versions, 'version')}"
+    return f"{counted(artifacts, 'artifact')}, {counted(versions, 'version')}"

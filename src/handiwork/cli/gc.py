@@ -7,6 +7,7 @@ from handiwork import wiring
 from handiwork.cli.failures import DONE
 from handiwork.cli.locating import located
 from handiwork.cli.printing import print_facts, print_json, progress, results, say, size
+from handiwork.quantities import counted
 from handiwork.retention import Cleaned
 from handiwork.settings import load
 
@@ -35,17 +36,13 @@ async def _cleaned(data: str | None, *, is_dry: bool) -> Cleaned:
 
 def _facts(cleaned: Cleaned, *, is_dry: bool) -> Mapping[str, str]:
     found = {
-        "expired": f"{_counted(cleaned.expired, 'artifact')}, {size(cleaned.expired_size)}",
-        "orphaned": f"{_counted(cleaned.orphans, 'file')} without a record",
+        "expired": f"{counted(cleaned.expired, 'artifact')}, {size(cleaned.expired_size)}",
+        "orphaned": f"{counted(cleaned.orphans, 'file')} without a record",
     }
     if not is_dry:
         found["events"] = f"{cleaned.events:,} past their time"
-        found["lost"] = f"{_counted(cleaned.lost, 'run')} of processes that are no more"
+        found["lost"] = f"{counted(cleaned.lost, 'run')} of processes that are no more"
     return found
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _shape(cleaned: Cleaned, *, is_dry: bool) -> dict[str, object]:

@@ -115,6 +115,7 @@ def version(told: Told, artifact_id: ArtifactId, user: str) -> Version:
         sha256=_text(told["sha256"]),
         created_at=_moment(told["createdAt"]),
         summary=_text(told["summary"]),
+        summary_data=dict(told["summaryData"]),
         language=_text_or_none(told["language"]),
         metadata=dict(told["metadata"]),
         provenance=_provenance(told["provenance"], user),

@@ -6,7 +6,6 @@ is tried again only where nothing of it can have left this machine.
 
 import asyncio
 import contextlib
-import json
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,11 @@ from typing import Any, Literal
 
 import httpx2
 
+from handiwork.client.json_bodies import halved_in, json_of, value_of
 from handiwork.client.refusals import MEDIA_TYPE, error_of
 from handiwork.errors import (
     ConnectionBroken,
+    EngineClosed,
     HandiworkError,
     InvalidContent,
     RequestRefused,
@@ -122,6 +123,10 @@ class Connection:
     async def __aexit__(self, *_: object) -> None:
         await self._client.__aexit__()
 
+    @property
+    def is_closed(self) -> bool:
+        return self._client.is_closed
+
     def apart(self) -> "Connection":
         """Return a connection of its own to the same server, for another event loop; it is to be entered there."""
         return Connection(self._new_client, url=self.url, patience=self.patience)
@@ -132,7 +137,7 @@ class Connection:
         if not _is(answer.headers, "application/json"):
             raise self.unexpected(call, expected="JSON", got=f"`{answer.headers.get('content-type', 'nothing')[:100]}`")
         try:
-            return json.loads(answer.body)
+            return await value_of(answer.body)
         except (ValueError, RecursionError) as wrong:
             raise self.unexpected(call, expected="JSON", got="something that is none") from wrong
 
@@ -173,7 +178,9 @@ class Connection:
             Interrupted: the connection failed, within the context too.
             HandiworkError: what the server refuses.
         """
-        request = self._request(call)
+        if self.is_closed:
+            raise EngineClosed
+        request = await self._request(call)
         try:
             response = await self._client.send(request, stream=True)
             try:
@@ -193,18 +200,21 @@ class Connection:
     def unexpected(self, call: Call, *, expected: str, got: str) -> UnexpectedAnswer:
         return UnexpectedAnswer(f"{self.url}{API}{call.path}", expected=expected, got=got)
 
-    def _request(self, call: Call) -> httpx2.Request:
+    async def _request(self, call: Call) -> httpx2.Request:
         try:
-            return self._built(call)
+            is_json = call.content is None and call.value is not None
+            return self._built(call, await json_of(call.value) if is_json else None)
         except (UnicodeError, ValueError, TypeError, RecursionError) as wrong:
+            if isinstance(wrong, UnicodeError) and (name := halved_in(call.value)) is not None:
+                raise InvalidContent(name, expected="text of whole characters", got="half a character") from wrong
             got = " ".join(str(wrong).split())[:200]
             raise InvalidContent("request", expected="values that JSON and UTF-8 can hold", got=got) from wrong
 
-    def _built(self, call: Call) -> httpx2.Request:
+    def _built(self, call: Call, json: bytes | None) -> httpx2.Request:
         content = call.content and call.content()
         headers = dict(call.headers)
-        if call.content is None and call.value is not None:
-            content, headers = json.dumps(call.value, allow_nan=False).encode("ascii"), {**_JSON, **headers}
+        if json is not None:
+            content, headers = json, {**_JSON, **headers}
         patience = self.patience
         timeout = httpx2.Timeout(
             call.quiet_seconds or patience.answer_seconds,
@@ -237,7 +247,7 @@ class Connection:
             got += f", which leads to `{response.headers['location'][:200]}`"
         if _is(response.headers, MEDIA_TYPE):
             try:
-                told = json.loads(await self._body(call, response, most=LARGEST_PROBLEM_BYTES))
+                told = await value_of(await self._body(call, response, most=LARGEST_PROBLEM_BYTES))
                 return error_of(response.status_code, told)
             except (ValueError, RecursionError, AttributeError, TypeError):
                 got += " with a problem that cannot be read"
@@ -278,7 +288,9 @@ class Outage:
         self._tried, self._gives_up_at = 0, None
 
     async def wait(self, why: Exception) -> None:
-        """Wait before the next try. Raises `ServerUnreachable` when the server was away for too long."""
+        """Wait before the next try. Raises `ServerUnreachable` when it was away for too long, and `EngineClosed`."""
+        if self._connection.is_closed:
+            raise EngineClosed from why
         now = asyncio.get_running_loop().time()
         if self._gives_up_at is None:
             self._gives_up_at = now + self._patience.outage_seconds

@@ -11,11 +11,9 @@ from handiwork.client import answers
 from handiwork.client.contents import Body
 from handiwork.client.place import Place
 from handiwork.context.expander import Expander, Revealed
-from handiwork.context.revealing import Audience, Reading, Reveal, Revealing, Shown
+from handiwork.context.revealing import LINK_SECONDS, Audience, Reading, Reveal, Revealing, Shown
 from handiwork.model import Artifact
 from handiwork.references import Reference
-
-LINK_SECONDS = 3600
 
 
 def expander_over(place: Place, reading: Callable[[Place], Reading], audience: Audience, reveal: Reveal) -> Expander:

@@ -13,6 +13,7 @@ from handiwork.client import answers
 from handiwork.client.answers import Misread, read_as
 from handiwork.client.connection import Call, Connection, Method, Query
 from handiwork.client.contents import Body
+from handiwork.client.json_bodies import unhurried
 from handiwork.errors import ArtifactNotFound, ExecutionNotFound, UnknownType, VersionNotFound
 from handiwork.model import Artifact, Execution, Scope
 from handiwork.verbs import version_number
@@ -73,7 +74,8 @@ class Place:
 
     async def ask(self, call: Call, read: Callable[[Any, Scope], Value]) -> Value:
         """Return what the answer to a request tells. Raises what the server refuses, and `UnexpectedAnswer`."""
-        return self.read(call, read, await self.connection.ask(call))
+        told = await self.connection.ask(call)
+        return await unhurried(told, lambda: self.read(call, read, told))
 
     def read(self, call: Call, read: Callable[[Any, Scope], Value], told: object) -> Value:
         try:

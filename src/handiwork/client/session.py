@@ -11,8 +11,10 @@ from handiwork.client.connection import Query
 from handiwork.client.contents import Body, Given, body_of, object_of, result_of, revision_of, seconds_of
 from handiwork.client.downloads import Download
 from handiwork.client.expanding import expander_over
+from handiwork.client.json_bodies import unhurried
 from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
+from handiwork.collect.plain import whole_characters
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Reveal, demand_reader
@@ -37,6 +39,7 @@ from handiwork.verbs import (
     Ordered,
     Recorded,
     Retained,
+    demand_whole,
     handle_asked,
     page_size,
     retention_asked,
@@ -126,8 +129,9 @@ class RemoteSession:
 
         A file is sent while it is read. Text in pieces is sent as it comes, and seen by those who follow.
         """
+        demand_whole(type=type)
         demand_named(name=name, title=described.get("title"))
-        demand_texts(language=described.get("language"))
+        demand_texts(language=described.get("language"), summary=described.get("summary"))
         fields = {
             "type": type,
             "name": name,
@@ -141,7 +145,8 @@ class RemoteSession:
         given = Given(content, subject=name or described.get("title") or type)
         if given.is_in_pieces or given.size > UNASKED_BYTES:
             given.demand_within(await self.place.cap(type), type_name=type)
-        call = self.place.call("POST", f"{self.place.path}/artifacts", body=body_of(given, fields, type_name=type))
+        body = await unhurried(content, lambda: body_of(given, fields, type_name=type))
+        call = self.place.call("POST", f"{self.place.path}/artifacts", body=body)
         with given.refused_alike():
             return await self.place.ask(call, answers.first_artifact)
 
@@ -174,14 +179,16 @@ class RemoteSession:
             "mediaType": told.get("media_type"),
             "failed": told.get("failed", False),
             "ttl": None if ttl is None else seconds_of(ttl),
+            "summaryData": object_of(told.get("summary_data"), "summary data"),
         }
-        body = Body(value={**said, **result_of(result)})
+        body = Body(value={**said, **await unhurried(result, lambda: result_of(result))})
         return await self.place.ask(
             self.place.call("POST", f"{self.place.path}/tool-results", body=body), answers.artifact
         )
 
     async def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact:
         """Make an artifact that stays of what a tool has answered last without failing. See `Session.promote`."""
+        demand_whole(type=type, title=title)
         body = Body(value={"toolCallId": tool_call_id, "type": type, "title": title})
         return await self.place.ask(
             self.place.call("POST", f"{self.place.path}/promotions", body=body), answers.artifact
@@ -191,7 +198,8 @@ class RemoteSession:
         self, text: str = "", *, metadata: object = None, iteration: int = 0, tool_call_id: str | None = None
     ) -> tuple[Artifact, ...]:
         """Keep what a text holds and a tool's `metadata` declares. See `Session.collect`."""
-        said = {"text": text, "metadata": metadata, "iteration": iteration, "toolCallId": tool_call_id}
+        whole = whole_characters(text) if isinstance(text, str) else text  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        said = {"text": whole, "metadata": metadata, "iteration": iteration, "toolCallId": tool_call_id}
         call = self.place.call("POST", f"{self.place.path}/collect", body=Body(value=said))
         return await self.place.ask(call, answers.artifacts)
 
@@ -228,6 +236,7 @@ class RemoteSession:
         without: str | None = None,
     ) -> Page:
         """Return artifacts of the session, newest first. See `Session.list`."""
+        demand_whole(type=type, without=without, state=state, query=query)
         narrowed: Query = {"type": type, "without": without, "state": state, "q": query}
         asked: Query = {**narrowed, "limit": page_size(limit), "cursor": cursor}
         return await self.place.ask(self.place.call("GET", f"{self.place.path}/artifacts", query=asked), answers.page)
@@ -265,7 +274,7 @@ class RemoteSession:
         if given.is_in_pieces or given.size > UNASKED_BYTES:
             type_name = (await self.get(reference)).type
             given.demand_within(await self.place.cap(type_name), type_name=type_name)
-        body = revision_of(given, patch, fields)
+        body = await unhurried([content, patch], lambda: revision_of(given, patch, fields))
         with given.refused_alike():
             return await self.place.artifact("POST", reference, "/versions", body=body)
 
@@ -341,6 +350,7 @@ class RemoteSession:
         self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
     ) -> Artifact:
         """Go on to a state that the type allows from this one, and note facts. See `Session.step`."""
+        demand_whole(state=state)
         body = Body(value={"state": state, "facts": object_of(facts, "facts")})
         return await self.place.artifact("PATCH", reference, "/state", body=body)
 

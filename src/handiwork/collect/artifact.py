@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from handiwork.notebook import Bundle, Card, Types
+from handiwork.quantities import counted
+
+LONGEST_SHOWN = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
@@ -27,3 +32,12 @@ class Artifact:
             "created_at": self.created_at,
             "metadata": dict(self.metadata),
         }
+
+    def _repr_mimebundle_(self, include: Types = None, exclude: Types = None) -> Bundle:
+        facts = (
+            ("kind", self.kind if self.language is None else f"{self.kind}, {self.language}"),
+            ("content", counted(len(self.content), "character")),
+        )
+        return Card(title=self.name, facts=facts, texts=(("begins", self.content[:LONGEST_SHOWN]),)).bundle(
+            include, exclude
+        )

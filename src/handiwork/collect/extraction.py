@@ -16,6 +16,7 @@ FencesRule = Literal["commonmark", "legacy"]
 SHORTEST_DOCUMENT = 201
 LONGEST_LANGUAGE = 60
 LONGEST_INFO = 200
+_LOST = "\ufffd"
 
 _RULES: dict[FencesRule, type[Rule]] = {"commonmark": CommonMarkFences, "legacy": LegacyFences}
 
@@ -59,9 +60,14 @@ class Extraction:
 def _told(info: str) -> tuple[str, dict[str, object]]:
     """Return the language that an info string begins with, and what else it says."""
     language, *more = info.split(maxsplit=1)[:2] or [NO_LANGUAGE]
-    if len(language) > LONGEST_LANGUAGE:
+    if len(language) > LONGEST_LANGUAGE or not language.isprintable() or _LOST in language:
         language, more = NO_LANGUAGE, [info]
-    return language.lower(), {"info": more[0][:LONGEST_INFO]} if more else {}
+    return language.lower(), {"info": _printable(more[0][:LONGEST_INFO])} if more else {}
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be kept: what is said beside a block must not lose it."""
+    return "".join(each if each.isprintable() else _LOST for each in text)
 
 
 def demand_rule(fences: str) -> type[Rule]:

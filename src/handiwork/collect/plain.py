@@ -1,11 +1,13 @@
 """Values that tools pass on, made into what JSON can hold. What they mean is not known here."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
 DEEPEST = 20
 LONGEST_TEXT = 1000
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def plain_json(value: object, *, depth: int = 0) -> object:
@@ -24,6 +26,11 @@ def plain_json(value: object, *, depth: int = 0) -> object:
             return [plain_json(each, depth=depth + 1) for each in cast("Sequence[object]", value)]
         case _:
             return _text(value)
+
+
+def whole_characters(text: str) -> str:
+    """Return a text that UTF-8 can hold, with a replacement character for each half of one."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALF.search(text) else text
 
 
 def _text(value: object) -> str:

@@ -152,7 +152,8 @@ class Expander:
         if isinstance(piece, str):
             return self._passed(piece)
         found = None
-        with contextlib.suppress(TimeoutError):
+        # What waits may be closed by now.
+        with contextlib.suppress(TimeoutError, HandiworkError):
             found = self._wait(lambda: _within(self._found(self._apart, piece.reference), WAIT_SECONDS))
         return self._put(piece, found)
 

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, get_args
 from handiwork.context.expander import Revealed
 from handiwork.errors import HandiworkError, InvalidName
 from handiwork.model import TOOL_RESULT, Artifact
+from handiwork.quantities import counted
 from handiwork.references import Reference, cleaned
 from handiwork.types.image import SCHEME, is_reference, reference_in
 from handiwork.versions.excerpts import is_text
@@ -21,6 +22,8 @@ Reveal = Literal["none", "summary", "full"]
 Shown = Literal["inline", "attachment", "view"]
 
 LONGEST_NAME = 150
+LINK_SECONDS = 3600
+"""How long an address works that a user is given in a text."""
 
 # What a deployment shows as a file, whatever is in it.
 _FILES = frozenset({"file", TOOL_RESULT})
@@ -120,7 +123,7 @@ class Revealing:
         note = ""
         if found.is_cut:
             rest = "" if found.continuation is None else f"; the rest is at select `{found.continuation}`"
-            note = f"[cut here: `{artifact.handle}` has {artifact.size:,} bytes{rest}]"
+            note = f"[cut here: `{artifact.handle}` has {counted(artifact.size, 'byte')}{rest}]"
         return Revealed(text=found.text, fence=fence, is_closed_in=is_closed_in, note=note)
 
 

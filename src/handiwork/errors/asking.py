@@ -24,7 +24,8 @@ class ContentTooLarge(HandiworkError):
     code = "content_too_large"
 
     def __init__(self, name: str, *, size: int, limit: int) -> None:
-        super().__init__(f"`{name}` has {size:,} bytes; the limit is {limit:,} bytes.")
+        unit = "byte" if limit == 1 else "bytes"
+        super().__init__(f"`{name}` has {size:,} bytes; the limit is {limit:,} {unit}.")
         self.name, self.size, self.limit = name, size, limit
         self.hint = "Make it smaller, compress it, or split it into parts below the limit."
 

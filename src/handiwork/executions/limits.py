@@ -4,10 +4,11 @@ They are applied in the sandbox.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from handiwork.errors import InvalidLimit, LimitExceeded
-from handiwork.model import KIB, MIB, Limits
+from handiwork.model import KIB, MIB, Limits, Status
 
 _LEAST = Limits(
     wall_seconds=0.1, memory_bytes=16 * KIB * KIB, output_bytes=1, file_bytes=1, processes=1, stdout_bytes=0
@@ -20,6 +21,11 @@ WORDS = {
     "file_bytes": "file size",
     "processes": "processes",
     "stdout_bytes": "stdout",
+}
+_RUN_OUT: Mapping[Status, str] = {
+    "timed_out": "wall_seconds",
+    "out_of_memory": "memory_bytes",
+    "output_too_large": "output_bytes",
 }
 
 
@@ -53,6 +59,16 @@ class LimitPolicy:
             if value > most:
                 raise LimitExceeded(WORDS[each.name], asked=_shown(each.name, value), maximum=_shown(each.name, most))
         return asked
+
+    def room(self, limits: Limits, status: Status) -> str | None:
+        """Say how much a run may be given of what it has run out of; None where that is not the matter."""
+        name = _RUN_OUT.get(status)
+        if name is None:
+            return None
+        most = getattr(self.maximum, name)
+        if getattr(limits, name) >= most:
+            return "That is the most that this deployment allows."
+        return f"Whoever starts it may allow up to {_shown(name, most)} by `{WORDS[name]}`."
 
 
 def _shown(field_name: str, value: float) -> str:

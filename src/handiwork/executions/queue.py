@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from handiwork.errors import QueueFull, ShuttingDown
+from handiwork.errors import EngineClosed, QueueFull, ShuttingDown
 
 SHORTEST_RETRY_SECONDS = 1
 LONGEST_RETRY_SECONDS = 60
@@ -61,7 +61,7 @@ class Turns:
         self._lanes: dict[str, _Lane] = {}
         self._ticks = itertools.count()
         self._average_seconds: float | None = None
-        self._is_closed = False
+        self._is_closed = self._is_ended = False
 
     @property
     def running(self) -> int:
@@ -82,7 +82,7 @@ class Turns:
             QueueFull, ShuttingDown: as `turn`.
         """
         if self._is_closed:
-            raise ShuttingDown
+            raise EngineClosed if self._is_ended else ShuttingDown
         if self._has_free_slot():
             return
         lane = self._lanes.get(tenant)
@@ -119,6 +119,11 @@ class Turns:
         for waiter in itertools.chain.from_iterable(lane.waiting for lane in lanes.values()):
             if not waiter.done():
                 waiter.set_result("closed")
+
+    def end(self) -> None:
+        """Say to all who come from now on that nothing runs any more."""
+        self.close()
+        self._is_ended = True
 
     async def _enter(self, tenant: str, user: str) -> None:
         self.demand_room(tenant)

@@ -185,6 +185,7 @@ class Runs:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+        self.turns.end()
 
     async def _cancel_elsewhere(self, reach: Scope | Reach, execution_id: ExecutionId) -> Execution:
         def ask() -> Awaitable[Execution]:
@@ -315,7 +316,8 @@ class Runs:
         looked_at = (run, self.type, begun.provenance, self.creation.admission)
         titled = partial(kept_of, title=begun.title)
         kept = titled(*looked_at) if is_small else await in_thread(titled, *looked_at)
-        execution = replace(begun.execution, outcome=replace(run.outcome, refused=kept.refused))
+        outcome = _advised(run.outcome, self.limits.room(begun.job.limits, run.outcome.status))
+        execution = replace(begun.execution, outcome=replace(outcome, refused=kept.refused))
         made = await self.creation.file(execution.scope, kept.drafts, execution=execution)
         return replace(execution, artifacts=made)
 
@@ -366,6 +368,14 @@ class Runs:
         for execution_id in await self.executions.cancel_requests(self.owner) if self._live else ():
             if execution_id in self._live:
                 self._live[execution_id].cancel()
+
+
+def _advised(outcome: Outcome, room: str | None) -> Outcome:
+    """Return an outcome whose hint says what the deployment allows, too."""
+    if outcome.error is None or room is None:
+        return outcome
+    hint = " ".join(filter(None, (outcome.error.hint, room)))
+    return replace(outcome, error=replace(outcome.error, hint=hint))
 
 
 def _error_of(failure: Exception) -> ProgramError:

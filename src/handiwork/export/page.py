@@ -11,7 +11,7 @@ from datetime import datetime
 from handiwork.export.views import escaped, file_link, one_line, view, warning
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Artifact, Version
-from handiwork.quantities import size_text
+from handiwork.quantities import counted, size_text
 
 STYLE = """
 :root {
@@ -102,8 +102,7 @@ def beginning(session: str, *, artifacts: int, as_of: datetime | None) -> str:
     policy = (
         f"default-src 'none'; img-src 'self' file:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-    counted = "1 artifact" if artifacts == 1 else f"{artifacts:,} artifacts"
-    told = "Nothing is in it." if as_of is None else f"{counted}, as of {_moment(as_of)}"
+    told = "Nothing is in it." if as_of is None else f"{counted(artifacts, 'artifact')}, as of {_moment(as_of)}"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -155,7 +154,7 @@ def section(
 def _earlier(versions: Sequence[tuple[Version, str]]) -> str:
     if not versions:
         return ""
-    told = "1 earlier version" if len(versions) == 1 else f"{len(versions):,} earlier versions"
+    told = counted(len(versions), "earlier version")
     rows = "".join(f"<li>{_row(version, path)}</li>\n" for version, path in versions)
     return f"<details><summary>{told}</summary><ol>\n{rows}</ol></details>\n"
 

@@ -49,17 +49,8 @@ OUTPUT: Mapping[str, Any] = {
 
 def listed(visitor: Visitor) -> list[mcp.Tool]:
     """Return the tools that the visitor may use."""
-    return [
-        mcp.Tool(
-            name=tool.name,
-            description=tool.description,
-            input_schema=dict(tool.parameters),
-            output_schema=dict(OUTPUT),
-            annotations=mcp.ToolAnnotations.model_validate(tool.annotations),
-        )
-        for tool in visitor.toolbox
-        if visitor.may_use(tool)
-    ]
+    told = zip(visitor.toolbox, visitor.toolbox.mcp(), strict=True)
+    return [mcp.Tool.model_validate({**entry, "outputSchema": OUTPUT}) for tool, entry in told if visitor.may_use(tool)]
 
 
 async def called(visitor: Visitor, client: ServerSession, asked: mcp.CallToolRequestParams) -> mcp.CallToolResult:

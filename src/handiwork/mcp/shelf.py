@@ -12,6 +12,7 @@ from handiwork.mcp.addresses import Address, templates_of
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import MIB, Artifact
 from handiwork.shapes import time_shape
+from handiwork.tools.arguments import SELECT
 
 if TYPE_CHECKING:
     from handiwork.client.session import RemoteSession
@@ -37,7 +38,7 @@ class Shelf:
 
     def templates(self) -> mcp.ListResourceTemplatesResult:
         head, fixed = templates_of(self._session.scope.session)
-        part = "`select` is one of rows=0:20, lines=1:50, head=20, tail=20, path=$.a[3], grep=text, search=words"
+        part = f"`select` is one of {SELECT}"
         return mcp.ListResourceTemplatesResult(
             resource_templates=[
                 mcp.ResourceTemplate(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from handiwork.model import Limits, Status
+from handiwork.quantities import counted
 from handiwork.sandbox.imports import IMPORT_NAMES, REMEDIES, RUNTIME_IMPORTS
 
 
@@ -38,15 +39,16 @@ def for_status(status: Status, limits: Limits) -> str | None:
     """A hint that follows from the status alone."""
     return {
         "timed_out": (
-            f"The limit is {limits.wall_seconds:g} s of wall time: do less work, or ask for a longer `timeout`."
+            f"The limit is {limits.wall_seconds:g} s of wall time: see that every loop ends, do less work, "
+            "or split it over several runs."
         ),
         "out_of_memory": (
-            f"The limit is {limits.memory_bytes // 1024**2} MB: read in chunks, load fewer columns, "
-            "or ask for more `memory`."
+            f"The limit is {limits.memory_bytes // 1024**2} MB: see that nothing grows without end, read in chunks, "
+            "load fewer columns, or split the work over several runs."
         ),
         "output_too_large": (
-            f"All files of a run together may have {limits.output_bytes:,} bytes: write fewer or smaller files, "
-            "compress them, delete what is not needed, or split the work over several runs."
+            f"All files of a run together may have {counted(limits.output_bytes, 'byte')}: write fewer or smaller "
+            "files, compress them, delete what is not needed, or split the work over several runs."
         ),
     }.get(status)
 
@@ -130,7 +132,7 @@ def _undefined(_failure: Failure, _surroundings: Surroundings) -> str:
 def _full_folder(_failure: Failure, surroundings: Surroundings) -> str:
     return (
         "The working folder is full, in bytes or in files; "
-        f"a run may keep {surroundings.limits.output_bytes:,} bytes of files."
+        f"a run may keep {counted(surroundings.limits.output_bytes, 'byte')} of files."
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 from handiwork.errors import SandboxBroken
 from handiwork.model import Limits, ProgramError, Status, Violation
+from handiwork.quantities import counted
 from handiwork.sandbox import hints
 from handiwork.sandbox.child import Verdict
 from handiwork.sandbox.harvest import Harvest
@@ -173,7 +174,7 @@ def too_large(judged: Judgement, limits: Limits, gathered: Harvest) -> Judgement
     advice = (hints.for_status("output_too_large", limits), hints.for_pages() if gathered.has_pages else None)
     error = ProgramError(
         type=kind,
-        message=f"{message} They have {gathered.total_bytes:,} bytes.",
+        message=f"{message} They have {counted(gathered.total_bytes, 'byte')}.",
         hint=" ".join(filter(None, advice)),
     )
     return Judgement(

@@ -25,6 +25,7 @@ from handiwork.errors import InvalidLimit
 from handiwork.model import KIB, LONGEST_RETENTION, Limits
 from handiwork.quantities import seconds, size
 from handiwork.verbs import LARGEST_SELECTION_BYTES, MOST_ON_A_PAGE
+from handiwork.versions.calls import Number
 
 MOST_KEYS = 64
 LARGEST_METADATA_BYTES = 16 * KIB
@@ -70,12 +71,6 @@ def _parsed(parse: Callable[[str | float], float], value: object) -> object:
         return parse(value)
     except InvalidLimit as wrong:
         raise ValueError(f"expected {wrong.expected}") from wrong
-
-
-def _no_truth(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("expected a number")  # noqa: TRY004  # pydantic wants this one
-    return value
 
 
 def _or_for_ever(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -126,7 +121,7 @@ Select = Annotated[
         description="One of `rows=10:20 lines=1:50 head=20 tail=20 path=$.a[3] grep=text search=words`.",
     ),
 ]
-VersionNumber = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[Number, Field(le=2**31 - 1)]
 
 
 class RunLimits(Body):
@@ -225,6 +220,10 @@ class NewToolResult(Body):
     ] = None
     category: Text | None = None
     ttl: Annotated[Retention | None, Field(description="How long it is kept: `30m` by default, `24h` at most.")] = None
+    summary_data: Annotated[
+        Metadata | None,
+        Field(description=f"What it holds in short: an object of at most {LARGEST_METADATA_BYTES:,} bytes of JSON."),
+    ] = None
     failed: Annotated[StrictBool, Field(description="Whether the call failed; such a result is never promoted.")] = (
         False
     )

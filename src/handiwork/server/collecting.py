@@ -12,7 +12,7 @@ from handiwork.server.bodies import Body, Text, ToolCall
 from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API
 from handiwork.server.path_names import PathName
-from handiwork.server.strict_bodies import StrictRoute
+from handiwork.server.strict_bodies import ContentRoute
 from handiwork.server.uploads import called
 from handiwork.versions.collecting import Output
 
@@ -30,7 +30,7 @@ class OutputOrder(Body):
     tool_call_id: ToolCall = None
 
 
-router = APIRouter(tags=["artifacts"], route_class=StrictRoute)
+router = APIRouter(tags=["artifacts"], route_class=ContentRoute)
 
 
 @router.post(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from handiwork.access.policy import Caller
-from handiwork.context.revealing import Linking, Shown
+from handiwork.context.revealing import LINK_SECONDS, Linking, Shown
 from handiwork.context.turn import CONTEXT_TOKENS, LEAST_TOKENS, MOST_TOKENS
 from handiwork.model import Artifact
 from handiwork.server.answers import ContextAnswer, ExpandedAnswer, problems
@@ -20,8 +20,6 @@ from handiwork.server.desk import API, Desk
 from handiwork.server.path_names import PathName
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.session import Session
-
-LINK_SECONDS = 3600.0
 
 router = APIRouter(tags=["context"], route_class=StrictRoute)
 

@@ -18,7 +18,7 @@ _INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 def demand_few_values(text: bytes, *, most: int) -> None:
     """Raise `MalformedRequest` for more values than `most`, as far as the text is JSON."""
-    if _marks_in(text, 0, len(text)) < most:
+    if has_few_values(text, most=most):
         return
     # Many may be in strings, which are one value each whatever is in them.
     position, count, is_inside = 0, 1, False
@@ -36,6 +36,11 @@ def demand_few_values(text: bytes, *, most: int) -> None:
             # It ends in the middle of an escape.
             return
         position = end
+
+
+def has_few_values(text: bytes, *, most: int) -> bool:
+    """Tell whether a JSON text surely holds at most so many values."""
+    return _marks_in(text, 0, len(text)) < most
 
 
 def _marks_in(text: bytes, start: int, end: int) -> int:

@@ -12,7 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from pydantic import JsonValue, TypeAdapter
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
@@ -28,13 +27,10 @@ from handiwork.server.mcp_conversations import Conversations, Holder
 from handiwork.server.problems import problem_response
 from handiwork.server.refusals import MalformedRequest
 from handiwork.server.streams import Streams, until_over
-from handiwork.server.strict_bodies import PARSED_HERE_BYTES, short_and_strictly
-from handiwork.tasks import in_thread
+from handiwork.server.strict_bodies import MOST_VALUES_OF_CONTENT, looked_at
 from handiwork.tools.tool import Tool
 
 VERSION_HEADER = "mcp-protocol-version"
-
-_ANY = TypeAdapter[JsonValue](JsonValue)
 
 
 def permission_for(tool: Tool) -> Permission:
@@ -97,10 +93,7 @@ async def _whole(request: Request) -> Receive:
         body = await request.body()
     except ClientDisconnect as gone:
         raise MalformedRequest("body", expected="all of it") from gone
-    if len(body) > PARSED_HERE_BYTES:
-        await in_thread(short_and_strictly, body, _ANY.validate_json)
-    else:
-        short_and_strictly(body, _ANY.validate_json)
+    await looked_at(body, most_values=MOST_VALUES_OF_CONTENT)
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:

@@ -100,6 +100,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         errors.LinkInvalid: 404,
         errors.QueueFull: 429,
         errors.ShuttingDown: 503,
+        errors.EngineClosed: 503,
         # What a client of another server runs into, were it used in here.
         errors.ServerUnreachable: 502,
         errors.ConnectionBroken: 502,

@@ -15,14 +15,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from handiwork.model import KIB
-from handiwork.server.json_values import demand_few_values
+from handiwork.server.json_values import demand_few_values, has_few_values
 from handiwork.server.refusals import MalformedRequest
 from handiwork.tasks import in_thread
 
 # Parsing and decoding less than this takes about as long as asking a thread to.
 PARSED_HERE_BYTES = 256 * KIB
-MOST_VALUES = 256 * KIB
-"""What a body may hold that is neither content nor a patch: as many as one that is."""
+PARSED_HERE_VALUES = 4 * KIB
+MOST_VALUES = 16 * KIB
+"""What a body may hold that is neither content nor a patch, more than facts or metadata can have."""
+MOST_VALUES_OF_CONTENT = 256 * KIB
+"""What one may hold in which content or a patch may be."""
 LONGEST_NAME_TOLD = 60
 
 _ANY = TypeAdapter[JsonValue](JsonValue)
@@ -32,6 +35,8 @@ Told = TypeVar("Told")
 
 class StrictRoute(APIRoute):
     """A route whose body the framework parses, and that is looked at before that."""
+
+    most_values = MOST_VALUES
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         declared = super().get_route_handler()
@@ -43,18 +48,40 @@ class StrictRoute(APIRoute):
                 raw = await request.body()
             except ClientDisconnect as gone:
                 raise MalformedRequest("body", expected="all of it") from gone
-            if len(raw) > PARSED_HERE_BYTES:
-                await in_thread(short_and_strictly, raw, _ANY.validate_json)
-            elif raw:
-                short_and_strictly(raw, _ANY.validate_json)
+            if raw:
+                await looked_at(raw, most_values=self.most_values)
             return await declared(request)
 
         return handle
 
 
-def short_and_strictly(raw: bytes, parse: Callable[[bytes], Told]) -> Told:
-    """Do as `strictly`, for a body that holds no content. Raises `MalformedRequest` for one of too many values."""
-    demand_few_values(raw, most=MOST_VALUES)
+class ContentRoute(StrictRoute):
+    """The same for a body that may hold content."""
+
+    most_values = MOST_VALUES_OF_CONTENT
+
+
+async def looked_at(raw: bytes, *, most_values: int) -> None:
+    """Refuse a body that nobody shall parse.
+
+    Raises:
+        MalformedRequest: it holds too many values.
+        RequestValidationError: it is no JSON, or has a name twice in an object.
+    """
+    if is_quickly_parsed(raw):
+        short_and_strictly(raw, _ANY.validate_json, most_values=most_values)
+    else:
+        await in_thread(short_and_strictly, raw, _ANY.validate_json, most_values=most_values)
+
+
+def is_quickly_parsed(raw: bytes) -> bool:
+    """Tell whether reading a body, and saying what is wrong with it, takes no time."""
+    return len(raw) <= PARSED_HERE_BYTES and has_few_values(raw, most=PARSED_HERE_VALUES)
+
+
+def short_and_strictly(raw: bytes, parse: Callable[[bytes], Told], *, most_values: int = MOST_VALUES) -> Told:
+    """Do as `strictly`, for a body that holds little. Raises `MalformedRequest` for one of too many values."""
+    demand_few_values(raw, most=most_values)
     return strictly(raw, parse)
 
 
@@ -67,7 +94,8 @@ def strictly(raw: bytes, parse: Callable[[bytes], Told]) -> Told:
     try:
         told = parse(raw)
     except ValidationError as wrong:
-        raise invalid(wrong) from wrong
+        # To show what was there instead, all of it would be built once more.
+        raise invalid(wrong, shows_inputs=is_quickly_parsed(raw)) from wrong
     # It is known to be JSON of few levels by now; numbers are not built, some of them would be very long.
     try:
         json.loads(raw, object_pairs_hook=_demand_once, parse_int=_nothing, parse_float=_nothing)
@@ -79,13 +107,13 @@ def strictly(raw: bytes, parse: Callable[[bytes], Told]) -> Told:
     return told
 
 
-def invalid(wrong: ValidationError, *, place: str = "body") -> RequestValidationError:
+def invalid(wrong: ValidationError, *, place: str = "body", shows_inputs: bool = True) -> RequestValidationError:
     """Return what FastAPI would raise for a body or a query that it had parsed itself."""
     faults: list[dict[str, Any]] = []
-    for fault in wrong.errors(include_url=False):
+    for fault in wrong.errors(include_url=False, include_input=shows_inputs):
         if fault["type"] == "json_invalid" and fault["loc"]:
             # JSON in a field, and not the body itself.
-            told = {"type": "value_error", "loc": (place, *fault["loc"]), "msg": "JSON", "input": fault["input"]}
+            told = {"type": "value_error", "loc": (place, *fault["loc"]), "msg": "JSON", "input": fault.get("input")}
             faults.append(told)
         elif fault["type"] == "json_invalid":
             faults.append({"type": "json_invalid", "loc": (place,), "ctx": fault.get("ctx", {})})

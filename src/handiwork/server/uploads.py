@@ -30,7 +30,7 @@ from handiwork.server.bodies import (
 )
 from handiwork.server.json_values import demand_few_values
 from handiwork.server.refusals import BodyTooLarge, MalformedRequest
-from handiwork.server.strict_bodies import PARSED_HERE_BYTES, invalid, strictly
+from handiwork.server.strict_bodies import invalid, is_quickly_parsed, strictly
 from handiwork.store.failures import system_failure
 from handiwork.tasks import in_thread
 from handiwork.types.plain_text import text_of
@@ -119,9 +119,9 @@ async def json_draft(request: Request, types: Registry, *, provenance: Provenanc
         UnknownType: there is no such type.
     """
     raw = await _read(request, limit=_largest_cap(types) * JSON_BYTES_FOR_ONE + 64 * KIB)
-    if len(raw) > PARSED_HERE_BYTES:
-        return await in_thread(_drafted, raw, types, provenance)
-    return _drafted(raw, types, provenance)
+    if is_quickly_parsed(raw):
+        return _drafted(raw, types, provenance)
+    return await in_thread(_drafted, raw, types, provenance)
 
 
 async def json_tool_result(request: Request, types: Registry, *, provenance: Provenance) -> ToolResult:
@@ -144,9 +144,9 @@ async def json_merge_patch(request: Request, types: Registry) -> dict[str, JsonV
 
 async def _parsed(request: Request, types: Registry, parse: Callable[[bytes], Told]) -> Told:
     raw = await _read(request, limit=_largest_cap(types) * JSON_BYTES_FOR_ONE + 64 * KIB)
-    if len(raw) > PARSED_HERE_BYTES:
-        return await in_thread(_understood, raw, types, parse)
-    return _understood(raw, types, parse)
+    if is_quickly_parsed(raw):
+        return _understood(raw, types, parse)
+    return await in_thread(_understood, raw, types, parse)
 
 
 def _drafted(raw: bytes, types: Registry, provenance: Provenance) -> Draft:
@@ -188,6 +188,7 @@ def _answered(told: NewToolResult, provenance: Provenance) -> ToolResult:
         category=told.category,
         media_type=told.media_type,
         ttl=told.ttl,
+        summary_data=told.summary_data,
         provenance=provenance,
     )
 

@@ -27,7 +27,7 @@ def _fault(one: Mapping[str, Any]) -> Fault:
         case "missing":
             return _spelled(place, "a value", "nothing")
         case "extra_forbidden":
-            return _spelled(place, "no field of this name", _told(one.get("input")))
+            return _spelled(place, "no field of this name", _got(one))
         case "json_invalid":
             why = str(one.get("ctx", {}).get("error", "it cannot be parsed"))
             # Some parsers say the place with the reason.
@@ -35,7 +35,11 @@ def _fault(one: Mapping[str, Any]) -> Fault:
             return _spelled(("body",), "JSON", f"{why}{at}")
         case _:
             said = str(one.get("msg", "something else")).removeprefix("Value error, ")
-            return _spelled(place, said.removeprefix("Input should be "), _told(one.get("input")))
+            return _spelled(place, said.removeprefix("Input should be "), _got(one))
+
+
+def _got(one: Mapping[str, Any]) -> str:
+    return _told(one["input"]) if "input" in one else "something else"
 
 
 def _spelled(place: Sequence[object], expected: str, got: str) -> Fault:

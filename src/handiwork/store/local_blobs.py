@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from handiwork.errors import BlobExists, BlobNotFound, InvalidName
+from handiwork.errors import BlobExists, BlobNotFound, EngineClosed, InvalidName
 from handiwork.ids import BASE36, nanoid
 from handiwork.store.blobs import CHUNK_BYTES, Stored
 from handiwork.store.drafts import Draft, Place
@@ -65,13 +65,16 @@ class LocalBlobs:
             folder=folder, folders=Folders(self._root, self._files), files=self._files, new_name=draft_name
         )
         self._putting = ThreadPoolExecutor(PUT_AT_ONCE, thread_name_prefix="handiwork-put")
+        self._is_closed = False
 
     def close(self) -> None:
         """Wait for what is being put, and let go of what is kept open."""
+        self._is_closed = True
         self._putting.shutdown()
         self._place.close()
 
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:
+        self._demand_open()
         target = self._path(key)
         draft = Draft(self._place)
         held = bytearray()
@@ -90,10 +93,15 @@ class LocalBlobs:
             raise
 
     def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
+        self._demand_open()
         putting: Future[Stored] = Future()
         putting.set_running_or_notify_cancel()
         self._putting.submit(self._put_bytes, self._path(key), data, key, putting)
         return putting
+
+    def _demand_open(self) -> None:
+        if self._is_closed:
+            raise EngineClosed
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         reader = _Reader(self._path(key), key=key, offset=offset, length=length)

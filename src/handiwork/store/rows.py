@@ -23,7 +23,14 @@ Row = dict[str, object]
 
 # What the columns hold whose facts are sealed.
 _BLANK_ARTIFACT: Row = {"title": "", "labels": [], "facts": {}}
-_BLANK_VERSION: Row = {"name": "", "summary": "", "language": None, "metadata": {}, "provenance": {}}
+_BLANK_VERSION: Row = {
+    "name": "",
+    "summary": "",
+    "summary_data": {},
+    "language": None,
+    "metadata": {},
+    "provenance": {},
+}
 _BLANK_EXECUTION: Row = {"outcome": {}}
 
 
@@ -62,6 +69,7 @@ def version_row(filed: Filed, *, sealing: Sealing = PLAIN) -> Row:
         "sha256": version.sha256,
         "blob_key": filed.blob_key,
         "summary": version.summary,
+        "summary_data": _plain(version.summary_data),
         "language": version.language,
         "metadata": _plain(version.metadata),
         "provenance": _plain(version.provenance),

@@ -26,6 +26,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from handiwork.errors import EngineClosed
 from handiwork.store.database import Work
 from handiwork.store.failures import database_failure, system_failure
 from handiwork.store.file_operations import OperatingSystem
@@ -50,25 +51,35 @@ class SqliteDatabase:
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="handiwork-read")
         self._writer = _Writer(path)
         self._bell = _Bell(path)
+        self._is_closed = False
 
     async def read(self, work: Work[Result]) -> Result:
+        self._demand_open()
         return await to_the_end(asyncio.get_running_loop().run_in_executor(self._reading, self._read, work))
 
     async def write(self, work: Work[Result]) -> Result:
+        self._demand_open()
         result = await to_the_end(asyncio.wrap_future(self._writer.line_up(work)))
         self._bell.ring()
         return result
 
     async def tidy(self) -> bool:
         """Copy the log into the database and empty it; readers are waited for, but not for ever."""
+        self._demand_open()
         return await to_the_end(asyncio.get_running_loop().run_in_executor(self._reading, self._tidy))
 
     async def changed(self, seen: int) -> int:
+        self._demand_open()
         return await self._bell.heard(seen, self._reading)
 
     async def close(self) -> None:
         """Wait for the writes that are under way, and close every connection."""
+        self._is_closed = True
         await to_the_end(asyncio.to_thread(self._close))
+
+    def _demand_open(self) -> None:
+        if self._is_closed:
+            raise EngineClosed
 
     def _read(self, work: Work[Result]) -> Result:
         try:

@@ -117,6 +117,7 @@ versions = Table(
     Column("sha256", String(64), nullable=False),
     Column("blob_key", Text, nullable=False),
     Column("summary", Text, nullable=False),
+    Column("summary_data", JSON, nullable=False),
     Column("language", Text),
     Column("metadata", JSON, nullable=False),
     Column("provenance", JSON, nullable=False),
@@ -127,7 +128,7 @@ versions = Table(
     Column("created_at", UtcTime, nullable=False),
     # Where its picture is, an empty object when none can be made, null when nobody has asked.
     Column("preview", JSON(none_as_null=True)),
-    # Name, summary, language, metadata and provenance, where they are encrypted.
+    # Name, both summaries, language, metadata and provenance, where they are encrypted.
     Column("sealed", Text),
     CheckConstraint("number >= 1", name="number"),
     CheckConstraint("size >= 0", name="size"),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from handiwork.model import Artifact, Execution, Outcome, ProgramError, Refused, Status
+from handiwork.quantities import counted
 from handiwork.references import cleaned, escaped
 
 MOST_NAMED = 20
@@ -33,7 +34,7 @@ def account_of(execution: Execution) -> str:
     outcome = execution.outcome
     sentences = [*_ways(outcome), _made(execution.artifacts), *_lacks(execution)]
     if outcome.status == "succeeded" and outcome.stdout.strip():
-        sentences.append(f"It printed {len(outcome.stdout):,} characters, which are in `stdout`.")
+        sentences.append(f"It printed {counted(len(outcome.stdout), 'character')}, to be found in `stdout`.")
     return " ".join(each for each in sentences if each)
 
 
@@ -89,11 +90,10 @@ def _made(artifacts: tuple[Artifact, ...]) -> str:
     if not artifacts:
         return ""
     files = [
-        f"`{named(each.name)}` ({each.media_type}, {each.size:,} bytes, {each.handle})"
+        f"`{named(each.name)}` ({each.media_type}, {counted(each.size, 'byte')}, {each.handle})"
         for each in artifacts[:MOST_NAMED]
     ]
-    count = "1 file" if len(artifacts) == 1 else f"{len(artifacts)} files"
-    return f"It made {count}: {_listed(files, len(artifacts))}."
+    return f"It made {counted(len(artifacts), 'file')}: {_listed(files, len(artifacts))}."
 
 
 def _not_kept(refused: tuple[Refused, ...]) -> str:

@@ -17,6 +17,7 @@ from handiwork.errors import (
 )
 from handiwork.errors.telling import told_outside
 from handiwork.model import KIB, Artifact, Execution
+from handiwork.quantities import counted
 from handiwork.references import escaped
 from handiwork.store.records import Page
 from handiwork.tools.accounts import LONGEST_NAME, ending_of, line, named, sentence
@@ -106,12 +107,13 @@ def no_text(artifact: Artifact) -> Answer:
     return told(text, artifact)
 
 
-def listed(page: Page) -> Answer:
-    """Tell of artifacts, a line for each."""
+def listed(page: Page, *, types: Sequence[str] = ()) -> Answer:
+    """Tell of artifacts, a line for each; where there is none, which `types` there are, if that may be the reason."""
     lines = [f"{tag_of(each)} {_said(each)}" for each in page.items]
     if page.next_cursor is not None:
         lines.append("There are more: narrow it by type or query.")
-    text = "\n".join(lines) or "There is none."
+    known = f" The types are {', '.join(types)}." if types else ""
+    text = "\n".join(lines) or f"There is none.{known}"
     return Answer(text=text, artifacts=page.items, structured=_structured(page.items))
 
 
@@ -160,7 +162,7 @@ def _beginning(text: str, most_bytes: int) -> str:
     text = text.rstrip()
     if utf8_size(text) <= most_bytes:
         return text
-    return f"{beginning_of(text, most_bytes)}… ({utf8_size(text):,} bytes in all)"
+    return f"{beginning_of(text, most_bytes)}… ({counted(utf8_size(text), 'byte')} in all)"
 
 
 def _end_of(text: str, most_bytes: int) -> str:

@@ -18,6 +18,7 @@ from handiwork.versions.arguments import LARGEST_BYTES, READ_HERE_BYTES
 from handiwork.versions.calls import Call, NewVersion, Number, Read
 
 SELECT = "rows=0:20, lines=1:50, head=20, tail=20, path=$.a[3], grep=text or search=words"
+"""The forms of a selector, as models are told them."""
 
 _EDIT = {
     "type": "object",

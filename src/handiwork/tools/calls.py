@@ -64,8 +64,8 @@ class Verbs(Protocol):
 class Calls:
     """The tools of one session, by name. What a call cannot do it raises."""
 
-    def __init__(self, verbs: Verbs) -> None:
-        self._verbs = verbs
+    def __init__(self, verbs: Verbs, *, types: Sequence[str]) -> None:
+        self._verbs, self._types = verbs, types
         self.by_name: Mapping[str, Callable[[Arguments, str | None], Awaitable[Answer]]] = {
             "generate_file": self._generate_file,
             "generate_artifact": self._generate_artifact,
@@ -103,9 +103,9 @@ class Calls:
         call = _asked(ListArtifacts, arguments)
         # What tools have answered is told with its `cache_id` when they do, and listed for who asks for it.
         without = TOOL_RESULT if call.type is None else None
-        return answers.listed(
-            await self._verbs.list(type=call.type, query=call.query, limit=MOST_LISTED, without=without)
-        )
+        found = await self._verbs.list(type=call.type, query=call.query, limit=MOST_LISTED, without=without)
+        is_known = call.type in (None, TOOL_RESULT, *self._types)
+        return answers.listed(found, types=() if is_known else (*self._types, TOOL_RESULT))
 
     async def _promote_to_artifact(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
         call = _asked(PromoteToArtifact, arguments)

@@ -18,13 +18,14 @@ from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
 from handiwork.model import Artifact
+from handiwork.quantities import counted
 from handiwork.tasks import in_thread, words_of
 from handiwork.tools.accounts import line
 from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
 from handiwork.tools.marks import Mark
 from handiwork.tools.spelling import reference_of, tag_of
-from handiwork.tools.summaries import Summary, rows_of, summary_of
+from handiwork.tools.summaries import Summary, keepable, rows_of, summary_of
 from handiwork.tools.tool import Answer
 from handiwork.types.tool_result import RETENTION
 from handiwork.verbs import Recorded
@@ -117,15 +118,17 @@ class Results:
         if not plain.is_binary:
             summary = await in_thread(summary_of, plain.as_object, self.tool, self.mark.summarize)
         in_short = json.dumps(summary, ensure_ascii=False)
-        begin = f"`{self.tool}` answered {plain.size:,} bytes"
         try:
-            kept = await self._recorded(plain.value, tool_call_id)
+            kept = await self._recorded(plain.value, tool_call_id, summary=None if plain.is_binary else summary)
         except HandiworkError as error:
             why = line(told_outside(error), longest=LONGEST_MISTAKE)
+            begin = f"`{self.tool}` answered {counted(plain.size, 'byte')}"
             text = f"{begin}, which could not be kept ({why}) Ask it for less. In short:\n{in_short}"
             return Answer(text=text, structured={"artifacts": [], "summary": summary}, result=summary)
+        ttl = self.mark.ttl or RETENTION
         lines = [
-            f"{begin}, which are kept for {_minutes(self.mark.ttl or RETENTION)}. In short:",
+            # The size is that of what is kept, as in its reference.
+            f"`{self.tool}` answered {counted(kept.size, 'byte')}, kept for {_minutes(ttl)}. In short:",
             in_short,
             f"cache_id: {kept.handle}{_promotion(tool_call_id)}{_way(plain)}",
             tag_of(kept),
@@ -138,8 +141,12 @@ class Results:
             result={**summary, "cache_id": kept.handle},
         )
 
-    async def _recorded(self, value: object, tool_call_id: str | None, *, failed: bool = False) -> Artifact:
+    async def _recorded(
+        self, value: object, tool_call_id: str | None, *, failed: bool = False, summary: Summary | None = None
+    ) -> Artifact:
         told: Recorded = {"failed": failed, "category": self.mark.category, "ttl": self.mark.ttl}
+        if summary is not None:
+            told["summary_data"] = keepable(summary)
         return await self.verbs.record(tool_call_id or f"call_{nanoid()}", tool=self.tool, result=value, **told)
 
 
@@ -206,5 +213,5 @@ def _promotion(tool_call_id: str | None) -> str:
 def _minutes(ttl: timedelta) -> str:
     minutes = max(round(ttl.total_seconds() / 60), 1)
     if minutes % 60 == 0:
-        return "1 hour" if minutes == 60 else f"{minutes // 60} hours"
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+        return counted(minutes // 60, "hour")
+    return counted(minutes, "minute")

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, TypeAlias, cast
 
+from handiwork.errors import InvalidContent
 from handiwork.model import KIB
+from handiwork.versions.differences import DEEPEST
+from handiwork.versions.notes import demand_object
 
 SUMMARY_BYTES = 4 * KIB
 """A summary that is longer is not used."""
@@ -96,6 +99,16 @@ def summary_of(result: Mapping[str, object], tool: str, summarize: Summarizer | 
         if isinstance(told, dict) and _fits(cast("Summary", told)):
             return cast("Summary", told)
     return describe(result, tool)
+
+
+def keepable(summary: Summary) -> Summary:
+    """Return a summary as it can be kept beside the answer; none where it cannot, so that the answer is not lost."""
+    kept = cast("Summary", _without_nul(summary))
+    try:
+        demand_object("summary data", kept)
+    except InvalidContent:
+        return {}
+    return kept
 
 
 def rows_of(result: Mapping[str, object]) -> tuple[str | None, Rows]:
@@ -186,6 +199,20 @@ def _shown(value: object, longest: int, most_fields: int, *, depth: int = 0) -> 
         case list():
             some = cast("list[object]", value)[:MOST_PREVIEWED]
             return [_shown(each, longest, most_fields, depth=depth + 1) for each in some]
+        case _:
+            return value
+
+
+def _without_nul(value: object, *, depth: int = 0) -> object:
+    """Return JSON without the NUL that not every database takes; what is too deep to be kept is left as it is."""
+    match value:
+        case str():
+            return value.replace("\0", "\ufffd")
+        case dict() if depth < DEEPEST:
+            entries = cast("Mapping[str, object]", value).items()
+            return {_without_nul(name): _without_nul(each, depth=depth + 1) for name, each in entries}
+        case list() if depth < DEEPEST:
+            return [_without_nul(each, depth=depth + 1) for each in cast("list[object]", value)]
         case _:
             return value
 

@@ -28,7 +28,7 @@ class Toolbox:
 
         Raises `InvalidTool` for what is none, cannot be told to a model, or has the name of another tool.
         """
-        self._calls: dict[str, Call] = dict(Calls(verbs).by_name)
+        self._calls: dict[str, Call] = dict(Calls(verbs, types=offer.types).by_name)
         self._tools: dict[str, Tool] = {tool.name: tool for tool in tools_for(offer)}
         for each in extra:
             own = OwnTool(each, verbs)

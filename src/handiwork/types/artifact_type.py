@@ -12,6 +12,7 @@ from typing import Literal
 from handiwork.errors import ContentRefused, ContentTooLarge, InvalidType
 from handiwork.media.formats import BY_NAME, Format, format_named
 from handiwork.model import Category
+from handiwork.quantities import counted
 from handiwork.types.plain_text import bytes_of, text_of
 from handiwork.types.strict_json import written
 
@@ -33,7 +34,7 @@ class Checked:
 
 
 def describe_by_size(name: str, format_: Format, size: int) -> str:
-    return f"{name} ({format_.media_type}, {size:,} bytes)"
+    return f"{name} ({format_.media_type}, {counted(size, 'byte')})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from handiwork.errors import ContentRefused
 from handiwork.media.formats import BY_NAME
 from handiwork.model import KIB, MIB
+from handiwork.quantities import counted
 from handiwork.types.artifact_type import ArtifactType, Checked
 from handiwork.types.plain_text import excerpt, text_of
 
@@ -76,8 +77,8 @@ def _examine(type_: ArtifactType, data: bytes) -> Checked:
             raise ContentRefused(
                 type_.name,
                 where=f"line {line:,}",
-                expected=f"{_cells(width)} as in line {first_line:,}",
-                got=f"{_cells(len(row))}, {excerpt(', '.join(row[:MOST_CELLS_TOLD]))}",
+                expected=f"{counted(width, 'cell')} as in line {first_line:,}",
+                got=f"{counted(len(row), 'cell')}, {excerpt(', '.join(row[:MOST_CELLS_TOLD]))}",
                 hint=_HINT,
             )
     if not width:
@@ -96,10 +97,6 @@ def _rows(text: str, delimiter: str, type_name: str) -> Iterator[tuple[int, list
             begins = rows.line_num + 1
     except csv.Error as wrong:
         raise _unreadable(wrong, begins, type_name) from wrong
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} cell{'' if count == 1 else 's'}"
 
 
 def _unreadable(wrong: csv.Error, line: int, type_name: str) -> ContentRefused:

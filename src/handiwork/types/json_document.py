@@ -6,6 +6,7 @@ How strictly it is read is known to `strict_json`.
 from handiwork.media.formats import BY_NAME
 from handiwork.model import KIB
 from handiwork.types.artifact_type import ArtifactType, Checked
+from handiwork.types.json_writing import number_of
 from handiwork.types.plain_text import text_of
 from handiwork.types.strict_json import parsed
 
@@ -29,4 +30,4 @@ def json_type(*, cap_bytes: int = CAP_BYTES) -> ArtifactType:
 
 
 def _examine(type_: ArtifactType, data: bytes) -> Checked:
-    return Checked(data=data, value=parsed(text_of(data, type_.name), type_name=type_.name))
+    return Checked(data=data, value=parsed(text_of(data, type_.name), type_name=type_.name, number_of=number_of))

@@ -6,11 +6,12 @@ What the values mean, and to whom, is not known here. Everything takes time and 
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import cast
 
 from handiwork.errors import ContentRefused, ContentTooLarge
+from handiwork.types.json_writing import pieces_of
 from handiwork.types.plain_text import excerpt
 
 DEEPEST = 200
@@ -57,13 +58,13 @@ class _Fault:
     """The name in an object at which it is wrong."""
 
 
-def parsed(text: str, *, type_name: str) -> object:
-    """Return the one value that the text holds.
+def parsed(text: str, *, type_name: str, number_of: Callable[[str], float] = float) -> object:
+    """Return the one value that the text holds; `number_of` reads numbers with a fraction or an exponent.
 
     Raises `ContentRefused` for all that RFC 8259 does not know, for a name twice in an object, for half a surrogate
     pair, and for what is beyond the limits of this module.
     """
-    hooks = _Hooks()
+    hooks = _Hooks(number_of)
     try:
         value: object = json.loads(
             text,
@@ -103,13 +104,31 @@ def written(value: object, *, type_name: str, most_bytes: int) -> bytes:
     _demand(value, fault_of, type_name)
     budget = _Budget(f"{type_name} content", most_bytes)
     pieces: list[str] = []
-    for piece in json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2).iterencode(value):
+    for piece in pieces_of(value):
         budget.spend(len(piece))
         pieces.append(piece)
     data = "".join(pieces).encode("utf-8")
     if len(data) > most_bytes:
         raise ContentTooLarge(f"{type_name} content", size=len(data), limit=most_bytes)
     return data
+
+
+def is_short(value: object, most_bytes: int) -> bool:
+    """Tell whether a value has about that little in it, in time that grows with the bound alone."""
+    left, waiting = most_bytes, [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, (str, bytes, bytearray, dict, list)):
+            left -= len(cast("Sized", current))
+        # What is long is not looked into.
+        if left < 0:
+            return False
+        if isinstance(current, dict):
+            names = cast("dict[object, object]", current)
+            waiting += [*names, *names.values()]
+        elif isinstance(current, list):
+            waiting += cast("list[object]", current)
+    return True
 
 
 def json_path(keys: Iterable[Key]) -> str:
@@ -121,7 +140,8 @@ def json_path(keys: Iterable[Key]) -> str:
 class _Hooks:
     """What the reader calls for every object and number."""
 
-    def __init__(self) -> None:
+    def __init__(self, number_of: Callable[[str], float]) -> None:
+        self._number_of = number_of
         self.first_fault: _Fault | None = None
         self._faults = 0
 
@@ -139,7 +159,7 @@ class _Hooks:
     def fraction(self, digits: str) -> object:
         if len(digits) > LONGEST_NUMBER:
             return self._too_long(digits)
-        number = float(digits)
+        number = self._number_of(digits)
         return number if math.isfinite(number) else self._fault(_Fault("a number of at most 1.8e308", excerpt(digits)))
 
     def constant(self, word: str) -> object:

@@ -10,12 +10,14 @@ from handiwork.collect.declaration import declared, items_of
 from handiwork.collect.extraction import extracted
 from handiwork.collect.found import Found
 from handiwork.collect.naming import NO_LANGUAGE
+from handiwork.collect.plain import whole_characters
 from handiwork.errors import AlreadyPromoted, HandiworkError, InvalidContent, InvalidLimit, NotCollected
 from handiwork.media.names import clean_name
 from handiwork.model import Artifact, Provenance, Scope
 from handiwork.store.promotions import Promotions
 from handiwork.store.records import Promotion
 from handiwork.tasks import in_thread
+from handiwork.types.artifact_type import LONGEST_LANGUAGE
 from handiwork.types.registry import Registry
 from handiwork.versions.creation import Creation
 from handiwork.versions.drafts import Draft, content_of
@@ -110,7 +112,7 @@ class Collecting:
                 content=content_of(each.content, type_),
                 name=clean_name(each.name),
                 title=_title(each),
-                language=each.language if type_.has_language and each.language != NO_LANGUAGE else None,
+                language=_language(each) if type_.has_language else None,
                 metadata={**each.metadata, "source": "collect", "kind": each.kind, "iteration": output.iteration},
                 provenance=output.provenance,
             )
@@ -140,7 +142,7 @@ def _demand(output: Output) -> None:
 
 
 def _found(output: Output) -> list[Found]:
-    found = extracted(output.text, iteration=output.iteration)
+    found = extracted(whole_characters(output.text), iteration=output.iteration)
     for number, item in enumerate(items_of(output.metadata), 1):
         try:
             each = declared(item, iteration=output.iteration)
@@ -154,6 +156,13 @@ def _found(output: Output) -> list[Found]:
 
 def _promotion(mark: str, found: Found) -> Promotion:
     return Promotion(tool_call_id=_MARK + mark, type=_TYPES.get(found.kind, _OTHER))
+
+
+def _language(found: Found) -> str | None:
+    """Return the language; for one that nobody can read nothing else is refused."""
+    language = found.language or NO_LANGUAGE
+    is_one = language != NO_LANGUAGE and len(language) <= LONGEST_LANGUAGE and language.isprintable()
+    return language if is_one else None
 
 
 def _title(found: Found) -> str | None:

@@ -176,6 +176,7 @@ class _Entry:
             sha256=bytes_.sha256,
             created_at=self.created_at,
             summary=draft.summary or draft.type.summarize(name_of(draft), self.format, bytes_.size),
+            summary_data=draft.summary_data,
             language=draft.language or self.format.language,
             metadata=draft.metadata,
             provenance=replace(draft.provenance, title=draft.title or name_of(draft)),

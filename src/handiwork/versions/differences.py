@@ -14,6 +14,7 @@ from enum import Enum
 from typing import NamedTuple, TypeAlias, cast
 
 from handiwork.errors import InvalidContent
+from handiwork.quantities import counted
 from handiwork.versions.json_paths import Chosen, Json, JsonPath, Slice, Step
 
 DEEPEST = 200
@@ -363,7 +364,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _measure(text: str) -> str:
-    return f"{len(text):,} characters in {len(_lines(text)):,} lines"
+    return f"{counted(len(text), 'character')} in {counted(len(_lines(text)), 'line')}"
 
 
 def _fault_of_scalar(value: object) -> str | None:
@@ -383,5 +384,5 @@ def _fault_of_scalar(value: object) -> str | None:
 def _token_of_scalar(value: str | float | bool | Missing | None) -> Hashable:
     # Numbers go by their digits: the hashes of integers are known beforehand, and could be made to collide.
     if isinstance(value, (bool, int, float)):
-        return type(value).__name__, repr(value)
+        return "float" if isinstance(value, float) else type(value).__name__, repr(value)
     return value

@@ -62,6 +62,8 @@ class Draft:
     """None is a new one, made of the name."""
     summary: str | None = None
     """What it is, in the words of who made it; None is what its type says of it."""
+    summary_data: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What a summarizer says of it."""
     uncounted_bytes: int = 0
     """What was put in on the way, such as a library, and does not count against the cap."""
 
@@ -106,6 +108,7 @@ class Admission:
         self.demand_enabled()
         demand_named(name=draft.name, title=draft.title)
         demand_object("metadata", draft.metadata)
+        demand_object("summary data", draft.summary_data)
         demand_texts(language=draft.language, reason=draft.provenance.reason, summary=draft.summary)
 
     def admit(self, draft: Draft) -> Format:

@@ -7,6 +7,7 @@ import bisect
 from typing import Protocol
 
 from handiwork.model import KIB
+from handiwork.quantities import counted
 from handiwork.versions.lines import LineScanner
 from handiwork.versions.selection import Page
 
@@ -158,7 +159,7 @@ class _Line:
         around = (self._around or b"").decode("utf-8", "replace")
         # The cuts may fall inside of characters.
         around = around.rstrip("\ufffd\r\n") if self._is_from_start else around.strip("\ufffd\r\n")
-        return f"{'' if self._is_from_start else _GAP}{around}{_GAP}[line of {self.size:,} bytes]"
+        return f"{'' if self._is_from_start else _GAP}{around}{_GAP}[line of {counted(self.size, 'byte')}]"
 
     def take(self, part: bytes) -> None:
         if self._around is not None:

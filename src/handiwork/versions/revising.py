@@ -7,11 +7,10 @@ which version that was decided on; when the head has moved since, the change is 
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import cast
 from weakref import WeakValueDictionary
 
 from handiwork.clock import Clock
@@ -40,7 +39,7 @@ from handiwork.store.space import Space
 from handiwork.tasks import in_thread, to_the_end
 from handiwork.types.artifact_type import ArtifactType, text_alone
 from handiwork.types.registry import Registry
-from handiwork.types.strict_json import parsed
+from handiwork.types.strict_json import is_short, parsed
 from handiwork.verbs import version_number
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.content import Bytes
@@ -211,7 +210,7 @@ class Revising:
 
     def _is_quick(self, artifact: Artifact, patch: object, contents: Sequence[bytes]) -> bool:
         """Tell whether deciding takes about as long as asking a thread to: of a little, or of one edit that fits."""
-        if patch is None or not _is_short(patch, DECIDED_HERE_BYTES):
+        if patch is None or not is_short(patch, DECIDED_HERE_BYTES):
             return False
         if sum(map(len, contents)) < DECIDED_HERE_BYTES:
             return True
@@ -257,15 +256,18 @@ class Revising:
             format=found,
         )
         format_ = self.admission.admit(draft)
+        sha256 = hashlib.sha256(data).hexdigest()
         return replace(
             was,
             number=was.number + 1,
             media_type=format_.media_type,
             category=type_.category or format_.category,
             size=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=sha256,
             created_at=self.clock(),
             summary=_carried(was, type_) or type_.summarize(was.name, format_, len(data)),
+            # What a summarizer has said is of that content alone.
+            summary_data=was.summary_data if sha256 == was.sha256 else {},
             language=language,
             metadata=draft.metadata,
             provenance=replace(revision.provenance, title=revision.title or artifact.title),
@@ -321,21 +323,3 @@ def _is_same(was: Version, is_now: Version) -> bool:
         return version.sha256, version.name, version.language, version.metadata
 
     return facts(was) == facts(is_now)
-
-
-def _is_short(patch: object, most_bytes: int) -> bool:
-    """Tell whether a patch has about that little in it, in time that grows with the bound alone."""
-    left, waiting = most_bytes, [patch]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, (str, dict, list)):
-            left -= len(cast("Sized", current))
-        # What is long is not looked into.
-        if left < 0:
-            return False
-        if isinstance(current, dict):
-            names = cast("dict[object, object]", current)
-            waiting += [*names, *names.values()]
-        elif isinstance(current, list):
-            waiting += cast("list[object]", current)
-    return True

@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from handiwork.quantities import counted
+
 BYTES_PER_TOKEN = 4
 PLAIN = "text/plain"
 
@@ -61,7 +63,7 @@ def beginning_of(text: str, room: int) -> str:
 
 def shortened(text: str, *, room: int, size: int) -> str:
     """Return the beginning of a text that is too large, with a mark that tells its whole `size`, in `room` bytes."""
-    mark = f"…[cut: {size:,} bytes in all]"
+    mark = f"…[cut: {counted(size, 'byte')} in all]"
     if utf8_size(mark) > room:
         return beginning_of(text, room)
     return beginning_of(text, room - utf8_size(mark)) + mark

@@ -4,6 +4,7 @@ What is an answer's format, and what a type demands of content, is known to `typ
 """
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -46,6 +47,8 @@ class ToolResult:
     media_type: str | None = None
     ttl: timedelta | None = None
     """How long it is kept; None is the half hour that is usual."""
+    summary_data: Mapping[str, object] | None = None
+    """What a summarizer says of it."""
     provenance: Provenance = field(default_factory=Provenance)
 
 
@@ -163,6 +166,7 @@ def _recorded(result: ToolResult, answer: Answer, type_: ArtifactType) -> Draft:
         title=result.tool,
         format=answer.format,
         metadata=metadata,
+        summary_data=result.summary_data or {},
         retention="default" if result.ttl is None else result.ttl,
         provenance=replace(result.provenance, tool_call_id=result.tool_call_id),
     )

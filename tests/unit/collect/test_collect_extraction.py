@@ -52,6 +52,15 @@ def test_what_else_an_info_string_says_is_a_remark() -> None:
     assert (found.language, found.metadata) == ("python", {"info": "title=x", "unterminated": True})
 
 
+@given(st.text().filter(lambda info: not set(info) & set("`\n\r")))
+def test_whatever_stands_behind_a_fence_what_is_told_of_the_block_is_printable(info: str) -> None:
+    (found,) = extracted(block(info))
+    assert found.content == "x"
+    assert found.language is not None
+    assert found.language.isprintable()
+    assert str(found.metadata.get("info", "")).isprintable()
+
+
 def test_an_info_string_without_end_is_no_language() -> None:
     (found,) = extracted(block("p" * 1000))
     assert found.language == "text"

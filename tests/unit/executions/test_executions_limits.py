@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from handiwork.errors import InvalidLimit, LimitExceeded
 from handiwork.executions.limits import WORDS, LimitPolicy
-from handiwork.model import MIB, Limits
+from handiwork.model import MIB, Limits, Status
 
 MOST = Limits(
     wall_seconds=60, memory_bytes=1024 * MIB, output_bytes=50 * MIB, file_bytes=50 * MIB, processes=64, stdout_bytes=MIB
@@ -72,3 +72,15 @@ def test_nothing_over_the_maximum_is_ever_admitted(name: str, value: float) -> N
     except (InvalidLimit, LimitExceeded):
         return
     assert 0 <= getattr(admitted, name) <= getattr(MOST, name)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("timed_out", "120 s by `timeout`"), ("out_of_memory", "2048 MB by `memory`"), ("output_too_large", "`output`")],
+)
+def test_a_run_that_has_run_out_is_told_how_much_it_may_be_given(status: Status, words: str) -> None:
+    maximum = Limits(wall_seconds=120, memory_bytes=2048 * MIB, output_bytes=50 * MIB)
+    policy = LimitPolicy(maximum=maximum)
+    assert words in str(policy.room(Limits(), status))
+    assert policy.room(maximum, status) == "That is the most that this deployment allows."
+    assert policy.room(Limits(), "failed") is None

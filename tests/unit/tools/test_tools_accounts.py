@@ -54,7 +54,7 @@ def test_a_success_names_files_with_their_handles_and_what_was_not_kept() -> Non
     )
     assert told(outcome, made("chart.png")) == snapshot(
         "The program succeeded in 0.08 s. It made 1 file: `chart.png` (image/png, 2,048 bytes, chart_k3x9). "
-        "Not kept: `evil` (symlink). It printed 8 characters, which are in `stdout`."
+        "Not kept: `evil` (symlink). It printed 8 characters, to be found in `stdout`."
     )
 
 

@@ -1,5 +1,6 @@
 """What the type `json` takes, what it refuses, and that the refusal says where."""
 
+import copy
 import json
 import math
 
@@ -217,3 +218,23 @@ def test_a_large_document_is_read():
     text = json.dumps([{"id": n, "name": "abc"} for n in range(20_000)])
     assert len(text) < MIB
     assert json_type(cap_bytes=MIB).check(text).value == json.loads(text)
+
+
+NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?", fullmatch=True).filter(
+    # As a whole number it is 0 for everybody.
+    lambda digits: digits != "-0"
+)
+
+
+@given(st.lists(NUMBERS, min_size=1))
+def test_numbers_are_written_again_with_the_digits_that_they_had(numbers: list[str]):
+    content = "[\n  " + ",\n  ".join(numbers) + "\n]"
+    value = JSON.check(content).value
+    assert JSON.spelled(value).decode() == content
+    assert value == json.loads(content), "and are the numbers that they are for everybody"
+    assert JSON.spelled(copy.deepcopy(value)).decode() == content
+
+
+@given(VALUES)
+def test_a_value_is_written_as_the_standard_library_does(value: object):
+    assert JSON.spelled(value).decode() == json.dumps(value, indent=2, ensure_ascii=False)

@@ -89,7 +89,7 @@ def test_a_long_difference_says_what_is_left_out() -> None:
 
 def test_very_large_texts_are_summed_up() -> None:
     assert text_difference("a\n", "b" * MOST_COMPARED) == (
-        "Too large to compare by line: 2 characters in 1 lines before, 8,000,000 characters in 1 lines now.\n"
+        "Too large to compare by line: 2 characters in 1 line before, 8,000,000 characters in 1 line now.\n"
     )
 
 
