@@ -136,6 +136,18 @@ versions = Table(
     **WITHOUT_ROWID,
 )
 
+# Of long bytes the hash of each piece and where units begin. Versions that share their bytes share it, too.
+outlines = Table(
+    "outlines",
+    metadata,
+    Column("artifact_id", String(64), ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True),
+    Column("blob_key", Text, primary_key=True),
+    Column("told", Text, nullable=False),
+    # The same, where it is encrypted.
+    Column("sealed", Text),
+    **WITHOUT_ROWID,
+)
+
 # What the result of a tool was promoted to, so that asking for it twice makes one artifact.
 promotions = Table(
     "promotions",

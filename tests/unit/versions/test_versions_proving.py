@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from handiwork.errors import BlobNotFound, ContentDamaged
 from handiwork.store.keys import BlobKey
 from handiwork.store.local_blobs import LocalBlobs
+from handiwork.store.pieces import OUTLINED_BYTES, PIECE_BYTES
 from handiwork.store.records import Filed
 from handiwork.versions.content import Bytes
-from handiwork.versions.proving import OUTLINED_BYTES, PIECE_BYTES, Outlines, Proven, Proving
-from memory_store import MemoryBlobs
+from handiwork.versions.proving import Outlines, Proven, Proving
+from memory_store import MemoryBlobs, MemoryRecords
 from sample_records import filed as sample
 
 SIZE = OUTLINED_BYTES + 3 * PIECE_BYTES + 77
@@ -29,12 +30,13 @@ class World:
     filed: Filed
     path: Path
     outlines: Outlines
+    records: MemoryRecords
 
-    def content(self) -> Proven | Proving:
-        return self.outlines.content(self.blobs, self.filed)
+    async def content(self) -> Proven | Proving:
+        return await self.outlines.content(self.filed, records=self.records, blobs=self.blobs)
 
     async def part(self, offset: int, length: int | None = None) -> bytes:
-        content = self.content()
+        content = await self.content()
         data = b"".join([chunk async for chunk in content.chunks(offset=offset, length=length)])
         await content.finish()
         return data
@@ -46,7 +48,7 @@ async def world(tmp_path: Path) -> World:
     stored = await blobs.put(entry.blob_key, Bytes(DATA).chunks())
     version = replace(entry.artifact.version, size=stored.size, sha256=stored.sha256)
     entry = replace(entry, artifact=replace(entry.artifact, version=version))
-    return World(blobs, entry, tmp_path / entry.blob_key, Outlines())
+    return World(blobs, entry, tmp_path / entry.blob_key, Outlines(), MemoryRecords())
 
 
 def damage(path: Path, offset: int) -> None:
@@ -56,9 +58,9 @@ def damage(path: Path, offset: int) -> None:
 
 
 async def test_parts_are_the_same_from_the_first_reader_and_from_the_next(world: World) -> None:
-    assert isinstance(world.content(), Proving)
+    assert isinstance(await world.content(), Proving)
     assert await world.part(5, 10) == DATA[5:15]
-    assert isinstance(world.content(), Proven)
+    assert isinstance(await world.content(), Proven)
     places = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 2 * PIECE_BYTES, OUTLINED_BYTES, SIZE - 77, SIZE - 1, SIZE, SIZE + 9]
     for offset in places:
         for length in (None, 0, 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, SIZE):
@@ -91,7 +93,7 @@ async def test_pieces_are_proved_however_the_bytes_come(sizes: list[int]) -> Non
     entry = replace(entry, artifact=replace(entry.artifact, version=version))
     outlines = Outlines()
     for _turn in range(2):
-        content = outlines.content(blobs, entry)
+        content = await outlines.content(entry, records=MemoryRecords(), blobs=blobs)
         parts = [chunk async for chunk in content.chunks(offset=PIECE_BYTES + 3)]
         await content.finish()
         assert b"".join(parts) == DATA[PIECE_BYTES + 3 :]
@@ -140,5 +142,5 @@ async def test_no_more_is_remembered_than_there_is_room_for(world: World) -> Non
     for each in entries:
         await world.blobs.put(each.blob_key, Bytes(DATA).chunks())
         await replace(world, filed=each).part(0)
-    kinds = [type(replace(world, filed=each).content()) for each in entries]
+    kinds = [type(await replace(world, filed=each).content()) for each in entries]
     assert kinds == [Proving, Proven, Proven]

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handiwork.errors import SelectorMisfit
-from handiwork.versions import blocks, lines, places, units
+from handiwork.media import places
+from handiwork.media.places import Places
+from handiwork.versions import blocks, lines, units
 from handiwork.versions.excerpts import select
-from handiwork.versions.places import Places
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 
