@@ -12,7 +12,7 @@ from functools import cache
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, Table
 
-from handiwork.errors import StorageFailed
+from handiwork.errors import EncryptionChanged, StorageFailed
 from handiwork.events import Event
 from handiwork.model import Artifact, Execution, Outcome, Scope, Version
 from handiwork.store import outlines, tables
@@ -128,8 +128,8 @@ def outline_of(row: RowMapping, filed: Filed, sealing: Sealing = PLAIN) -> Outli
     c = tables.outlines.c
     told = row[c.told]
     if row[c.sealed] is not None:
-        # One that is damaged is not needed.
-        with suppress(StorageFailed):
+        # One that cannot be opened is not needed.
+        with suppress(EncryptionChanged, StorageFailed):
             told = sealing.open(_of_outline(filed), row[c.sealed])["told"]
     return outlines.understood(str(told), filed.artifact.version)
 
