@@ -51,7 +51,7 @@ class Store:
 
     async def made(self, type_: str = "csv", content: str = TABLE) -> Artifact:
         async with handiwork.open(self.folder, settings=self.settings) as engine:
-            return await engine.session("s").create(type_, title="t", content=content)
+            return await engine.session("s").create(type_, title="t", content=content, name="t.csv")
 
     async def look(self, artifact: Artifact, selector: str, *, version: int | None = None) -> tuple[str, int]:
         """Return what is selected, and how many bytes were read for it."""
@@ -104,6 +104,16 @@ async def test_the_first_look_of_a_process_reads_little_wherever_the_part_is(sto
     ):
         text, given = await store.look(made, part)
         assert text == rows(first, stop)
+        assert given < FEW
+
+
+@pytest.mark.parametrize("type_", ["csv", "file"])
+async def test_so_does_the_first_look_at_lines_of_any_text(store: Store, type_: str) -> None:
+    made = await store.made(type_)
+    lines = TABLE.splitlines(keepends=True)
+    for first in (5, ROWS, len(lines) - 2):
+        text, given = await store.look(made, f"lines={first + 1}:{first + 2}")
+        assert text == "".join(lines[first : first + 2])
         assert given < FEW
 
 

@@ -11,6 +11,7 @@ from handiwork.model import KIB
 
 APART_BYTES = 128 * KIB
 """How far places lie apart at least: that much is walked over from one to the next."""
+LINES = "lines"
 
 
 def rows_parted_by(delimiter: str) -> str:

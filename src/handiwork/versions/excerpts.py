@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from handiwork.errors import SelectorMisfit
-from handiwork.media.places import Place, Places, rows_parted_by
+from handiwork.media.places import LINES, Place, Places, rows_parted_by
 from handiwork.model import MIB
 from handiwork.types.csv_table import delimiter_of
 from handiwork.versions.blocks import beginning, blocks, blocks_from, is_utf16, scanned, text_begins
@@ -156,7 +156,7 @@ def _layout(asked: _Asked, start: bytes) -> tuple[_Layout, bytes]:
 
 
 def _lines(unit: Literal["rows", "lines"], media_type: str) -> _Layout:
-    return _Layout(unit=unit, name="lines", scanner=LineScanner, onward=LineScanner, media_type=media_type)
+    return _Layout(unit=unit, name=LINES, scanner=LineScanner, onward=LineScanner, media_type=media_type)
 
 
 async def _range(content: Source, asked: _Asked) -> Selection:
