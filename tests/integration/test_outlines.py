@@ -107,14 +107,21 @@ async def test_the_first_look_of_a_process_reads_little_wherever_the_part_is(sto
         assert given < FEW
 
 
-@pytest.mark.parametrize("type_", ["csv", "file"])
-async def test_so_does_the_first_look_at_lines_of_any_text(store: Store, type_: str) -> None:
-    made = await store.made(type_)
+async def test_so_does_the_first_look_at_lines_of_a_table(store: Store) -> None:
+    made = await store.made()
     lines = TABLE.splitlines(keepends=True)
     for first in (5, ROWS, len(lines) - 2):
         text, given = await store.look(made, f"lines={first + 1}:{first + 2}")
         assert text == "".join(lines[first : first + 2])
         assert given < FEW
+
+
+async def test_the_first_look_at_other_text_reads_no_further_than_its_part_is(store: Store) -> None:
+    made = await store.made("file")
+    assert (await store.look(made, "lines=6:7"))[1] < FEW
+    text, given = await store.look(made, f"lines={ROWS + 1}:{ROWS + 2}")
+    assert text == "".join(TABLE.splitlines(keepends=True)[ROWS : ROWS + 2])
+    assert FEW < given < len(TABLE) * 3 / 4
 
 
 async def test_the_same_look_reads_all_of_it_where_nothing_was_kept(store: Store) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from handiwork.errors import ContentRefused
 from handiwork.media.formats import BY_NAME
-from handiwork.media.places import APART_BYTES, Place, Places, rows_parted_by
+from handiwork.media.places import APART_BYTES, LINES, Place, Places, rows_parted_by
 from handiwork.model import KIB, MIB
 from handiwork.types.artifact_type import ArtifactType, Checked
 from handiwork.types.plain_text import excerpt, text_of
@@ -92,19 +92,20 @@ def _examine(type_: ArtifactType, data: bytes) -> Checked:
             due = end + APART_BYTES
     if not width:
         raise ContentRefused(type_.name, expected="at least one row", got=excerpt(text))
-    places = Places()
     begins = len(_MARK.encode()) if data.startswith(_MARK.encode()) else 0
-    places.learn(rows_parted_by(delimiter), list(_in_bytes(text, passed, begins)))
-    return Checked(data=data, places=places)
+    return Checked(data=data, places=_places(text, passed, rows_parted_by(delimiter), offset=begins))
 
 
-def _in_bytes(text: str, passed: Iterable[tuple[int, int]], offset: int) -> Iterator[Place]:
-    """Yield as places what was passed by characters of the text, which begins at `offset` of the content."""
-    before = 0
+def _places(text: str, passed: Iterable[tuple[int, int]], rows: str, *, offset: int) -> Places:
+    """Return where rows begin, and lines with them, of what was passed by characters of the text."""
+    places, before, lines = Places(), 0, 0
     for end, count in passed:
-        offset += len(text[before:end].encode())
-        before = end
-        yield Place(offset, count)
+        part = text[before:end]
+        offset, before, lines = offset + len(part.encode()), end, lines + part.count("\n")
+        places.learn(rows, [Place(offset, count)])
+        if part.endswith("\n"):
+            places.learn(LINES, [Place(offset, lines)])
+    return places
 
 
 def _rows(source: io.StringIO, delimiter: str, type_name: str) -> Iterator[tuple[int, list[str]]]:

@@ -24,7 +24,6 @@ from handiwork.store.space import Space
 from handiwork.tasks import to_the_end
 from handiwork.versions.arrival import Arrival
 from handiwork.versions.drafts import Admission, Draft, all_of, is_at_hand, name_of
-from handiwork.versions.surveys import Survey
 
 HANDLE_ATTEMPTS = 8
 
@@ -98,7 +97,7 @@ class Creation:
         """Store the bytes, however long that takes, then their record."""
         bytes_ = Arrival(self.blobs)
         try:
-            filed = [entry.filed(await bytes_.put(entry.key, entry.survey.chunks())) for entry in entries]
+            filed = [entry.filed(await bytes_.put(entry.key, entry.draft.content.chunks())) for entry in entries]
         except BaseException:
             await bytes_.forget()
             raise
@@ -165,10 +164,6 @@ class _Entry:
     stem: str
     created_at: datetime
     expires_at: datetime | None
-
-    @property
-    def survey(self) -> Survey:
-        return Survey(self.draft.content, media_type=self.format.media_type, places=self.draft.places)
 
     def filed(self, bytes_: Stored) -> Filed:
         draft = self.draft

@@ -50,7 +50,6 @@ from handiwork.versions.creation import Quotas
 from handiwork.versions.descriptions import Description, brought_together
 from handiwork.versions.differences import MISSING
 from handiwork.versions.drafts import Admission, Draft
-from handiwork.versions.surveys import Survey
 from handiwork.versions.texts import Difference, difference, is_one_edit_of, merged, patched, text_of, wanted
 
 INLINE_BYTES = 32 * KIB
@@ -289,8 +288,7 @@ class Revising:
         bytes_, outline = Arrival(self.blobs), None
         if len(next_.data) > TOGETHER_BYTES:
             async with unless_gone(self.records, revised):
-                survey = Survey(Bytes(next_.data), media_type=next_.version.media_type, places=next_.places)
-                outline = Outline.of(await bytes_.put(key, survey.chunks()), survey.places)
+                outline = Outline.of(await bytes_.put(key, Bytes(next_.data).chunks()), next_.places)
         else:
             bytes_.begin(key, next_.data)
         filed = Filed(artifact=revised, blob_key=key, outline=outline)
