@@ -15,6 +15,8 @@ from handiwork.ids import ArtifactId, ExecutionId, Handle
 from handiwork.model import UNFINISHED, Artifact, Execution, Outcome, PrincipalKind, Reach, Scope, Status
 from handiwork.store.blobs import Stored
 from handiwork.store.keys import BlobKey, BlobPrefix
+from handiwork.store.outlines import Outline
+from handiwork.store.pieces import OUTLINED_BYTES, PIECE_BYTES
 from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -58,6 +60,9 @@ class MemoryRecords:
             if _sees(reach, each.artifact.scope) and reference in (each.artifact.id, each.artifact.handle):
                 return each
         raise ArtifactNotFound(reference)
+
+    async def outline(self, filed: Filed) -> Outline | None:
+        return next((each.outline for each in self.filed if each.blob_key == filed.blob_key), None)
 
     async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
         left_out = search.without if search is not None else None
@@ -174,7 +179,7 @@ class MemoryBlobs:
         if self.failure is not None and len(self.stored) >= self.good:
             raise self.failure
         self.stored[key] = data
-        return Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        return measured(data)
 
     def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
         putting: Future[Stored] = Future()
@@ -182,7 +187,7 @@ class MemoryBlobs:
             putting.set_exception(self.failure)
         else:
             self.stored[key] = data
-            putting.set_result(Stored(size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+            putting.set_result(measured(data))
         return putting
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
@@ -200,6 +205,14 @@ class MemoryBlobs:
     async def listing(self, *, before: datetime) -> AsyncGenerator[BlobKey, None]:
         for key in list(self.stored):
             yield key
+
+
+def measured(data: bytes) -> Stored:
+    """What a store has to tell of these bytes, measured at once."""
+    parts = [data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES)]
+    pieces = b"".join(hashlib.sha256(part).digest() for part in parts)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Stored(size=len(data), sha256=sha256, pieces=pieces if len(data) > OUTLINED_BYTES else b"")
 
 
 def _sees(reach: Scope | Reach, scope: Scope) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from handiwork.ids import ArtifactId, ExecutionId, Handle
+from handiwork.media.places import Place
 from handiwork.model import (
     Artifact,
     Execution,
@@ -22,6 +23,8 @@ from handiwork.model import (
     Violation,
 )
 from handiwork.store.keys import blob_key
+from handiwork.store.outlines import Outline
+from handiwork.store.pieces import OUTLINED_BYTES, PIECE_BYTES
 from handiwork.store.records import Filed
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
@@ -82,6 +85,15 @@ def filed(
         labels=("q3", "sales"),
     )
     return Filed(artifact=artifact, blob_key=blob_key(scope, artifact_id, 1, version.name))
+
+
+def outlined(entry: Filed) -> Filed:
+    """Return an entry of long content with what is to be kept of it; nobody has its bytes."""
+    size = OUTLINED_BYTES + 1
+    version = replace(entry.artifact.version, size=size)
+    outline = Outline(pieces=bytes(range(32)) * -(-size // PIECE_BYTES))
+    outline.places.learn("rows,", [Place(PIECE_BYTES + 7, 300), Place(3 * PIECE_BYTES, 900)])
+    return replace(entry, artifact=replace(entry.artifact, version=version), outline=outline)
 
 
 def execution(id: str = "exc_1", *, status: Status = "failed", scope: Scope = ADA) -> Execution:

@@ -27,7 +27,7 @@ from handiwork.sandbox.sandbox import Sandbox
 from handiwork.session import Session
 from handiwork.store.blobs import Blobs
 from handiwork.store.expiry import Due, Erased
-from handiwork.store.reading import read_verified, unless_gone
+from handiwork.store.reading import unless_gone
 from handiwork.store.records import Filed, Records, SessionPage
 from handiwork.tools.tool import Offer
 from handiwork.types.registry import Registry
@@ -100,10 +100,9 @@ class Engine:
     async def content(self, filed: Filed, *, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
         """Yield the content, or the part of it from byte `start` to before `stop`, in chunks.
 
-        Damaged content raises `ContentDamaged` before its end.
+        Damaged content raises `ContentDamaged` before its end, a damaged part before its own.
         """
-        head = filed.artifact.version
-        content = read_verified(self.blobs, filed.blob_key, size=head.size, sha256=head.sha256, start=start, stop=stop)
+        content = self.outlines.span(filed, start, stop, records=self.records, blobs=self.blobs)
         async with unless_gone(self.records, filed.artifact), aclosing(content) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -116,7 +115,8 @@ class Engine:
         """Return a part of the content as text. See `Session.select`."""
         asked = None if selector is None else Selector.parse(selector)
         version = filed.artifact.version
-        content, room = self.outlines.content(self.blobs, filed), selection_budget(budget)
+        room = selection_budget(budget)
+        content = await self.outlines.content(filed, records=self.records, blobs=self.blobs)
         async with unless_gone(self.records, filed.artifact):
             found = await select(
                 content, asked, media_type=version.media_type, budget_bytes=room, places=content.places

@@ -1,6 +1,7 @@
 """What everything that ends artifacts must promise. A back end gives `expiry` and its neighbours."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,7 +15,7 @@ from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.expiry import Due, Erased, Expiry, Owed
 from handiwork.store.key_records import KeyRecords
 from handiwork.store.records import Records, Terms
-from sample_records import ADA, FOREIGN, NOON, Hands, execution, filed
+from sample_records import ADA, FOREIGN, NOON, Hands, execution, filed, outlined
 
 WEEK = timedelta(days=7)
 MILLISECOND = timedelta(milliseconds=1)
@@ -74,6 +75,19 @@ class ExpirySuite:
                 await records.get(FOREIGN[0], reference)
         with pytest.raises(ArtifactExpired):
             await records.get(ADA, "art_chart", version=2)
+
+    async def test_what_is_kept_of_long_bytes_goes_with_their_version(
+        self, expiry: Expiry, records: Records, clock: Hands
+    ) -> None:
+        buried, erased, kept = (outlined(filed(name)) for name in ("buried", "erased", "kept"))
+        erased = replace(erased, artifact=replace(erased.artifact, scope=FOREIGN[0]))
+        await records.add([buried, kept])
+        await records.add([erased])
+        assert [await records.outline(each) for each in (buried, erased)] == [buried.outline, erased.outline]
+        await records.remove(ADA, "art_buried")
+        await expiry.bury(await expiry.due(limit=10))
+        await expiry.erase(Reach(tenant="default", user="ada", session=FOREIGN[0].session))
+        assert [await records.outline(each) for each in (buried, erased, kept)] == [None, None, kept.outline]
 
     async def test_what_is_not_over_cannot_be_buried(self, expiry: Expiry, records: Records, clock: Hands) -> None:
         await records.add([filed(), filed("pinned")])

@@ -13,6 +13,7 @@ from handiwork.errors import (
     HandleTaken,
     InvalidName,
     QuotaExceeded,
+    StorageFailed,
     TookTooLong,
     VersionNotFound,
 )
@@ -24,7 +25,7 @@ from handiwork.model import (
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.keys import blob_key
 from handiwork.store.records import Filed, Preview, Quota, Records, Search, Terms
-from sample_records import ADA, FOREIGN, NOON, Hands, execution, filed, with_handle_of
+from sample_records import ADA, FOREIGN, NOON, Hands, execution, filed, outlined, with_handle_of
 
 
 async def names(records: Records, scope: Scope = ADA, *, limit: int = 100) -> list[str]:
@@ -40,6 +41,31 @@ class RecordsSuite:
 
         assert await records.get(ADA, reference) == filed()
         assert await records.get(ADA, reference, version=1) == filed()
+
+    async def test_what_is_kept_of_long_bytes_is_told_of_those_and_of_no_others(self, records: Records) -> None:
+        entry = outlined(filed())
+        await records.add([entry, filed("short")])
+
+        found = await records.get(ADA, "art_chart")
+
+        assert found == replace(entry, outline=None)
+        assert await records.outline(found) == entry.outline
+        assert await records.outline(await records.get(ADA, "art_short")) is None
+        changed = replace(found.artifact, version=replace(found.artifact.version, sha256="1" * 64))
+        assert await records.outline(replace(found, artifact=changed)) is None
+
+    async def test_what_is_kept_of_bytes_comes_to_nothing_with_their_record(self, records: Records) -> None:
+        entry = outlined(filed())
+
+        def fail() -> None:
+            raise StorageFailed("the blobs", "no")
+
+        with pytest.raises(StorageFailed):
+            await records.add([entry], until=fail)
+
+        assert await records.outline(entry) is None
+        await records.add([entry])
+        assert await records.outline(entry) == entry.outline
 
     async def test_a_time_of_another_zone_is_the_same_moment(self, records: Records) -> None:
         at = datetime.fromisoformat("2026-11-21T14:00:00+02:00")

@@ -23,7 +23,7 @@ from handiwork.store.expiry import Expiry
 from handiwork.store.keys import blob_key
 from handiwork.store.records import Filed, Quota, Records, Terms
 from handiwork.store.revisions import Marks, Revisions
-from sample_records import ADA, FOREIGN, NOON, Hands, filed
+from sample_records import ADA, FOREIGN, NOON, Hands, filed, outlined
 
 WEEK = timedelta(days=7)
 
@@ -43,6 +43,17 @@ class RevisionsSuite:
     async def head(self, records: Records) -> Artifact:
         await records.add([filed()])
         return (await records.get(ADA, filed().artifact.id)).artifact
+
+    async def test_what_is_kept_of_long_bytes_belongs_to_every_version_that_names_them(
+        self, revisions: Revisions, records: Records, head: Artifact
+    ) -> None:
+        second = outlined(revised(head))
+        made = await revisions.add(second, expected=1)
+        third = Filed(artifact=replace(made, version=replace(made.version, number=3)), blob_key=second.blob_key)
+        await revisions.add(third, expected=2, restores=2)
+
+        for version, outline in ((1, None), (2, second.outline), (3, second.outline)):
+            assert await records.outline(await records.get(ADA, head.id, version=version)) == outline
 
     async def test_a_version_becomes_the_head_and_those_before_stay(
         self, revisions: Revisions, records: Records, log: EventLog, clock: Hands, head: Artifact

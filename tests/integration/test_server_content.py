@@ -369,7 +369,9 @@ async def test_small_content_that_is_damaged_is_a_problem(house: House) -> None:
 
 
 @pytest.mark.parametrize("origin", ["application", "content"])
-@pytest.mark.parametrize("asked", [None, "bytes=0-99", "bytes=-99"])
+@pytest.mark.parametrize(
+    "asked", [None, "bytes=99-", f"bytes={LARGE // 2 + 9}-{LARGE // 2 + 19}", f"bytes=-{LARGE - 9}"]
+)
 async def test_large_content_that_is_damaged_is_never_served_whole(
     house: House, origin: str, asked: str | None
 ) -> None:
@@ -386,7 +388,17 @@ async def test_large_content_that_is_damaged_is_never_served_whole(
         assert asked is not None
     else:
         assert not broken.is_complete
-        assert len(broken.body) < LARGE
+        assert len(broken.body) < len(whole.body)
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-99", "bytes=-99"])
+async def test_a_part_of_large_content_is_served_though_another_is_damaged(house: House, asked: str) -> None:
+    artifact = await stored(house, b"begin" + bytes(LARGE) + b"end", "a.bin")
+    app, address = guarded(house.desk), PUBLIC + path_of(artifact)
+    whole = await got(app, address, asked)
+    await damage(house, artifact)
+    assert whole == await got(app, address, asked)
+    assert whole.body.strip(b"\0") == (b"end" if asked == "bytes=-99" else b"begin")
 
 
 @dataclass(slots=True)

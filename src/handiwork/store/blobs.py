@@ -19,6 +19,8 @@ class Stored:
 
     size: int
     sha256: str
+    pieces: bytes = b""
+    """The SHA-256 of each piece, one after the other, as `pieces` cuts long content; of what is short, nothing."""
 
 
 class Blobs(Protocol):

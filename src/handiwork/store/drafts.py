@@ -9,7 +9,6 @@ The calls block; `local_blobs` makes them in a thread, one after the other.
 """
 
 import contextlib
-import hashlib
 import os
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from handiwork.store.blobs import CHUNK_BYTES, Stored
 from handiwork.store.file_operations import FileOperations
 from handiwork.store.folders import Folders, make_folders
+from handiwork.store.pieces import Measure
 
 PUBLISH_ATTEMPTS = 3
 MOST_AHEAD = 4
@@ -93,16 +93,14 @@ class Draft:
         self._name: Path | None = None
         self._target: Path | None = None
         self._is_published = False
-        self._hash = hashlib.sha256()
-        self._size = 0
+        self._measure = Measure()
 
     def write(self, *parts: bytes | bytearray) -> None:
         descriptor = self._begun()
         for part in parts:
             for start in range(0, len(part), CHUNK_BYTES):
                 piece = memoryview(part)[start : start + CHUNK_BYTES]
-                self._hash.update(piece)
-                self._size += len(piece)
+                self._measure.take(piece)
                 while piece:
                     piece = piece[self._files.write(descriptor, piece) :]
 
@@ -117,7 +115,7 @@ class Draft:
         self._close()
         self._forget_name()
         self._place.folders.settle(target.parent)
-        return Stored(size=self._size, sha256=self._hash.hexdigest())
+        return self._measure.stored
 
     def withdraw(self) -> None:
         """Remove what was written, as far as the system lets us; the error that led here is the one that counts."""

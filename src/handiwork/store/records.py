@@ -11,6 +11,7 @@ from typing import Protocol
 from handiwork.ids import ArtifactId, Handle
 from handiwork.model import Artifact, Execution, PrincipalKind, Reach, Scope, SessionSummary
 from handiwork.store.keys import BlobKey
+from handiwork.store.outlines import Outline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class Filed:
 
     artifact: Artifact
     blob_key: BlobKey
+    outline: Outline | None = None
+    """What is to be kept of long bytes that were stored just now. Who finds an artifact asks `Records` for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,10 @@ class Records(Protocol):
             VersionNotFound: it has no such version.
             ArtifactExpired: its retention has ended, whether or not anything was purged.
         """
+        ...
+
+    async def outline(self, filed: Filed) -> Outline | None:
+        """Return what was kept of the bytes of a version that was found; None of short ones, old ones, and in doubt."""
         ...
 
     async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:

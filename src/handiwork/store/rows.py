@@ -4,6 +4,7 @@ What of a row is sealed where a store is encrypted is decided here too: all that
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import cache
@@ -11,11 +12,13 @@ from functools import cache
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, Table
 
+from handiwork.errors import EncryptionChanged, StorageFailed
 from handiwork.events import Event
 from handiwork.model import Artifact, Execution, Outcome, Scope, Version
-from handiwork.store import tables
+from handiwork.store import outlines, tables
 from handiwork.store.key_records import KeyRecord
 from handiwork.store.keys import BlobKey
+from handiwork.store.outlines import Outline
 from handiwork.store.records import Filed, Preview
 from handiwork.store.sealing import PLAIN, Place, Sealing
 
@@ -31,6 +34,7 @@ _BLANK_VERSION: Row = {
     "metadata": {},
     "provenance": {},
 }
+_BLANK_OUTLINE: Row = {"told": ""}
 _BLANK_EXECUTION: Row = {"outcome": {}}
 
 
@@ -81,6 +85,16 @@ def version_row(filed: Filed, *, sealing: Sealing = PLAIN) -> Row:
     return _sealed(row, place, _BLANK_VERSION, sealing)
 
 
+def outline_row(filed: Filed, outline: Outline, *, sealing: Sealing = PLAIN) -> Row:
+    version = filed.artifact.version
+    row: Row = {
+        "artifact_id": version.artifact_id,
+        "blob_key": filed.blob_key,
+        "told": outlines.told(outline, version),
+    }
+    return _sealed(row, _of_outline(filed), _BLANK_OUTLINE, sealing)
+
+
 def execution_row(execution: Execution, *, finished_at: datetime | None, sealing: Sealing = PLAIN) -> Row:
     row: Row = {
         "id": execution.id,
@@ -116,6 +130,16 @@ def version_of(row: RowMapping, *, tenant: str, sealing: Sealing = PLAIN) -> Ver
     if facts["sealed"] is not None:
         facts |= sealing.open(_of_version(tenant, row[c.artifact_id], row[c.number]), row[c.sealed])
     return _versions().validate_python(facts)
+
+
+def outline_of(row: RowMapping, filed: Filed, sealing: Sealing = PLAIN) -> Outline | None:
+    c = tables.outlines.c
+    told = row[c.told]
+    if row[c.sealed] is not None:
+        # One that cannot be opened is not needed.
+        with suppress(EncryptionChanged, StorageFailed):
+            told = sealing.open(_of_outline(filed), row[c.sealed])["told"]
+    return outlines.understood(str(told), filed.artifact.version)
 
 
 def execution_of(row: RowMapping, artifacts: tuple[Artifact, ...], sealing: Sealing = PLAIN) -> Execution:
@@ -172,6 +196,10 @@ def _of_artifact(tenant: str, id: str) -> Place:
 
 def _of_version(tenant: str, artifact_id: str, number: int) -> Place:
     return Place(table="versions", tenant=tenant, id=artifact_id, number=number)
+
+
+def _of_outline(filed: Filed) -> Place:
+    return Place(table="outlines", tenant=filed.artifact.scope.tenant, id=filed.blob_key)
 
 
 def _of_execution(tenant: str, id: str) -> Place:

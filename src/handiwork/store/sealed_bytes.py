@@ -4,13 +4,13 @@ Each chunk's nonce is its number and whether it is the last (the STREAM construc
 elsewhere, repeated or added is found out like one that was changed. Empty content is one empty last chunk.
 """
 
-import hashlib
 from collections.abc import Iterator
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from handiwork.store.blobs import SEAL, Stored
+from handiwork.store.pieces import Measure
 from handiwork.store.vault import GENERATION_BYTES, TAG_BYTES, WRAPPED_BYTES, Unopened, Vault
 
 MAGIC = SEAL
@@ -33,7 +33,7 @@ def is_sealed(beginning: bytes | bytearray) -> bool:
 class Sealer:
     """One blob that is being encrypted: `header`, then what `take` returns, then `end`. `about` is what it is bound to.
 
-    `stored` tells size and hash of the plain content.
+    `stored` tells sizes and hashes of the plain content.
     """
 
     def __init__(self, vault: Vault, tenant: str, about: bytes) -> None:
@@ -41,12 +41,11 @@ class Sealer:
         self.header = MAGIC + FORM + _SIZE_FIELD + keys.generation + keys.wrapped
         self._parts = _Parts(keys.key, about)
         self._held = bytearray()
-        self._number = self._size = 0
-        self._hash = hashlib.sha256()
+        self._number = 0
+        self._measure = Measure()
 
     def take(self, data: bytes) -> bytes:
-        self._hash.update(data)
-        self._size += len(data)
+        self._measure.take(data)
         self._held += data
         sealed = [self._parts.seal(self._next(), part) for part in _taken_off(self._held, PART_BYTES)]
         return b"".join(sealed)
@@ -56,7 +55,7 @@ class Sealer:
 
     @property
     def stored(self) -> Stored:
-        return Stored(size=self._size, sha256=self._hash.hexdigest())
+        return self._measure.stored
 
     def _next(self) -> int:
         self._number += 1

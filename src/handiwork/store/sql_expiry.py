@@ -15,7 +15,7 @@ from handiwork.store.erasures import note_erasure
 from handiwork.store.expiry import Due, Erased, Owed
 from handiwork.store.keys import BlobKey
 from handiwork.store.sql_events import record
-from handiwork.store.tables import artifacts, events, executions, keys, promotions, sessions, versions
+from handiwork.store.tables import artifacts, events, executions, keys, outlines, promotions, sessions, versions
 
 # Longer than any upload or run can last, and than a client is expected to stay away with its cursor.
 ERASURE_NOTED = timedelta(days=30)
@@ -92,6 +92,7 @@ def _bury(connection: Connection, dead: Sequence[Due], now: datetime) -> None:
             select(func.coalesce(func.sum(versions.c.size), 0)).where(versions.c.artifact_id == each.id)
         )
         connection.execute(delete(versions).where(versions.c.artifact_id == each.id))
+        connection.execute(delete(outlines).where(outlines.c.artifact_id == each.id))
         connection.execute(delete(promotions).where(promotions.c.artifact_id == each.id))
         expired = Happening(type="artifact-expired", artifact_id=each.id, facts={"reason": "retention"})
         happenings = [] if found.is_removed else [expired]
@@ -105,6 +106,7 @@ def _erase(connection: Connection, reach: Reach, now: datetime) -> Erased:
         select(func.coalesce(func.sum(versions.c.size), 0)).where(versions.c.artifact_id.in_(of_them))
     )
     connection.execute(delete(versions).where(versions.c.artifact_id.in_(of_them)))
+    connection.execute(delete(outlines).where(outlines.c.artifact_id.in_(of_them)))
     gone = {
         table.name: connection.execute(delete(table).where(within(reach, table))).rowcount
         for table in (promotions, artifacts, executions, events, sessions)

@@ -31,18 +31,28 @@ from handiwork.store.clauses import is_live, named, within, within_named
 from handiwork.store.cursors import Cursor
 from handiwork.store.database import Database
 from handiwork.store.failures import database_failure
+from handiwork.store.outlines import Outline
 from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
-from handiwork.store.rows import artifact_row, filed_of, preview_of, preview_row, version_of, version_row
+from handiwork.store.rows import (
+    artifact_row,
+    filed_of,
+    outline_of,
+    outline_row,
+    preview_of,
+    preview_row,
+    version_of,
+    version_row,
+)
 from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import record
 from handiwork.store.sql_executions import put
 from handiwork.store.sql_pages import Asked, page, storable
 from handiwork.store.sql_terms import claim, demand, demand_nothing_erased
-from handiwork.store.tables import UtcTime, artifacts, sessions, versions
+from handiwork.store.tables import UtcTime, artifacts, outlines, sessions, versions
 
 LARGEST_NUMBER = 2**31 - 1
 
-_NEW_ARTIFACT, _NEW_VERSION = insert(artifacts), insert(versions)
+_NEW_ARTIFACT, _NEW_VERSION, _NEW_OUTLINE = insert(artifacts), insert(versions), insert(outlines)
 
 
 class SqlRecords:
@@ -78,6 +88,12 @@ class SqlRecords:
         return await self._database.read(
             lambda connection: find(connection, reach, reference, version, self._clock(), self._sealing)
         )
+
+    async def outline(self, filed: Filed) -> Outline | None:
+        is_it = and_(outlines.c.artifact_id == filed.artifact.id, outlines.c.blob_key == filed.blob_key)
+        query = select(outlines.c.told, outlines.c.sealed).where(is_it)
+        row = await self._database.read(lambda connection: connection.execute(query).mappings().one_or_none())
+        return None if row is None else outline_of(row, filed, self._sealing)
 
     async def page(self, scope: Scope, *, search: Search | None = None, limit: int, cursor: str | None = None) -> Page:
         after = None if cursor is None else Cursor.parse(cursor)
@@ -181,6 +197,7 @@ def _add(
             rows = [artifact_row(head, ordinal=ordinals[head.id], sealing=sealing) for head in heads]
             connection.execute(_NEW_ARTIFACT, rows)
             connection.execute(_NEW_VERSION, [version_row(entry, sealing=sealing) for entry in added])
+            keep_outlines(connection, added, sealing)
             for entry, promotion in zip(added, terms.promotes, strict=bool(terms.promotes)):
                 claim(connection, entry.artifact, promotion, now)
         told = [_created(entry.artifact) for entry in added]
@@ -189,6 +206,13 @@ def _add(
             run = put(connection, execution, at=now, sealing=sealing)
             told = [*run[:-1], *told, *run[-1:]]
         record(connection, scope, told, at=now, added=(len(added), size))
+
+
+def keep_outlines(connection: Connection, entries: Sequence[Filed], sealing: Sealing = PLAIN) -> None:
+    """Write what is to be kept of the bytes of versions, in the transaction that adds them."""
+    rows = [outline_row(entry, entry.outline, sealing=sealing) for entry in entries if entry.outline is not None]
+    if rows:
+        connection.execute(_NEW_OUTLINE, rows)
 
 
 def _created(artifact: Artifact) -> Happening:

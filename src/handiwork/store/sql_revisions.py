@@ -17,7 +17,7 @@ from handiwork.store.revisions import Marks, VersionPage
 from handiwork.store.rows import told_row, version_of, version_row
 from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import record
-from handiwork.store.sql_records import find
+from handiwork.store.sql_records import find, keep_outlines
 from handiwork.store.sql_terms import demand, demand_nothing_erased
 from handiwork.store.tables import UtcTime, artifacts, versions
 
@@ -118,6 +118,7 @@ def _add(
         found = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
         raise HeadMoved(artifact.id, found.version.number)
     connection.execute(_NEW_VERSION, version_row(revised, sealing=sealing))
+    keep_outlines(connection, [revised], sealing)
     return replace(artifact, updated_at=now)
 
 

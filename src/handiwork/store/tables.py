@@ -117,7 +117,7 @@ versions = Table(
     Column("sha256", String(64), nullable=False),
     Column("blob_key", Text, nullable=False),
     Column("summary", Text, nullable=False),
-    Column("summary_data", JSON, nullable=False),
+    Column("summary_data", JSON, nullable=False, server_default="{}"),
     Column("language", Text),
     Column("metadata", JSON, nullable=False),
     Column("provenance", JSON, nullable=False),
@@ -134,6 +134,18 @@ versions = Table(
     CheckConstraint("size >= 0", name="size"),
     _index_where_set("execution_id"),
     _index_where_set("tool_call_id"),
+    **WITHOUT_ROWID,
+)
+
+# Of long bytes the hash of each piece and where units begin. Versions that share their bytes share it, too.
+outlines = Table(
+    "outlines",
+    metadata,
+    Column("artifact_id", String(64), ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True),
+    Column("blob_key", Text, primary_key=True),
+    Column("told", Text, nullable=False),
+    # The same, where it is encrypted.
+    Column("sealed", Text),
     **WITHOUT_ROWID,
 )
 

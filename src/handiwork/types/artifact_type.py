@@ -11,6 +11,7 @@ from typing import Literal
 
 from handiwork.errors import ContentRefused, ContentTooLarge, InvalidType
 from handiwork.media.formats import BY_NAME, Format, format_named
+from handiwork.media.places import Places
 from handiwork.model import Category
 from handiwork.quantities import counted
 from handiwork.types.plain_text import bytes_of, text_of
@@ -31,6 +32,8 @@ class Checked:
     """What JSON content says; None for every other kind, and for `null`."""
     format: Format | None = None
     """The format of the bytes; None where only the file's name can tell."""
+    places: Places = field(default_factory=Places)
+    """Where some units of long content begin, which those who select from it need not look for then."""
 
 
 def describe_by_size(name: str, format_: Format, size: int) -> str:

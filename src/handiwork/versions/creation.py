@@ -17,6 +17,7 @@ from handiwork.media.formats import Format
 from handiwork.model import Artifact, Execution, Scope, Version
 from handiwork.store.blobs import Blobs, Stored
 from handiwork.store.keys import HIDDEN_NAME, BlobKey, blob_key
+from handiwork.store.outlines import Outline
 from handiwork.store.projection import Projections
 from handiwork.store.records import Filed, Promotion, Quota, Records, Terms
 from handiwork.store.space import Space
@@ -193,7 +194,7 @@ class _Entry:
             expires_at=self.expires_at,
             version=version,
         )
-        return Filed(artifact=artifact, blob_key=self.key)
+        return Filed(artifact=artifact, blob_key=self.key, outline=Outline.of(bytes_, draft.places))
 
 
 def _chosen(entries: "Sequence[_Entry]") -> Collection[str]:

@@ -15,6 +15,7 @@ from handiwork.ids import ArtifactId, Handle
 from handiwork.media.detection import detect
 from handiwork.media.formats import Format
 from handiwork.media.names import clean_name, named_after
+from handiwork.media.places import Places
 from handiwork.model import TOOL_RESULT, Provenance
 from handiwork.store.blobs import SEAL
 from handiwork.tasks import in_thread
@@ -64,6 +65,8 @@ class Draft:
     """What it is, in the words of who made it; None is what its type says of it."""
     summary_data: Mapping[str, object] = field(default_factory=dict[str, object])
     """What a summarizer says of it."""
+    places: Places = field(default_factory=Places)
+    """Where units of the content begin, as far as that was found when it was examined."""
     uncounted_bytes: int = 0
     """What was put in on the way, such as a library, and does not count against the cap."""
 
@@ -189,7 +192,7 @@ def _examine(draft: Draft) -> Draft:
     format_ = checked.format or draft.format
     suffix = draft.type.suffix if format_ is None else format_.extensions[0]
     name = draft.name or named_after(draft.title or "untitled", suffix)
-    return replace(draft, content=Bytes(checked.data), format=format_, name=name)
+    return replace(draft, content=Bytes(checked.data), format=format_, name=name, places=checked.places)
 
 
 def _is_quickly_examined(draft: Draft) -> bool:

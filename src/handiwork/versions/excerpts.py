@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from handiwork.errors import SelectorMisfit
+from handiwork.media.places import LINES, Place, Places, rows_parted_by
 from handiwork.model import MIB
 from handiwork.types.csv_table import delimiter_of
 from handiwork.versions.blocks import beginning, blocks, blocks_from, is_utf16, scanned, text_begins
@@ -18,7 +19,6 @@ from handiwork.versions.json_arrays import ElementScanner, inside_of
 from handiwork.versions.json_paths import DocumentMalformed, JsonPath, PathMissed, parsed, rendered
 from handiwork.versions.lines import LastLines, LineScanner, last_lines
 from handiwork.versions.matches import AllWords, ExactText, Matches
-from handiwork.versions.places import Place, Places
 from handiwork.versions.selection import PLAIN, Page, Selection, Source, beginning_of, shortened, utf8_size
 from handiwork.versions.selectors import WHOLE, Selector
 from handiwork.versions.tables import RowScanner
@@ -130,7 +130,7 @@ def _layout(asked: _Asked, start: bytes) -> tuple[_Layout, bytes]:
         scanner = partial(RowScanner, delimiter.encode("ascii"))
         return _Layout(
             unit="rows",
-            name=f"rows{delimiter}",
+            name=rows_parted_by(delimiter),
             scanner=scanner,
             onward=scanner,
             media_type=asked.media_type,
@@ -156,7 +156,7 @@ def _layout(asked: _Asked, start: bytes) -> tuple[_Layout, bytes]:
 
 
 def _lines(unit: Literal["rows", "lines"], media_type: str) -> _Layout:
-    return _Layout(unit=unit, name="lines", scanner=LineScanner, onward=LineScanner, media_type=media_type)
+    return _Layout(unit=unit, name=LINES, scanner=LineScanner, onward=LineScanner, media_type=media_type)
 
 
 async def _range(content: Source, asked: _Asked) -> Selection:

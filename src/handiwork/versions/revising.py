@@ -27,10 +27,12 @@ from handiwork.errors import (
 )
 from handiwork.ids import ArtifactId
 from handiwork.media.formats import format_of_media_type
+from handiwork.media.places import Places
 from handiwork.model import KIB, Artifact, Provenance, Reach, Scope, Version
 from handiwork.shapes import Shape, artifact_shape
 from handiwork.store.blobs import Blobs
 from handiwork.store.keys import HIDDEN_NAME, BlobKey, blob_key, spare_key
+from handiwork.store.outlines import Outline
 from handiwork.store.projection import Projections
 from handiwork.store.reading import read_verified, unless_gone
 from handiwork.store.records import Filed, Records, Terms
@@ -199,14 +201,15 @@ class Revising:
         needs = [] if revision.patch is None and base is head else [base] if base is head else [base, head]
         contents = [await self._bytes(each) for each in needs]
         decide = partial(self._decided, artifact, base.artifact.version, revision, contents)
-        data, version = decide() if self._is_quick(artifact, revision.patch, contents) else await in_thread(decide)
+        next_ = decide() if self._is_quick(artifact, revision.patch, contents) else await in_thread(decide)
+        version = next_.version
         title = version.provenance.title or artifact.title
         if _is_same(artifact.version, version) and title == artifact.title:
             return artifact
         if self.space is not None:
             await self.space.demand()
         revised = replace(artifact, title=title, version=version)
-        return self._noted(await self._stored(revised, data, expected=number, begun=begun))
+        return self._noted(await self._stored(revised, next_, expected=number, begun=begun))
 
     def _is_quick(self, artifact: Artifact, patch: object, contents: Sequence[bytes]) -> bool:
         """Tell whether deciding takes about as long as asking a thread to: of a little, or of one edit that fits."""
@@ -217,34 +220,31 @@ class Revising:
         is_plain = self.types.named(artifact.type).examine is text_alone and len(contents) == 1
         return is_plain and len(contents[0]) <= TOGETHER_BYTES and is_one_edit_of(contents[0], patch)
 
-    def _decided(
-        self, artifact: Artifact, base: Version, revision: Revision, contents: Sequence[bytes]
-    ) -> tuple[bytes, Version]:
-        """Return what the next version is to have, from the contents of its base and of the head where they count."""
+    def _decided(self, artifact: Artifact, base: Version, revision: Revision, contents: Sequence[bytes]) -> "_Next":
+        """Return what the next version is to be, from the contents of its base and of the head where they count."""
         type_, head = self.types.named(artifact.type), artifact.version
         said = Description(title=revision.title, language=revision.language, metadata=revision.metadata)
         said, conflicts = brought_together(base, artifact, said)
         revision = replace(revision, title=said.title, language=said.language, metadata=said.metadata)
         if not contents:
-            data = wanted(revision.content, type_, head)
-            return data, self._version(artifact, revision, type_, data)
+            return self._version(artifact, revision, type_, wanted(revision.content, type_, head))
         before = text_of(contents[0], type_, base)
         if revision.patch is not None:
             mine = patched(before, revision.patch, type_)
         else:
             mine = text_of(wanted(revision.content, type_, head), type_, head)
         if len(contents) == 1:
-            return mine.data, self._version(artifact, revision, type_, mine.data)
+            return self._version(artifact, revision, type_, mine.data)
         outcome = merged(before, mine, text_of(contents[1], type_, head), type_)
         if outcome.data is None or conflicts:
             told = [*(each.as_facts() for each in conflicts), *outcome.conflicts]
             raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=told)
-        return outcome.data, self._version(artifact, revision, type_, outcome.data)
+        return self._version(artifact, revision, type_, outcome.data)
 
-    def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, data: bytes) -> Version:
+    def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, data: bytes) -> "_Next":
         was = artifact.version
         language = revision.language or was.language
-        found = type_.check(data, language=language).format
+        checked = type_.check(data, language=language)
         draft = Draft(
             type=type_,
             name=was.name,
@@ -253,11 +253,11 @@ class Revising:
             language=revision.language,
             metadata=was.metadata if revision.metadata is None else revision.metadata,
             provenance=revision.provenance,
-            format=found,
+            format=checked.format,
         )
         format_ = self.admission.admit(draft)
         sha256 = hashlib.sha256(data).hexdigest()
-        return replace(
+        version = replace(
             was,
             number=was.number + 1,
             media_type=format_.media_type,
@@ -272,27 +272,28 @@ class Revising:
             metadata=draft.metadata,
             provenance=replace(revision.provenance, title=revision.title or artifact.title),
         )
+        return _Next(data=data, version=version, places=checked.places)
 
-    async def _stored(self, revised: Artifact, data: bytes, *, expected: int, begun: datetime) -> Artifact:
+    async def _stored(self, revised: Artifact, next_: "_Next", *, expected: int, begun: datetime) -> Artifact:
         number, name = revised.version.number, HIDDEN_NAME if self.hides_names else revised.version.name
         try:
             key = blob_key(revised.scope, revised.id, number, name)
-            return await to_the_end(self._stored_as(key, revised, data, expected, begun))
+            return await to_the_end(self._stored_as(key, revised, next_, expected, begun))
         except BlobExists:
             # Somebody revises it at this moment, or has died of it: the one whose record comes first has won.
             key = spare_key(revised.scope, revised.id, number, self.new_token())
-            return await to_the_end(self._stored_as(key, revised, data, expected, begun))
+            return await to_the_end(self._stored_as(key, revised, next_, expected, begun))
 
     async def _stored_as(
-        self, key: BlobKey, revised: Artifact, data: bytes, expected: int, begun: datetime
+        self, key: BlobKey, revised: Artifact, next_: "_Next", expected: int, begun: datetime
     ) -> Artifact:
-        bytes_ = Arrival(self.blobs)
-        if len(data) > TOGETHER_BYTES:
+        bytes_, outline = Arrival(self.blobs), None
+        if len(next_.data) > TOGETHER_BYTES:
             async with unless_gone(self.records, revised):
-                await bytes_.put(key, Bytes(data).chunks())
+                outline = Outline.of(await bytes_.put(key, Bytes(next_.data).chunks()), next_.places)
         else:
-            bytes_.begin(key, data)
-        filed = Filed(artifact=revised, blob_key=key)
+            bytes_.begin(key, next_.data)
+        filed = Filed(artifact=revised, blob_key=key, outline=outline)
         terms = self._terms(begun)
         return await bytes_.kept_if(self.revisions.add(filed, expected=expected, terms=terms, until=bytes_.waited_for))
 
@@ -309,6 +310,15 @@ class Revising:
         if self.notes is not None:
             self.notes.describe(artifact)
         return artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Next:
+    """A version to be with its bytes, and where units of them begin."""
+
+    data: bytes
+    version: Version
+    places: Places
 
 
 def _carried(was: Version, type_: ArtifactType) -> str | None:

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
+from handiwork.media.places import APART_BYTES, Place
 from handiwork.model import KIB
-from handiwork.versions.places import APART_BYTES, Place
 from handiwork.versions.selection import Page, beginning_of, shortened, utf8_size
 
 # White space around a unit, which is held with it until it is known not to belong to it.

@@ -19,7 +19,7 @@ from handiwork.store.local_blobs import LocalBlobs
 from handiwork.store.reading import read_verified
 from handiwork.store.sealed_bytes import HEADER_BYTES, MAGIC, PART_BYTES, SEALED_PART_BYTES
 from handiwork.store.vault import TAG_BYTES, Vault, new_generation
-from memory_store import MemoryBlobs
+from memory_store import MemoryBlobs, measured
 from sealed_store import new_vault
 
 ADA = Scope(user="ada", session="s-1")
@@ -91,7 +91,7 @@ async def test_content_of_every_size_is_read_back_and_lies_there_encrypted(shelf
 
     stored = await shelf.put(content)
 
-    assert stored == Stored(size=size, sha256=sha256(content).hexdigest())
+    assert stored == measured(content)
     assert await shelf.read() == content
     lies_there = shelf.path().read_bytes()
     parts = max(1, -(-size // PART_BYTES))
@@ -105,7 +105,7 @@ async def test_bytes_at_hand_lie_there_like_others(shelf: Shelf, size: int) -> N
 
     stored = shelf.blobs.put_bytes(KEY, content).result(10)
 
-    assert stored == Stored(size=size, sha256=sha256(content).hexdigest())
+    assert stored == measured(content)
     assert await shelf.read() == content
     assert shelf.path().read_bytes().startswith(MAGIC)
 

@@ -1,6 +1,5 @@
 import asyncio
 import errno
-import hashlib
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable
@@ -15,12 +14,13 @@ from handiwork.errors import BlobExists, BlobNotFound, HandiworkError, StorageFa
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
 from handiwork.store import local_blobs
-from handiwork.store.blobs import CHUNK_BYTES, Stored
+from handiwork.store.blobs import CHUNK_BYTES
 from handiwork.store.drafts import MOST_AHEAD
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.keys import artifact_prefix, blob_key, session_prefix
 from handiwork.store.local_blobs import DRAFTS, LISTED_AT_ONCE, LocalBlobs
 from handiwork.tasks import in_thread
+from memory_store import measured
 
 SCOPE = Scope(session="s")
 KEY = blob_key(SCOPE, ArtifactId("art_1"), 1, "a.bin")
@@ -300,7 +300,7 @@ async def test_content_is_the_same_in_whatever_pieces_it_comes(tmp_path: Path, s
 
     stored = await LocalBlobs(tmp_path).put(KEY, stream(*pieces))
 
-    assert stored == Stored(size=size, sha256=hashlib.sha256(content).hexdigest())
+    assert stored == measured(content)
     assert (tmp_path / KEY).read_bytes() == content
 
 

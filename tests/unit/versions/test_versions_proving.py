@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from handiwork.errors import BlobNotFound, ContentDamaged
 from handiwork.store.keys import BlobKey
 from handiwork.store.local_blobs import LocalBlobs
+from handiwork.store.outlines import Outline
+from handiwork.store.pieces import OUTLINED_BYTES, PIECE_BYTES
 from handiwork.store.records import Filed
 from handiwork.versions.content import Bytes
-from handiwork.versions.proving import OUTLINED_BYTES, PIECE_BYTES, Outlines, Proven, Proving
-from memory_store import MemoryBlobs
+from handiwork.versions.proving import Outlines, Proven, Proving
+from memory_store import MemoryBlobs, MemoryRecords, measured
 from sample_records import filed as sample
 
 SIZE = OUTLINED_BYTES + 3 * PIECE_BYTES + 77
@@ -29,15 +31,20 @@ class World:
     filed: Filed
     path: Path
     outlines: Outlines
+    records: MemoryRecords
 
-    def content(self) -> Proven | Proving:
-        return self.outlines.content(self.blobs, self.filed)
+    async def content(self) -> Proven | Proving:
+        return await self.outlines.content(self.filed, records=self.records, blobs=self.blobs)
 
     async def part(self, offset: int, length: int | None = None) -> bytes:
-        content = self.content()
+        content = await self.content()
         data = b"".join([chunk async for chunk in content.chunks(offset=offset, length=length)])
         await content.finish()
         return data
+
+    async def span(self, start: int, stop: int | None) -> bytes:
+        content = self.outlines.span(self.filed, start, stop, records=self.records, blobs=self.blobs)
+        return b"".join([chunk async for chunk in content])
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ async def world(tmp_path: Path) -> World:
     stored = await blobs.put(entry.blob_key, Bytes(DATA).chunks())
     version = replace(entry.artifact.version, size=stored.size, sha256=stored.sha256)
     entry = replace(entry, artifact=replace(entry.artifact, version=version))
-    return World(blobs, entry, tmp_path / entry.blob_key, Outlines())
+    return World(blobs, entry, tmp_path / entry.blob_key, Outlines(), MemoryRecords())
 
 
 def damage(path: Path, offset: int) -> None:
@@ -56,9 +63,9 @@ def damage(path: Path, offset: int) -> None:
 
 
 async def test_parts_are_the_same_from_the_first_reader_and_from_the_next(world: World) -> None:
-    assert isinstance(world.content(), Proving)
+    assert isinstance(await world.content(), Proving)
     assert await world.part(5, 10) == DATA[5:15]
-    assert isinstance(world.content(), Proven)
+    assert isinstance(await world.content(), Proven)
     places = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, 2 * PIECE_BYTES, OUTLINED_BYTES, SIZE - 77, SIZE - 1, SIZE, SIZE + 9]
     for offset in places:
         for length in (None, 0, 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, SIZE):
@@ -91,7 +98,7 @@ async def test_pieces_are_proved_however_the_bytes_come(sizes: list[int]) -> Non
     entry = replace(entry, artifact=replace(entry.artifact, version=version))
     outlines = Outlines()
     for _turn in range(2):
-        content = outlines.content(blobs, entry)
+        content = await outlines.content(entry, records=MemoryRecords(), blobs=blobs)
         parts = [chunk async for chunk in content.chunks(offset=PIECE_BYTES + 3)]
         await content.finish()
         assert b"".join(parts) == DATA[PIECE_BYTES + 3 :]
@@ -112,6 +119,80 @@ async def test_what_is_damaged_after_it_was_proved_is_found_out_where_it_is_read
     for part in ((3 * PIECE_BYTES, 1), (4 * PIECE_BYTES - 1, 5), (0, None)):
         with pytest.raises(ContentDamaged):
             await world.part(*part)
+
+
+# What was kept when the content was stored
+
+
+def kept(world: World) -> World:
+    """The same content with what was kept of it, for a process that has read nothing of it."""
+    outline = Outline.of(measured(DATA))
+    return replace(world, records=OneOutline(outline), outlines=Outlines())
+
+
+class OneOutline(MemoryRecords):
+    """Records that tell one outline of whatever content, and count how often."""
+
+    def __init__(self, outline: Outline | None) -> None:
+        super().__init__()
+        self.one, self.asked = outline, 0
+
+    async def outline(self, filed: Filed) -> Outline | None:
+        self.asked += 1
+        return self.one
+
+
+async def test_the_first_part_that_is_read_is_proved_by_what_was_kept_and_nothing_else_is_read(world: World) -> None:
+    world = kept(world)
+    damage(world.path, 0)
+    assert await world.part(3 * PIECE_BYTES, 9) == DATA[3 * PIECE_BYTES : 3 * PIECE_BYTES + 9]
+    with pytest.raises(ContentDamaged):
+        await world.part(PIECE_BYTES - 5, 9)
+    assert isinstance(world.records, OneOutline)
+    assert world.records.asked == 1
+
+
+@pytest.mark.parametrize("start", [0, 5, PIECE_BYTES, SIZE - 9, SIZE])
+@pytest.mark.parametrize("length", [None, 1, PIECE_BYTES + 1])
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_spans_are_the_same_whether_they_are_proved_by_pieces_or_as_a_whole(
+    world: World, start: int, length: int | None, *, is_kept: bool
+) -> None:
+    world = kept(world) if is_kept else world
+    stop = None if length is None else start + length
+    assert await world.span(start, stop) == DATA[start:stop]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_damaged_span_is_found_out_and_one_that_is_gone_is_as_good_as_damaged(
+    world: World, *, is_kept: bool
+) -> None:
+    world = kept(world) if is_kept else world
+    damage(world.path, 3 * PIECE_BYTES)
+    for span in ((3 * PIECE_BYTES + 5, 3 * PIECE_BYTES + 6), (0, None), (9, None)):
+        with pytest.raises(ContentDamaged):
+            await world.span(*span)
+    world.path.unlink()
+    with pytest.raises(ContentDamaged):
+        await world.span(0, 1)
+
+
+async def test_pieces_that_are_not_those_of_the_content_let_nothing_of_it_through(world: World) -> None:
+    outline = Outline.of(measured(bytes(SIZE)))
+    world = replace(world, records=OneOutline(outline))
+    for part in ((0, 1), (SIZE - 1, 1)):
+        with pytest.raises(ContentDamaged):
+            await world.part(*part)
+
+
+async def test_of_short_content_nobody_asks_what_was_kept(world: World) -> None:
+    short = DATA[:OUTLINED_BYTES]
+    version = replace(world.filed.artifact.version, size=len(short), sha256=hashlib.sha256(short).hexdigest())
+    world = replace(kept(world), filed=replace(world.filed, artifact=replace(world.filed.artifact, version=version)))
+    world.path.write_bytes(short)
+    assert await world.part(5, 9) == short[5:14]
+    assert isinstance(world.records, OneOutline)
+    assert world.records.asked == 0
 
 
 @pytest.mark.parametrize("is_proved", [False, True])
@@ -140,5 +221,5 @@ async def test_no_more_is_remembered_than_there_is_room_for(world: World) -> Non
     for each in entries:
         await world.blobs.put(each.blob_key, Bytes(DATA).chunks())
         await replace(world, filed=each).part(0)
-    kinds = [type(replace(world, filed=each).content()) for each in entries]
+    kinds = [type(await replace(world, filed=each).content()) for each in entries]
     assert kinds == [Proving, Proven, Proven]

@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from handiwork.errors import SelectorMisfit, SelectorRefused
+from handiwork.media.places import Places
 from handiwork.model import KIB, MIB
 from handiwork.types.csv_table import csv_type
 from handiwork.versions import json_arrays
 from handiwork.versions.excerpts import LARGEST_DOCUMENT_BYTES, select
-from handiwork.versions.places import Places
 from handiwork.versions.selection import Selection, estimate_tokens
 from handiwork.versions.selectors import Selector
 

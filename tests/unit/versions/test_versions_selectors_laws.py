@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handiwork.errors import SelectorMisfit
-from handiwork.versions import blocks, lines, places, units
+from handiwork.media import places
+from handiwork.media.places import LINES, Places
+from handiwork.types import csv_table
+from handiwork.versions import blocks, lines, units
 from handiwork.versions.excerpts import select
-from handiwork.versions.places import Places
 from handiwork.versions.selection import Selection
 from handiwork.versions.selectors import Selector
 
@@ -216,6 +218,42 @@ async def test_remembered_places_make_no_difference(
         for remembered in (asked, replace(asked, start=3), asked):
             found = await select(content, remembered, media_type=media_type, budget_bytes=PLENTY, places=places)
             assert found == expected or remembered != asked
+
+
+@st.composite
+def even_tables(draw: st.DrawFn) -> str:
+    """A table that the type takes, with blank lines and a mark in front that are no part of it."""
+    quotes_all = draw(st.booleans())
+    # Line ends in a cell are not always quoted by the writer where that is left to it.
+    without = "\0" if quotes_all else "\0\r\n"
+    each = cells.map(lambda cell: "".join(character for character in cell if character not in without))
+    rows = draw(st.lists(st.lists(each, min_size=2, max_size=2), min_size=1, max_size=10)) * draw(repeats)
+    delimiter, end = draw(st.sampled_from(",;\t")), draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    file = io.StringIO(newline="")
+    quoting = csv.QUOTE_ALL if quotes_all else csv.QUOTE_MINIMAL
+    writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    for row in [["a", "b"], *rows]:
+        writer.writerow(row)
+        file.write(end * draw(st.integers(0, 1)) if len(rows) < 20 else "")
+    return draw(st.sampled_from(["", "\ufeff"])) + file.getvalue()
+
+
+@law
+@given(even_tables(), bounds, st.sampled_from(["rows={}:{}", "lines={}:{}", "tail={1}:{0}"]))
+async def test_places_that_were_found_when_a_table_was_examined_make_no_difference(
+    monkeypatch: pytest.MonkeyPatch, text: str, first: int, form: str
+) -> None:
+    monkeypatch.setattr(csv_table, "APART_BYTES", 7)
+    monkeypatch.setattr(csv_table, "_LOOKED_AT_EACH", 1)
+    data, asked = text.encode(), Selector.parse(form.format(first + 1, first + 3))
+    known = csv_table.csv_type().check(data).places
+    expected = await select(Chunked(data, (9000,)), asked, media_type=CSV, budget_bytes=PLENTY)
+    assert await select(Chunked(data, (9000,)), asked, media_type=CSV, budget_bytes=PLENTY, places=known) == expected
+    found = dict(known.known())
+    lines = found.pop(LINES, ())
+    assert all(place.count == data.count(b"\n", 0, place.offset) for place in lines)
+    assert all(place.count < len(rows_of(text)) for each in found.values() for place in each)
+    assert len(found) == 1
 
 
 # Pages hold everything exactly once

@@ -51,7 +51,6 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("blob_key", sa.Text, nullable=False),
         sa.Column("summary", sa.Text, nullable=False),
-        sa.Column("summary_data", sa.JSON, nullable=False),
         sa.Column("language", sa.Text),
         sa.Column("metadata", sa.JSON, nullable=False),
         sa.Column("provenance", sa.JSON, nullable=False),

@@ -4,13 +4,19 @@ What the units are, and whether the content is still the same, is for those who 
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from handiwork.model import KIB
 
 APART_BYTES = 128 * KIB
 """How far places lie apart at least: that much is walked over from one to the next."""
+LINES = "lines"
+
+
+def rows_parted_by(delimiter: str) -> str:
+    """Return what the rows of a table are called here, whose cells the delimiter parts."""
+    return f"rows{delimiter}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,10 @@ class Places:
     """The places of one content, those of each kind of unit by themselves; it is for one thread."""
 
     _known: dict[str, list[Place]] = field(default_factory=dict[str, list[Place]])
+
+    def known(self) -> Iterable[tuple[str, Sequence[Place]]]:
+        """Return the kinds of units with the places of each."""
+        return self._known.items()
 
     def before(self, units: str, count: int) -> Place | None:
         """Return the last place that has at most `count` units before it, or None when none is known."""
