@@ -101,6 +101,8 @@ class Proven:
     async def chunks(self, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         """Yield `length` bytes from `offset` on, or all that follow. Raises `ContentDamaged`."""
         stop = self.size if length is None else min(offset + length, self.size)
+        if stop <= offset:
+            return
         start = offset - offset % PIECE_BYTES
         end = min(stop + -stop % PIECE_BYTES, self.size)
         first = min(start + _FIRST_PIECES * PIECE_BYTES, end)

@@ -152,14 +152,14 @@ async def test_the_first_part_that_is_read_is_proved_by_what_was_kept_and_nothin
     assert world.records.asked == 1
 
 
-@pytest.mark.parametrize("start", [0, 5, PIECE_BYTES, SIZE - 9, SIZE])
-@pytest.mark.parametrize("length", [None, 1, PIECE_BYTES + 1])
+@pytest.mark.parametrize("start", [0, 5, PIECE_BYTES, SIZE - 9, SIZE, SIZE + 9 * PIECE_BYTES])
+@pytest.mark.parametrize("length", [None, -PIECE_BYTES, 0, 1, PIECE_BYTES + 1])
 @pytest.mark.parametrize("is_kept", [True, False])
 async def test_spans_are_the_same_whether_they_are_proved_by_pieces_or_as_a_whole(
     world: World, start: int, length: int | None, *, is_kept: bool
 ) -> None:
     world = kept(world) if is_kept else world
-    stop = None if length is None else start + length
+    stop = None if length is None else max(start + length, 0)
     assert await world.span(start, stop) == DATA[start:stop]
 
 
