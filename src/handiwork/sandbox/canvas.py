@@ -37,7 +37,7 @@ def _saving(save: Any, current: Any, *, canvas: Any, texts: Any) -> Any:
         def wait(*_arguments: Any, **_options: Any) -> None:
             setattr(drawn_on, _DUE, True)
             for text in drawn_on.figure.findobj(texts):
-                text._renderer = None  # noqa: SLF001  # it would measure with what it was saved by
+                text._renderer = None  # it would measure with what it was saved by
 
         drawn_on.draw_idle = wait
         try:
