@@ -46,7 +46,7 @@ def words_of(failure: BaseException) -> str:
     """Return the kind and the message of a failure; one of others may fail even where its message is made."""
     try:
         return f"{type(failure).__name__}: {failure}"
-    except Exception:  # noqa: BLE001  # the boundary to code of others
+    except BaseException:  # noqa: BLE001  # the boundary to code of others, which may call `sys.exit`
         return type(failure).__name__
 
 

@@ -214,6 +214,11 @@ async def test_an_answer_that_nothing_can_hold_is_a_failure(session: Verbs) -> N
         assert code_of(answer) == "tool_failed"
 
 
+class Crooked(list[int]):
+    def __iter__(self) -> Generator[int]:
+        raise KeyError("first")
+
+
 class Unreadable:
     def __str__(self) -> str:
         raise KeyError("text")
@@ -228,10 +233,44 @@ async def test_an_answer_that_fails_when_it_is_read_is_a_failure(session: Verbs)
         yield 1
 
     endless = (each for each in itertools.repeat(1))
-    for result in (Unreadable(), {"a": [Unreadable()]}, breaks_off(), endless, yields()):
+    for result in (Unreadable(), {"a": [Unreadable()]}, breaks_off(), endless, itertools.count(), yields()):
         answer = await answer_of(session, result)
         assert code_of(answer) == "tool_failed"
         assert " at 0x" not in answer.text
+
+
+class Leaving:
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Unfinished(str):
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        raise KeyError(encoding)
+
+
+async def test_an_answer_cannot_take_its_caller_with_it_either(session: Verbs) -> None:
+    def leaves() -> Generator[int]:
+        yield 1
+        raise SystemExit(3)
+
+    for result in (Leaving(), {"a": Leaving()}, leaves()):
+        assert code_of(await answer_of(session, result, cache_ref=True)) == "tool_failed"
+    assert (await answer_of(session, Unfinished("a"))).text == "a"
+
+
+async def test_numbers_that_json_does_not_have_are_told_in_words(session: Verbs) -> None:
+    answer = await answer_of(session, {"a": [float("nan"), float("-inf"), 1.5]})
+    assert answer.text == '{"a":["NaN","-Infinity",1.5]}'
+
+
+@pytest.mark.parametrize("told", [Leaving(), {"artifact": True, "name": Leaving()}, Crooked([1])])
+async def test_what_is_declared_in_any_way_cannot_make_a_call_raise(session: Verbs, told: object) -> None:
+    answer = await answer_of(session, handiwork.ToolOutput("Done.", told))
+    assert answer.text.startswith("Done.")
+    assert (await session.list()).items == ()
 
 
 async def test_what_a_tool_yields_is_a_list(session: Verbs) -> None:

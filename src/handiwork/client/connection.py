@@ -25,6 +25,7 @@ from handiwork.errors import (
     UnexpectedAnswer,
 )
 from handiwork.model import MIB
+from handiwork.tasks import words_of
 
 API = "/api/v1"
 LARGEST_ANSWER_BYTES = 64 * MIB
@@ -196,8 +197,8 @@ class Connection:
     def _request(self, call: Call) -> httpx2.Request:
         try:
             return self._built(call)
-        except (UnicodeError, ValueError, TypeError, RecursionError) as wrong:
-            got = " ".join(str(wrong).split())[:200]
+        except Exception as wrong:  # values of callers without types fail in any way when they are read
+            got = " ".join(words_of(wrong).split())[:200]
             raise InvalidContent("request", expected="values that JSON and UTF-8 can hold", got=got) from wrong
 
     def _built(self, call: Call) -> httpx2.Request:

@@ -5,7 +5,7 @@ How an answer is summed up is known to `summaries`, and how a tool is called to 
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
@@ -107,7 +107,7 @@ class Results:
         return Answer(text=text, is_error=True, structured={"artifacts": [], "error": error})
 
     async def _answer(self, result: object, tool_call_id: str | None) -> Answer:
-        plain = _of_text(result) if isinstance(result, str) else await in_thread(_plain, result)
+        plain = _of_text(result) if type(result) is str else await in_thread(_plain, result)
         # Bytes never reach a model.
         is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
         return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
@@ -148,29 +148,37 @@ def _unchanged(plain: _Plain, result: object) -> Answer:
 
 
 def _plain(result: object) -> _Plain:
+    try:
+        return _read(result)
+    except Unspeakable:
+        raise
+    except (ValueError, TypeError, RecursionError) as wrong:
+        raise Unspeakable(line(str(wrong), longest=LONGEST_MISTAKE)) from wrong
+    except BaseException as wrong:  # values of others fail in any way when they are read, and may call `sys.exit`
+        raise Unspeakable(line(words_of(wrong), longest=LONGEST_MISTAKE)) from wrong
+
+
+def _read(result: object) -> _Plain:
+    if isinstance(result, str):
+        return _of_text(str.__str__(result))
     if isinstance(result, (bytes, bytearray, memoryview)):
         data = bytes(cast("bytes", result))
         return _Plain(value=data, text="", size=len(data))
     if isinstance(result, AsyncIterator):
         raise Unspeakable("it yields instead of returning; return a list")
-    try:
-        if isinstance(result, Generator):
-            result = _all_of(cast("Generator[object]", result))
-        value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except (ValueError, TypeError, RecursionError) as wrong:
-        raise Unspeakable(line(str(wrong), longest=LONGEST_MISTAKE)) from wrong
-    except Unspeakable:
-        raise
-    except Exception as wrong:  # values of others fail in any way when they are read
-        raise Unspeakable(line(words_of(wrong), longest=LONGEST_MISTAKE)) from wrong
+    if isinstance(result, Iterator):
+        result = _all_of(cast("Iterator[object]", result))
+    value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
+    # In values of Python that mode leaves such numbers as they are.
+    value = json.loads(json.dumps(value, ensure_ascii=False), parse_constant=str)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     plain = _of_text(text)
     if plain.text != text:
         value = json.loads(plain.text)
     return _Plain(value=value, text=plain.text, size=plain.size)
 
 
-def _all_of(yielded: Generator[object]) -> list[object]:
+def _all_of(yielded: Iterator[object]) -> list[object]:
     """Return what a function yields; one may go on for ever."""
     values = list(islice(yielded, MOST_YIELDED + 1))
     if len(values) > MOST_YIELDED:
