@@ -21,6 +21,8 @@ import handiwork
 from handiwork.errors import InvalidTool
 from handiwork.model import KIB, MIB, TOOL_RESULT
 from handiwork.portal import SyncToolbox
+from handiwork.tools.marks import Mark
+from handiwork.tools.results import Results
 from handiwork.tools.tool import Answer, Offer
 from handiwork.tools.toolbox import Toolbox
 
@@ -174,6 +176,21 @@ async def test_a_summarizer_of_ones_own_is_used_and_one_that_raises_replaced(ses
     replaced = await answer_of(session, {"other": RECORDS}, summarizer=summarize)
     summary: Any = replaced.structured["summary"]
     assert summary["total_count"] == 500
+
+
+async def test_a_summarizer_that_takes_for_ever_is_replaced_too(session: Verbs) -> None:
+    release = threading.Event()
+
+    def waits(_result: dict[str, Any], _tool: str) -> dict[str, object]:
+        release.wait()
+        return {"late": True}
+
+    mark = Mark(is_cached=True, summarize=waits, threshold_bytes=1)
+    results_of = Results(verbs=session, tool="wait", mark=mark, summary_seconds=0.01)
+    answer = await results_of.answer(RECORDS, "call_1")
+    release.set()
+    told: Any = answer.structured["summary"]
+    assert told["total_count"] == len(RECORDS)
 
 
 async def test_an_answer_that_cannot_be_kept_is_told_in_short(session: Verbs) -> None:

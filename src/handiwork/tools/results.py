@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import cast
 
@@ -18,7 +19,7 @@ from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
 from handiwork.model import Artifact
-from handiwork.tasks import in_thread, words_of
+from handiwork.tasks import in_thread, left_alone, words_of
 from handiwork.tools.accounts import line
 from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
@@ -30,6 +31,7 @@ from handiwork.types.tool_result import RETENTION
 from handiwork.verbs import Recorded
 
 MOST_YIELDED = 100_000
+SUMMARY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,8 @@ class Results:
     verbs: Verbs
     tool: str
     mark: Mark
+    summary_seconds: float = SUMMARY_SECONDS
+    """How long a summarizer may take; after that it is said what can be said of any answer."""
 
     async def answer(self, result: object, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has returned. Raises `Unspeakable`."""
@@ -115,7 +119,7 @@ class Results:
     async def _kept(self, plain: _Plain, tool_call_id: str | None) -> Answer:
         summary: Summary = {"type": "bytes"}
         if not plain.is_binary:
-            summary = await in_thread(summary_of, plain.as_object, self.tool, self.mark.summarize)
+            summary = await self._summary(plain.as_object)
         in_short = json.dumps(summary, ensure_ascii=False)
         begin = f"`{self.tool}` answered {plain.size:,} bytes"
         try:
@@ -137,6 +141,13 @@ class Results:
             structured=structured,
             result={**summary, "cache_id": kept.handle},
         )
+
+    async def _summary(self, value: Mapping[str, object]) -> Summary:
+        # One of somebody's own may take for ever, and an answer that has come must not be lost for it.
+        with contextlib.suppress(TimeoutError):
+            summarized = partial(summary_of, value, self.tool, self.mark.summarize)
+            return await left_alone(summarized, seconds=self.summary_seconds)
+        return await in_thread(summary_of, value, self.tool, None)
 
     async def _recorded(self, value: object, tool_call_id: str | None, *, failed: bool = False) -> Artifact:
         told: Recorded = {"failed": failed, "category": self.mark.category, "ttl": self.mark.ttl}
