@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 import pytest
@@ -432,6 +432,41 @@ async def test_wrong_arguments_are_told_and_the_function_is_not_called(session: 
 
 
 PLACE = contextvars.ContextVar("PLACE", default="nowhere")
+
+
+class Window(pydantic.BaseModel):
+    kind: Literal["window"] = "window"
+    first: int
+    most: int = 20
+    fields: list[int] = [1, 2]
+    title: str | None
+
+
+class Everything(pydantic.BaseModel):
+    kind: Literal["everything"] = "everything"
+
+
+@handiwork.tool
+def look(part: Window | Everything, order: Literal["up", "down"] = "up") -> str:
+    """Look."""
+    return f"{part!r} {order}"
+
+
+async def test_what_the_strict_form_makes_null_is_left_out_within_an_argument_too(session: Verbs) -> None:
+    tools = session.tools(extra=[look])
+    window = {"kind": "window", "first": 3, "most": None, "fields": None, "title": None}
+    answer = await tools.call("look", {"part": window, "order": None})
+    assert answer.text == "Window(kind='window', first=3, most=20, fields=[1, 2], title=None) up"
+    (strict,) = [dict[str, Any](tool.strict_parameters or {}) for tool in tools if tool.name == "look"]
+    assert strict["$defs"]["Everything"]["properties"] == {"kind": {"type": "string", "const": "everything"}}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"first": None, "title": None}, {"first": 3}, {"first": 3, "title": None, "fields": [1, None]}]
+)
+async def test_a_null_that_may_not_be_left_out_is_wrong(session: Verbs, wrong: dict[str, object]) -> None:
+    answer = await session.tools(extra=[look]).call("look", {"part": {"kind": "window", **wrong}})
+    assert code_of(answer) == "invalid_content"
 
 
 async def test_a_sync_tool_runs_in_a_thread_with_the_context_of_the_call(session: Verbs) -> None:
