@@ -11,6 +11,7 @@ from handiwork.collect.found import Found
 from handiwork.collect.legacy import LegacyFences
 from handiwork.collect.naming import NO_LANGUAGE, block_name, document_name
 from handiwork.errors import InvalidName
+from handiwork.references import cleaned
 
 FencesRule = Literal["commonmark", "legacy"]
 SHORTEST_DOCUMENT = 201
@@ -58,10 +59,13 @@ class Extraction:
 
 def _told(info: str) -> tuple[str, dict[str, object]]:
     """Return the language that an info string begins with, and what else it says."""
+    if not info.isprintable():
+        info = cleaned(info, longest=LONGEST_INFO)
     language, *more = info.split(maxsplit=1)[:2] or [NO_LANGUAGE]
+    language = language.lower()
     if len(language) > LONGEST_LANGUAGE:
         language, more = NO_LANGUAGE, [info]
-    return language.lower(), {"info": more[0][:LONGEST_INFO]} if more else {}
+    return language, {"info": more[0][:LONGEST_INFO]} if more else {}
 
 
 def demand_rule(fences: str) -> type[Rule]:
