@@ -291,7 +291,9 @@ async def test_what_is_declared_in_any_way_cannot_make_a_call_raise(session: Ver
 
 
 async def test_what_a_tool_yields_is_a_list(session: Verbs) -> None:
-    assert (await answer_of(session, (number for number in range(3)))).text == "[0,1,2]"
+    for yielded in ((number for number in range(3)), iter([0, 1, 2]), map(abs, [0, -1, 2])):
+        answer = await answer_of(session, yielded)
+        assert (answer.text, answer.result) == ("[0,1,2]", [0, 1, 2])
 
 
 def half_a_character(_result: dict[str, Any], _tool: str) -> dict[str, object]:

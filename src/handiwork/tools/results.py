@@ -114,7 +114,10 @@ class Results:
         plain = _of_text(result) if type(result) is str else await in_thread(_plain, result)
         # Bytes never reach a model.
         is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
-        return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
+        if is_kept:
+            return await self._kept(plain, tool_call_id)
+        # What is yielded can be read once, which was done.
+        return _unchanged(plain, plain.value if isinstance(result, Iterator) else result)
 
     async def _kept(self, plain: _Plain, tool_call_id: str | None) -> Answer:
         summary: Summary = {"type": "bytes"}
