@@ -40,6 +40,8 @@ _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs"})
 _UNSEEN = frozenset("\u034f\u2065\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 _UNSEEN_RANGES = (range(0xFDD0, 0xFDF0), range(0xFE00, 0xFE0E), range(0xFFF0, 0xFFF9), range(0xE0000, 0xE1000))
 _LAST_OF_A_PLANE = 0xFFFE  # these two are no characters
+_KEPT_BLANKS = frozenset("\n\t")
+_TERMINAL = re.compile(r"\x1b\[[0-9;:?]{0,40}[A-Za-z]")
 _JOINERS = frozenset("\u200c\u200d")  # without them some scripts and emoji cannot be written
 _MOST_LOOKED_AT = 16
 
@@ -95,6 +97,15 @@ def cleaned(value: str, *, longest: int) -> str:
         looked_at = "".join(" " if each.isspace() else each for each in looked_at if each.isspace() or _is_seen(each))
     line = " ".join(looked_at.split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def legible(text: str) -> str:
+    """Return a text with its lines and blanks as they are, without what is seen by nobody or turns what is beside it.
+
+    A line that a terminal would have written over is one of its own, and colours of terminals are left out.
+    """
+    lines = _TERMINAL.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(each for each in lines if each in _KEPT_BLANKS or _is_seen(each))
 
 
 def _element(said: list[str]) -> str:

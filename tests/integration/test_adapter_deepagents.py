@@ -51,6 +51,10 @@ class TestTheOfficialSuite(SandboxIntegrationTests):
             yield AsTheSuiteAsks(engine.session("suite"))
 
 
+# A mebibyte of `x` in the variable of that name.
+DOUBLED = "x=xxxxxxxxxxxxxxxx; for i in $(seq 16); do x=$x$x; done; "
+
+
 @pytest.fixture
 async def backend(session: Any) -> ArtifactBackend:
     return ArtifactBackend(session)
@@ -179,6 +183,7 @@ async def test_a_program_finds_the_files_and_what_it_changes_are_versions(
     [
         (["a", "a/b"], "`a` is a file and a folder"),
         (["inputs/a"], "has for itself"),
+        (["inputs"], "a folder of its own"),
         (["a/x", "b/x"], "have the same name"),
         ([str(number) for number in range(101)], "at most 100"),
     ],
@@ -313,8 +318,67 @@ async def test_commands_see_the_session_and_nothing_of_the_machine(sandbox: Arti
 
 
 @pytest.mark.parametrize(
+    ("command", "told", "log"),
+    [
+        ("cat none > log 2>&1", "", "cat: none: No such file\n"),
+        ("cat none 2>&1 > log", "cat: none: No such file\n", ""),
+        ("cat none &> log", "", "cat: none: No such file\n"),
+        ("cat none 2> log", "", "cat: none: No such file\n"),
+        ("echo a 1> log; cat none >> log 2>&1", "", "a\ncat: none: No such file\n"),
+        ("echo a > log 2> /dev/null", "", "a\n"),
+    ],
+)
+async def test_each_stream_goes_where_it_was_led_at_last(
+    sandbox: ArtifactSandbox, command: str, told: str, log: str
+) -> None:
+    assert (await sandbox.aexecute(command)).output == told
+    assert (await sandbox.aexecute("cat log")).output == log
+
+
+@pytest.mark.parametrize(
+    "command",
+    ['rm -rf "$nothing"', 'cp a "$nothing"', 'echo b > "$nothing"', 'cat < "$nothing"', "rm *", "rm [.]hidden"],
+)
+async def test_a_name_that_is_empty_or_only_like_it_touches_no_other_file(
+    sandbox: ArtifactSandbox, command: str
+) -> None:
+    await sandbox.aexecute("echo a > .hidden; mkdir b; echo a > b/a")
+    assert (await sandbox.aexecute(command)).exit_code == 1
+    assert (await sandbox.aexecute("cat .hidden b/a; ls -a")).output == "a\na\n.hidden\nb\n"
+
+
+async def test_a_file_that_is_not_there_fails_its_command_alone(sandbox: ArtifactSandbox) -> None:
+    told = await sandbox.aexecute("echo one; cat < none || echo two; cat //mnt/data/none; echo x > ~/three; cat three")
+    assert told.output == "one\ntwo\nx\nshell: none: No such file\ncat: //mnt/data/none: No such file\n"
+
+
+async def test_bytes_that_are_no_text_are_told_as_such_and_copied_as_they_are(
+    session: Any, sandbox: ArtifactSandbox
+) -> None:
+    await sandbox.aupload_files([("/mnt/data/a", b"\xff\xfe")])
+    assert (await sandbox.aexecute("cat a; cat a > b")).output == "\ufffd\ufffd"
+    (copied,) = [each for each in (await session.list()).items if each.name == "b"]
+    assert await session.read(copied.id) == b"\xff\xfe"
+
+
+async def test_a_format_says_all_its_values(sandbox: ArtifactSandbox) -> None:
+    told = await sandbox.aexecute("printf '%s: %05.1f%%|' a 1 b 2.25 c; printf 'x%%y'; printf '[%3d]' 7 8")
+    assert told.output == "a: 001.0%|b: 002.2%|c: 000.0%|x%y[  7][  8]"
+
+
+@pytest.mark.parametrize(
     ("command", "why"),
     [
+        (f"{DOUBLED}echo {'$x ' * 100}", "more than 67,108,864 characters"),
+        (f"{DOUBLED}for i in $(seq 1000); do y$i=$x; done", "more than 67,108,864 characters"),
+        (f"{DOUBLED}for i in $(seq 1000); do $x; done", "more than 67,108,864 characters"),
+        ("for i in $(seq 9999) $(seq 9999); do true; done", "more than 10,000 words"),
+        ("touch a; echo " + "* " * 2001, "more than 2,000 commands"),
+        ("printf '%999s' $(seq 9000)", "more than 2,097,152 characters"),
+        ("printf '%9999s' 1", "no such format"),
+        ("seq 1 " + "9" * 30, "more than 18 digits"),
+        ("echo a | head -n ²", "a number of lines is needed"),
+        ("echo '\ud800'", "half a character stands at position 6"),
         ("x=aa; for i in $(seq 40); do x=$x$x; done; echo $x", "a word has more than"),
         ("for i in $(seq 9999); do for j in $(seq 9999); do true; done; done", "more than 2,000 commands"),
         ("printf '%99999999999d' 1", "no such format"),

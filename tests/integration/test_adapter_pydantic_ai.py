@@ -138,6 +138,17 @@ async def test_large_answers_of_other_tools_are_kept_and_small_ones_pass(session
     assert answers[2].content == picture
 
 
+async def test_what_another_tool_yields_is_not_used_up_by_looking_at_it(session: Any) -> None:
+    agent = Agent(scripted(("days", {}), "Done."), capabilities=[Artifacts(session)])
+
+    @agent.tool_plain
+    def days() -> Any:
+        return iter([1, 2])
+
+    (returned,) = returns_of((await agent.run("hi")).all_messages())
+    assert returned.content == "[1,2]"
+
+
 async def test_functions_of_ones_own_are_among_the_tools(session: Any) -> None:
     @handiwork.tool
     def rainfall() -> list[int]:

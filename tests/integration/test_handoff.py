@@ -7,7 +7,8 @@ import pytest
 from sides import Side
 
 import handiwork
-from handiwork.context.artifact_store import Record
+from handiwork.context.artifact_store import ArtifactStore, Record
+from handiwork.context.revealing import Audience, Reveal
 from handiwork.errors import HandleTaken, InvalidContent, InvalidName
 from handiwork.references import Mention, pieces_of
 
@@ -21,6 +22,11 @@ CASES = [
     ("html", "<p>x</p>", "html-sandboxed", "text/html"),
     ("nonsense", "+++", "code", "text/plain"),
 ]
+
+READERS: list[tuple[Audience, Reveal]] = [
+    ("user", "summary"), ("model", "summary"), ("agent", "none"), ("agent", "summary"), ("agent", "full"),
+]  # fmt: skip
+PARTS = ["", " version='1'", " version='7'", " select='lines=1:2'", " select='rows=0:1'", " select='path=$.a'"]
 
 
 def written(content: str, *, info: str = "markdown", summary: str = "Dark mode") -> str:
@@ -85,6 +91,21 @@ async def test_what_has_been_set_stays(side: Side) -> None:
         await store.set("no handle", "two")
     assert await session.read("draft_k3x9") == b"one"
     await side.session("other").create("markdown", content="two", handle="draft_k3x9")
+
+
+@pytest.mark.parametrize("more", PARTS)
+async def test_memory_and_a_session_show_the_same_of_a_reference(more: str, side: Side) -> None:
+    stores = (ArtifactStore(), ArtifactStore.over(side.session()))
+    texts = {"markdown": "# T\n\nb\n", "json": '{"a": [1]}', "csv": "a,b\n1,2\n3,4\n", "python": "x = 1\ny = 2\n"}
+    for number, (info, content) in enumerate(texts.items()):
+        id, record = f"draft_000{number}", Record(content=content, summary="It is.", info=info)
+        for store in stores:
+            await store.add(record, id=id)
+        for audience, reveal in READERS:
+            text = f"Here: <artifact id='{id}'{more}/>"
+            shown = [store.expander(audience, reveal=reveal) for store in stores]
+            first, second = [await each.take(text) + await each.end() for each in shown]
+            assert first == second
 
 
 async def test_clearing_takes_what_came_through_the_store_and_nothing_else(side: Side) -> None:

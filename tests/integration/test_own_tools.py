@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 import pytest
@@ -21,6 +21,8 @@ import handiwork
 from handiwork.errors import InvalidTool
 from handiwork.model import KIB, MIB, TOOL_RESULT
 from handiwork.portal import SyncToolbox
+from handiwork.tools.marks import Mark
+from handiwork.tools.results import Results
 from handiwork.tools.tool import Answer, Offer
 from handiwork.tools.toolbox import Toolbox
 
@@ -204,6 +206,21 @@ async def test_a_summarizer_of_ones_own_is_used_and_one_that_raises_replaced(ses
     assert summary["total_count"] == 500
 
 
+async def test_a_summarizer_that_takes_for_ever_is_replaced_too(session: Verbs) -> None:
+    release = threading.Event()
+
+    def waits(_result: dict[str, Any], _tool: str) -> dict[str, object]:
+        release.wait()
+        return {"late": True}
+
+    mark = Mark(is_cached=True, summarize=waits, threshold_bytes=1)
+    results_of = Results(verbs=session, tool="wait", mark=mark, summary_seconds=0.01)
+    answer = await results_of.answer(RECORDS, "call_1")
+    release.set()
+    told: Any = answer.structured["summary"]
+    assert told["total_count"] == len(RECORDS)
+
+
 async def test_an_answer_that_cannot_be_kept_is_told_in_short(session: Verbs) -> None:
     answer = await answer_of(session, ["x" * MIB] * 11, cache_ref=True)
     assert not answer.is_error
@@ -242,6 +259,11 @@ async def test_an_answer_that_nothing_can_hold_is_a_failure(session: Verbs) -> N
         assert code_of(answer) == "tool_failed"
 
 
+class Crooked(list[int]):
+    def __iter__(self) -> Generator[int]:
+        raise KeyError("first")
+
+
 class Unreadable:
     def __str__(self) -> str:
         raise KeyError("text")
@@ -256,14 +278,50 @@ async def test_an_answer_that_fails_when_it_is_read_is_a_failure(session: Verbs)
         yield 1
 
     endless = (each for each in itertools.repeat(1))
-    for result in (Unreadable(), {"a": [Unreadable()]}, breaks_off(), endless, yields()):
+    for result in (Unreadable(), {"a": [Unreadable()]}, breaks_off(), endless, itertools.count(), yields()):
         answer = await answer_of(session, result)
         assert code_of(answer) == "tool_failed"
         assert " at 0x" not in answer.text
 
 
+class Leaving:
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Unfinished(str):
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        raise KeyError(encoding)
+
+
+async def test_an_answer_cannot_take_its_caller_with_it_either(session: Verbs) -> None:
+    def leaves() -> Generator[int]:
+        yield 1
+        raise SystemExit(3)
+
+    for result in (Leaving(), {"a": Leaving()}, leaves()):
+        assert code_of(await answer_of(session, result, cache_ref=True)) == "tool_failed"
+    assert (await answer_of(session, Unfinished("a"))).text == "a"
+
+
+async def test_numbers_that_json_does_not_have_are_told_in_words(session: Verbs) -> None:
+    answer = await answer_of(session, {"a": [float("nan"), float("-inf"), 1.5]})
+    assert answer.text == '{"a":["NaN","-Infinity",1.5]}'
+
+
+@pytest.mark.parametrize("told", [Leaving(), {"artifact": True, "name": Leaving()}, Crooked([1])])
+async def test_what_is_declared_in_any_way_cannot_make_a_call_raise(session: Verbs, told: object) -> None:
+    answer = await answer_of(session, handiwork.ToolOutput("Done.", told))
+    assert answer.text.startswith("Done.")
+    assert (await session.list()).items == ()
+
+
 async def test_what_a_tool_yields_is_a_list(session: Verbs) -> None:
-    assert (await answer_of(session, (number for number in range(3)))).text == "[0,1,2]"
+    for yielded in ((number for number in range(3)), iter([0, 1, 2]), map(abs, [0, -1, 2])):
+        answer = await answer_of(session, yielded)
+        assert (answer.text, answer.result) == ("[0,1,2]", [0, 1, 2])
 
 
 def half_a_character(_result: dict[str, Any], _tool: str) -> dict[str, object]:
@@ -404,6 +462,41 @@ async def test_wrong_arguments_are_told_and_the_function_is_not_called(session: 
 
 
 PLACE = contextvars.ContextVar("PLACE", default="nowhere")
+
+
+class Window(pydantic.BaseModel):
+    kind: Literal["window"] = "window"
+    first: int
+    most: int = 20
+    fields: list[int] = [1, 2]
+    title: str | None
+
+
+class Everything(pydantic.BaseModel):
+    kind: Literal["everything"] = "everything"
+
+
+@handiwork.tool
+def look(part: Window | Everything, order: Literal["up", "down"] = "up") -> str:
+    """Look."""
+    return f"{part!r} {order}"
+
+
+async def test_what_the_strict_form_makes_null_is_left_out_within_an_argument_too(session: Verbs) -> None:
+    tools = session.tools(extra=[look])
+    window = {"kind": "window", "first": 3, "most": None, "fields": None, "title": None}
+    answer = await tools.call("look", {"part": window, "order": None})
+    assert answer.text == "Window(kind='window', first=3, most=20, fields=[1, 2], title=None) up"
+    (strict,) = [dict[str, Any](tool.strict_parameters or {}) for tool in tools if tool.name == "look"]
+    assert strict["$defs"]["Everything"]["properties"] == {"kind": {"type": "string", "const": "everything"}}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"first": None, "title": None}, {"first": 3}, {"first": 3, "title": None, "fields": [1, None]}]
+)
+async def test_a_null_that_may_not_be_left_out_is_wrong(session: Verbs, wrong: dict[str, object]) -> None:
+    answer = await session.tools(extra=[look]).call("look", {"part": {"kind": "window", **wrong}})
+    assert code_of(answer) == "invalid_content"
 
 
 async def test_a_sync_tool_runs_in_a_thread_with_the_context_of_the_call(session: Verbs) -> None:

@@ -74,6 +74,26 @@ def test_a_program_that_fails_is_told_with_its_line_and_what_it_printed(room: Ro
 
 
 @pytest.mark.linux
+@pytest.mark.parametrize(
+    "code", ["print({!r})", "raise ValueError({!r})", "import sys\nsys.stderr.write({!r})\nsys.exit(3)"]
+)
+def test_what_a_program_says_hides_and_turns_nothing(room: Room, code: str) -> None:
+    said = "one\0 \u202e\x1b[31mtwo\x1b[0m\u200b\n  three"
+    answer = room.session.tools().call("generate_file", {"code": code.format(said)})
+    assert "one two\n  three" in answer.text
+    assert answer.text.replace("\n", "").isprintable()
+
+
+@pytest.mark.linux
+def test_the_errors_of_a_program_that_ends_itself_are_told_once(room: Room) -> None:
+    tools = room.session.tools()
+    wrote = tools.call("generate_file", {"code": "import sys\nprint('no column b', file=sys.stderr)\nsys.exit(3)"})
+    assert wrote.text.endswith("exit code 3.\nIts errors:\nno column b")
+    left = tools.call("generate_file", {"code": "import sys\nsys.exit('no column b')"})
+    assert left.text == "The program failed with SystemExit: no column b."
+
+
+@pytest.mark.linux
 def test_a_program_that_is_refused_is_told_every_place(room: Room) -> None:
     answer = room.session.tools().call("generate_file", {"code": "import socket\nimport subprocess"})
     assert answer.is_error

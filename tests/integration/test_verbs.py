@@ -104,6 +104,14 @@ async def test_a_program_that_fails_is_a_result(session: Verbs) -> None:
 
 
 @pytest.mark.linux
+async def test_the_message_of_a_failure_is_its_own_and_not_the_last_of_its_notes(session: Verbs) -> None:
+    failed = await session.run("failure = ValueError('no such column: b')\nfailure.add_note('See: a')\nraise failure")
+    assert failed.error is not None
+    assert failed.error.message == "no such column: b"
+    assert "See: a" in failed.error.traceback
+
+
+@pytest.mark.linux
 async def test_a_run_takes_files_of_this_machine_handles_and_artifacts_at_their_version(
     session: Verbs, tmp_path: Path
 ) -> None:

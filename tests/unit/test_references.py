@@ -16,6 +16,7 @@ from handiwork.references import (
     Scanner,
     cleaned,
     escaped,
+    legible,
     pieces_of,
 )
 
@@ -213,6 +214,16 @@ def test_what_is_too_long_is_left_out_the_summary_first() -> None:
     assert references_in(long) == [Reference("a_1", 2, "x" * LONGEST_SELECT)]
     longer = str(Reference("a_1", 2, "x" * (LONGEST_SELECT + 1), quotes))
     assert references_in(longer) == [Reference("a_1", 2, None, quotes)]
+
+
+def test_a_legible_text_keeps_its_lines_and_blanks_and_nothing_that_is_not_seen() -> None:
+    written = "a\t b\r\n\x1b[1;31mred\x1b[0m \u202eb\u200b\x00\ufeff\r10 %\r20 %\né \u0905\u0928\u094d\u200d"
+    assert legible(written) == "a\t b\nred b\n10 %\n20 %\né \u0905\u0928\u094d\u200d"
+
+
+@given(st.text())
+def test_what_is_legible_is_left_as_it_is(text: str) -> None:
+    assert legible(legible(text)) == legible(text)
 
 
 def test_a_cleaned_value_is_one_line_of_what_can_be_seen() -> None:

@@ -4,6 +4,7 @@ Lists, pipes, redirects, here-documents, quotes, variables, `$(…)` and `for`. 
 what a command does is not known here.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
@@ -13,6 +14,8 @@ MOST_DOCUMENTS = 50
 
 _ENDS = frozenset(";&|\n()<>")
 _BLANK = " \t\r"
+_OTHER_STREAM = re.compile(r"(?!2>)[0-9]+[<>]")
+_ALTERNATIVES = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _NOT_HERE = frozenset({"if", "while", "until", "case", "function", "select", "{", "[[", "!", "time", "coproc"})
 
 
@@ -167,6 +170,10 @@ class _Reader:
             words.append(word)
 
     def _redirect(self, depth: int, redirects: list[Redirect]) -> bool:
+        if self.text.startswith("1>", self.at):
+            self.at += 1
+        elif (other := _OTHER_STREAM.match(self.text, self.at)) is not None:
+            self.refuse(f"`{other[0]}` (there are the streams 1 and 2)")
         if self._take("2>&1"):
             redirects.append(Redirect("2>&1", ()))
             return True
@@ -199,10 +206,11 @@ class _Reader:
         start = self.text.find("\n", self.at) + 1 or len(self.text)
         lines: list[str] = []
         end = start
-        for line in self.text[start:].splitlines(keepends=True):
-            end += len(line)
+        while end < len(self.text):
+            begin, end = end, self.text.find("\n", end) + 1 or len(self.text)
+            line = self.text[begin:end]
             bare = line.lstrip("\t") if is_indented else line
-            if bare.rstrip("\n") == mark:
+            if bare.removesuffix("\n") == mark:
                 break
             lines.append(bare)
         self.text = self.text[:start] + self.text[end:]
@@ -214,7 +222,7 @@ class _Reader:
 
         def close() -> None:
             if bare:
-                parts.append(Text("".join(bare)))
+                parts.extend(self._unquoted("".join(bare), is_first=not parts))
                 bare.clear()
 
         start = self.at
@@ -242,6 +250,13 @@ class _Reader:
                 self.at += 1
         close()
         return tuple(parts) if self.at > start else None
+
+    def _unquoted(self, text: str, *, is_first: bool) -> list[Text | Variable]:
+        if _ALTERNATIVES.search(text):
+            self.refuse("`{…}` for several words (write them out)")
+        if is_first and (text == "~" or text.startswith("~/")):
+            return [Variable("HOME", is_quoted=True), Text(text[1:])]
+        return [Text(text)]
 
     def _quoted(self, depth: int) -> list[Text | Variable | Substitution]:
         parts: list[Text | Variable | Substitution] = []

@@ -6,26 +6,30 @@ Python is run in the sandbox with the session's files about it; what a line mean
 import fnmatch
 import json
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from handiwork.adapters import command_lines, staging
+from handiwork.adapters.allowance import Allowance, Failed
 from handiwork.adapters.command_lines import Group, Loop, Pipe, Redirect, Script, Simple, Text, Variable, Word
-from handiwork.adapters.files import Files
-from handiwork.adapters.words import LARGEST_OUTPUT, WORDS, Answered, Asked, Failed, Folders
+from handiwork.adapters.files import Files, cleaned
+from handiwork.adapters.words import LARGEST_OUTPUT, WORDS, Answered, Asked, Folders
 from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_with_hint
 from handiwork.model import Artifact, Execution, Limits
 
-MOST_STEPS = 2_000
+MOST_WORDS = 10_000
 LONGEST_PATTERN = 1_000
 MOST_INPUTS = 100
+_HALF = re.compile("[\ud800-\udfff]")
 INTERPRETERS = frozenset({"python", "python3"})
 NOT_FOUND, TIMED_OUT, KILLED = 127, 124, 137
 OF_THE_SANDBOX = frozenset({"inputs", ".tmp"})
 """Folders that are there before a program begins, and in which nothing of it is kept."""
+NOWHERE = "/dev/null"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,11 +41,14 @@ class Shell:
     folder: str
     limits: Limits | None = None
     variables: dict[str, str] = field(default_factory=dict[str, str])
-    steps: int = 0
+    allowance: Allowance = field(default_factory=Allowance)
     last: int = 0
 
     async def run(self, line: str) -> Answered:
         """Carry out a line; what it is refused for is told on its error stream."""
+        if (half := _HALF.search(line)) is not None:
+            told = f"half a character stands at position {half.start()}, write it whole"
+            return Answered(errors=f"shell: {told}\n", code=2)
         try:
             return await self._script(command_lines.parsed(line), None)
         except command_lines.NotUnderstood as wrong:
@@ -69,9 +76,7 @@ class Shell:
         return replace(told, errors=errors)
 
     async def _part(self, part: Simple | Loop | Group, given: str | None) -> Answered:
-        self.steps += 1
-        if self.steps > MOST_STEPS:
-            raise Failed(f"more than {MOST_STEPS:,} commands in one line")
+        self.allowance.step()
         match part:
             case Group(body):
                 return await self._script(body, given)
@@ -88,13 +93,18 @@ class Shell:
         words = await self._expanded(command.words)
         while words and (name := words[0].partition("=")[0]).isidentifier() and "=" in words[0]:
             self.variables[name] = words.pop(0).partition("=")[2]
-        for redirect in command.redirects:
-            if redirect.operator == "<<":
-                given = await self._text(redirect.target)
-            elif redirect.operator == "<":
-                given = await self._read(await self._text(redirect.target))
-        told = await self._carried_out(words, given) if words else Answered()
-        return await self._redirected(told, command.redirects)
+        try:
+            for redirect in command.redirects:
+                if redirect.operator == "<<":
+                    given = await self._text(redirect.target)
+                elif redirect.operator == "<":
+                    given = await self._read(await self._text(redirect.target))
+            told = await self._carried_out(words, given) if words else Answered()
+            self.allowance.handle(told.output)
+            self.allowance.handle(told.errors)
+            return await self._redirected(told, command.redirects)
+        except Failed as failed:
+            return Answered(errors=f"shell: {failed}\n", code=1)
 
     async def _carried_out(self, words: list[str], given: str | None) -> Answered:
         name, *arguments = words
@@ -107,7 +117,12 @@ class Shell:
         if (carry_out := WORDS.get(name)) is None:
             return Answered(errors=f"{name}: cannot be run here. {REACH}\n", code=NOT_FOUND)
         asked = Asked(
-            files=self.files, folders=self.folders, folder=self.folder, arguments=tuple(arguments), given=given
+            files=self.files,
+            folders=self.folders,
+            folder=self.folder,
+            arguments=tuple(arguments),
+            given=given,
+            allowance=self.allowance,
         )
         try:
             return await carry_out(asked)
@@ -117,24 +132,33 @@ class Shell:
             return Answered(errors=f"{name}: {told_with_hint(refused)}\n", code=1)
 
     async def _redirected(self, told: Answered, redirects: Sequence[Redirect]) -> Answered:
+        """Put what a command has written where each of its streams leads at last."""
+        shown, failed = list[str](), list[str]()
+        output, errors = shown, failed
+        files: list[tuple[str, Redirect, list[str]]] = []
         for redirect in redirects:
             operator = redirect.operator
             if operator == "2>&1":
-                told = replace(told, output=told.output + told.errors, errors="")
-            if operator in ("<", "<<", "2>&1"):
-                continue
-            text = told.errors if operator.startswith("2") else told.output + (told.errors if operator == "&>" else "")
-            told = replace(told, errors="") if operator.startswith("2") else replace(told, output="")
-            told = replace(told, errors="") if operator == "&>" else told
-            target = await self._text(redirect.target)
-            if target == "/dev/null":
-                continue
-            before = await self._read(target, missing="") if operator.endswith(">>") else ""
+                errors = output
+            elif operator not in ("<", "<<"):
+                written = list[str]()
+                files.append((await self._text(redirect.target), redirect, written))
+                output = output if operator.startswith("2") else written
+                errors = written if operator[0] in "2&" else errors
+        output.append(told.output)
+        errors.append(told.errors)
+        code = told.code
+        for path, redirect, written in files:
             try:
-                await self.files.write(self._path(target), (before + text).encode("utf-8", "surrogateescape"))
-            except HandiworkError as refused:
-                return replace(told, errors=f"{told.errors}shell: {told_with_hint(refused)}\n", code=1)
-        return told
+                if path != NOWHERE:
+                    before = await self._read(path, missing="") if redirect.operator.endswith(">>") else ""
+                    content = (before + "".join(written)).encode("utf-8", "surrogateescape")
+                    await self.files.write(self._path(path), content)
+            except (HandiworkError, Failed) as refused:
+                said = told_with_hint(refused) if isinstance(refused, HandiworkError) else str(refused)
+                failed.append(f"shell: {said}\n")
+                code = 1
+        return replace(told, output="".join(shown), errors="".join(failed), code=code)
 
     async def _read(self, path: str, *, missing: str | None = None) -> str:
         artifact = await self.files.find(self._path(path))
@@ -142,7 +166,8 @@ class Shell:
             if missing is None:
                 raise Failed(f"{path}: No such file")
             return missing
-        return (await self.files.session.read(artifact.id)).decode("utf-8", "surrogateescape")
+        content = await self.files.session.read(artifact.id)
+        return self.allowance.handle(content.decode("utf-8", "surrogateescape"))
 
     async def _python(self, arguments: list[str], given: str | None) -> Answered:
         while arguments and arguments[0] in ("-u", "-B", "-q"):
@@ -176,17 +201,16 @@ class Shell:
             else:
                 # What comes of a variable or a command that is not quoted is taken apart at its blanks.
                 found += (await self._text(word)).split()
+            if len(found) > MOST_WORDS:
+                raise Failed(f"more than {MOST_WORDS:,} words for one command")
         return found
 
     async def _matching(self, pattern: str) -> list[str]:
         if len(wanted := self._path(pattern)) > LONGEST_PATTERN:
             raise Failed(f"a pattern has more than {LONGEST_PATTERN:,} characters")
+        self.allowance.step()
         base = "" if pattern.startswith("/") else self.folder.rstrip("/") + "/"
-        return [
-            path.removeprefix(base)
-            for path in await self.files.all()
-            if path.count("/") == wanted.count("/") and fnmatch.fnmatchcase(path, wanted)
-        ]
+        return [path.removeprefix(base) for path in await self.files.all() if _is_like(path, wanted)]
 
     async def _text(self, word: Word) -> str:
         parts: list[str] = []
@@ -202,10 +226,12 @@ class Shell:
                     parts.append((await self._script(part.body, None)).output.rstrip("\n"))
         if sum(map(len, parts)) > LARGEST_OUTPUT:
             raise Failed(f"a word has more than {LARGEST_OUTPUT:,} characters")
-        return "".join(parts)
+        return self.allowance.handle("".join(parts))
 
     def _path(self, path: str) -> str:
-        return posixpath.normpath(posixpath.join(self.folder, path))
+        if not path:
+            raise Failed("'': No such file or folder")
+        return cleaned(posixpath.join(self.folder, path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +296,14 @@ class Programs:
         await session.remove(made.id)
 
 
+def _is_like(path: str, pattern: str) -> bool:
+    """Tell whether a path is like a pattern, part by part; what begins with a dot only where the pattern does."""
+    is_hidden = any(
+        part[:1] == "." != other[:1] for part, other in zip(path.split("/"), pattern.split("/"), strict=False)
+    )
+    return path.count("/") == pattern.count("/") and not is_hidden and fnmatch.fnmatchcase(path, pattern)
+
+
 def _unfit(files: Mapping[str, Artifact]) -> str | None:
     """Return why a program cannot have these files, or None."""
     if len(files) > MOST_INPUTS:
@@ -279,6 +313,8 @@ def _unfit(files: Mapping[str, Artifact]) -> str | None:
         folders = {path[:index] for index, character in enumerate(path) if character == "/"}
         if folders & OF_THE_SANDBOX:
             return f"`{path}` is in a folder that the sandbox has for itself, move it"
+        if path in OF_THE_SANDBOX:
+            return f"`{path}` is what the sandbox calls a folder of its own, rename it"
         if folders & files.keys():
             return f"`{min(folders & files.keys())}` is a file and a folder, rename one"
         if artifact.name in paths:

@@ -336,4 +336,6 @@ class ArtifactSandbox(ArtifactBackend, SandboxBackendProtocol):
             told = await shell.run(command)
         except HandiworkError as refused:
             return ExecuteResponse(output=told_with_hint(refused), exit_code=1)
-        return ExecuteResponse(output=told.output + told.errors, exit_code=told.code, truncated=told.is_cut)
+        # Bytes that are no text stand in it as halves of characters, which no provider takes.
+        output = (told.output + told.errors).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return ExecuteResponse(output=output, exit_code=told.code, truncated=told.is_cut)

@@ -4,10 +4,12 @@ How a line is taken apart, and how Python is run, is in `commands`.
 """
 
 import posixpath
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from handiwork.adapters.files import Files
+from handiwork.adapters.allowance import Allowance, Failed
+from handiwork.adapters.files import Files, cleaned
 from handiwork.model import Artifact
 
 MOST_FOLDERS = 1_000
@@ -18,10 +20,8 @@ MODE = "mode"
 OWNER_READS = 0o400
 _LINES = 10
 _MOST_NUMBERS = 10_000
-
-
-class Failed(Exception):
-    """A command cannot do what it was asked for; the message says why."""
+_LONGEST_NUMBER = 18
+_PLACE = re.compile(r"%(%|[-+ 0#]{0,3}[0-9]{0,3}(?:\.[0-9]{0,3})?[sdifgx])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +60,13 @@ class Asked:
     folder: str
     arguments: tuple[str, ...]
     given: str | None
+    allowance: Allowance
 
     def path(self, argument: str) -> str:
-        return posixpath.normpath(posixpath.join(self.folder, argument))
+        """Return the path that is meant. Raises `Failed` for none: it is a variable without a value, and no folder."""
+        if not argument:
+            raise Failed("'': No such file or folder")
+        return cleaned(posixpath.join(self.folder, argument))
 
     def flags(self) -> tuple[set[str], list[str]]:
         """Return the letters of the flags, and the other arguments."""
@@ -79,7 +83,7 @@ class Asked:
 
     async def text(self, argument: str) -> str:
         content = await self.files.session.read((await self.found(argument)).id)
-        return content.decode("utf-8", "surrogateescape")
+        return self.allowance.handle(content.decode("utf-8", "surrogateescape"))
 
     async def below(self, path: str) -> dict[str, Artifact]:
         """Return the file at a path, or the files below it."""
@@ -187,20 +191,10 @@ async def _printf(asked: Asked) -> Answered:
         raise Failed("a format is needed")
     form, *values = asked.arguments
     form = _unescaped(form)
-    if "%" not in form:
-        return Answered(output=form)
-    places = form.replace("%%", "").count("%")
-    lines: list[str] = []
-    while values or not lines:
-        now, values = values[:places], values[places:]
-        now += [""] * (places - len(now))
-        try:
-            lines.append(_formatted(form, now))
-        except (ValueError, TypeError, OverflowError, MemoryError):
-            raise Failed(f"{form[:40]}: no such format") from None
-        if not places:
-            break
-    return Answered(output="".join(lines))
+    try:
+        return Answered(output=_formatted(form, values))
+    except (ValueError, OverflowError):
+        raise Failed(f"{form[:40]}: no such format") from None
 
 
 async def _pwd(asked: Asked) -> Answered:
@@ -227,9 +221,11 @@ async def _rm(asked: Asked) -> Answered:
 
 async def _seq(asked: Asked) -> Answered:
     try:
-        numbers = [int(word) for word in asked.arguments]
+        numbers = [int(word[: _LONGEST_NUMBER + 1]) for word in asked.arguments]
     except ValueError:
         raise Failed("whole numbers are needed") from None
+    if any(len(word) > _LONGEST_NUMBER for word in asked.arguments):
+        raise Failed(f"a number has more than {_LONGEST_NUMBER} digits")
     match numbers:
         case [last]:
             first, step = 1, 1
@@ -347,26 +343,31 @@ def _count(asked: Asked) -> tuple[int, list[str]]:
     if words and words[0].startswith("-") and words[0] != "-":
         flag = words.pop(0).lstrip("-")
         number = flag.removeprefix("n") or (words.pop(0) if words else "")
-        if not number.isdigit() or len(number) > 9:
+        if not (number.isascii() and number.isdigit()) or len(number) > 9:
             raise Failed("a number of lines is needed")
         count = int(number)
     return count, words
 
 
 def _formatted(form: str, values: list[str]) -> str:
-    parts: list[str] = []
-    rest = form
-    for value in [*values, None]:
-        before, mark, after = rest.replace("%%", "\0").partition("%")
-        parts.append(before.replace("\0", "%"))
-        if not mark or value is None:
-            break
-        kind = next((i for i, character in enumerate(after) if character.isalpha()), -1)
-        if kind < 0 or kind > 6 or after[kind] not in "sdifgx":
-            raise ValueError(form)
-        spec, rest = after[: kind + 1], after[kind + 1 :].replace("\0", "%%")
-        parts.append(f"%{spec}" % _number(value, spec[-1]))
-    return "".join(parts)
+    """Return a format as often as there are values for it, at least once. Raises `ValueError` for one that is none."""
+    texts = _PLACE.split(form)
+    # Between two texts stands what was split at.
+    kinds = [*texts[1::2], None]
+    if any("%" in text for text in texts[::2]):
+        raise ValueError(form)
+    left, written, size = list(reversed(values)), list[str](), 0
+    while True:
+        for text, kind in zip(texts[::2], kinds, strict=True):
+            value = ""
+            if kind is not None:
+                value = "%" if kind == "%" else f"%{kind}" % _number(left.pop() if left else "", kind[-1])
+            written += [text, value]
+            size += len(text) + len(value)
+            if size > LARGEST_OUTPUT:
+                raise Failed(f"more than {LARGEST_OUTPUT:,} characters")
+        if not left or not any(kind not in (None, "%") for kind in kinds):
+            return "".join(written)
 
 
 def _number(value: str, kind: str) -> str | int | float:

@@ -26,6 +26,7 @@ from handiwork.errors import (
     UnexpectedAnswer,
 )
 from handiwork.model import MIB
+from handiwork.tasks import words_of
 
 API = "/api/v1"
 LARGEST_ANSWER_BYTES = 64 * MIB
@@ -204,10 +205,10 @@ class Connection:
         try:
             is_json = call.content is None and call.value is not None
             return self._built(call, await json_of(call.value) if is_json else None)
-        except (UnicodeError, ValueError, TypeError, RecursionError) as wrong:
+        except Exception as wrong:  # values of callers without types fail in any way when they are read
             if isinstance(wrong, UnicodeError) and (name := halved_in(call.value)) is not None:
                 raise InvalidContent(name, expected="text of whole characters", got="half a character") from wrong
-            got = " ".join(str(wrong).split())[:200]
+            got = " ".join(words_of(wrong).split())[:200]
             raise InvalidContent("request", expected="values that JSON and UTF-8 can hold", got=got) from wrong
 
     def _built(self, call: Call, json: bytes | None) -> httpx2.Request:

@@ -125,16 +125,23 @@ class ArtifactCollector:
 
     def ingest_tool_metadata(self, metadata: Any, iteration: int) -> list[Artifact]:
         """Collect what a tool has told of artifacts: a mapping with `artifact` set, or a list of such mappings."""
-        collected: list[Artifact] = []
-        for item in items_of(metadata):
-            try:
-                found = declared(item, iteration=iteration)
-            except Exception as failure:  # noqa: BLE001  # what tools tell may fail in any way, and must not fail the run
-                self._note(Problem(what="metadata", name=f"iter{iteration}-unnamed", why=_said(failure)), failure)
-                continue
-            if found is not None:
-                collected.append(self.take(found, iteration=iteration))
-        return collected
+        return [self.take(found, iteration=iteration) for found in self._declared(metadata, iteration)]
+
+    def _declared(self, metadata: object, iteration: int) -> list[Found]:
+        # What tools tell may fail in any way, and must not fail the run.
+        found: list[Found | None] = []
+        try:
+            for item in items_of(metadata):
+                try:
+                    found.append(declared(item, iteration=iteration))
+                except (Exception, SystemExit) as failure:  # noqa: BLE001  # see above
+                    self._misread(failure, iteration)
+        except (Exception, SystemExit) as failure:  # noqa: BLE001  # see above
+            self._misread(failure, iteration)
+        return [each for each in found if each is not None]
+
+    def _misread(self, failure: BaseException, iteration: int) -> None:
+        self._note(Problem(what="metadata", name=f"iter{iteration}-unnamed", why=_said(failure)), failure)
 
     def take(self, found: Found, *, iteration: int) -> Artifact:
         """Collect what was found."""
@@ -184,7 +191,7 @@ class ArtifactCollector:
         except Exception as failure:  # noqa: BLE001  # a callback of others may fail in any way, and must not fail the run
             self._note(Problem(what="on_add", name=artifact.name, why=_said(failure)), failure)
 
-    def _note(self, problem: Problem, failure: Exception | None = None) -> None:
+    def _note(self, problem: Problem, failure: BaseException | None = None) -> None:
         with self._lock:
             self._problems.append(problem)
         trace = "" if failure is None else f"\n{trace_of(failure)}"
@@ -220,5 +227,5 @@ class Reader:
         return collected
 
 
-def _said(failure: Exception) -> str:
+def _said(failure: BaseException) -> str:
     return words_of(failure)[:200]

@@ -11,6 +11,7 @@ from handiwork.collect.found import Found
 from handiwork.collect.legacy import LegacyFences
 from handiwork.collect.naming import NO_LANGUAGE, block_name, document_name
 from handiwork.errors import InvalidName
+from handiwork.references import cleaned
 
 FencesRule = Literal["commonmark", "legacy"]
 SHORTEST_DOCUMENT = 201
@@ -59,15 +60,14 @@ class Extraction:
 
 def _told(info: str) -> tuple[str, dict[str, object]]:
     """Return the language that an info string begins with, and what else it says."""
+    if not info.isprintable():
+        seen = cleaned(info, longest=LONGEST_INFO)
+        info = "".join(each if each.isprintable() else _LOST for each in seen)
     language, *more = info.split(maxsplit=1)[:2] or [NO_LANGUAGE]
+    language = language.lower()
     if len(language) > LONGEST_LANGUAGE or not language.isprintable() or _LOST in language:
         language, more = NO_LANGUAGE, [info]
-    return language.lower(), {"info": _printable(more[0][:LONGEST_INFO])} if more else {}
-
-
-def _printable(text: str) -> str:
-    """Return a text that can be kept: what is said beside a block must not lose it."""
-    return "".join(each if each.isprintable() else _LOST for each in text)
+    return language, {"info": more[0][:LONGEST_INFO]} if more else {}
 
 
 def demand_rule(fences: str) -> type[Rule]:

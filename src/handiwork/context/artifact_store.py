@@ -7,8 +7,8 @@ marks what it hands over is known to `marker`.
 import contextlib
 import inspect
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, Protocol, Unpack
 
@@ -29,13 +29,17 @@ from handiwork.ids import Handle, new_handle
 from handiwork.model import Artifact
 from handiwork.references import LONGEST_ID, LONGEST_SUMMARY, Reference, cleaned
 from handiwork.verbs import Introduced, handle_asked
+from handiwork.versions.excerpts import select
 from handiwork.versions.selection import shortened, utf8_size
+from handiwork.versions.selectors import Selector
 
 STEM = "draft"
 ATTEMPTS = 8
 CREATED_BY = "createdBy"
 LONGEST_TITLE = 100
 LONGEST_LANGUAGE = 64
+ONLY_VERSION = 1
+"""What a record in memory is, since it never changes."""
 
 _TYPES = {
     "": "markdown",
@@ -47,6 +51,12 @@ _TYPES = {
     "svg": "svg",
     "text": "markdown",
     "txt": "markdown",
+}
+_MEDIA_TYPES = {
+    "csv": "text/csv",
+    "html-sandboxed": "text/html",
+    "json": "application/json",
+    "svg": "image/svg+xml",
 }
 
 
@@ -173,7 +183,12 @@ class ArtifactStore:
 
         async def resolve(reference: Reference, /, *, room: int) -> Revealed | None:
             record = self._records.get(reference.id)
-            return None if record is None else _revealed(record, reference, audience, reveal, room)
+            if record is None or reference.version not in (None, ONLY_VERSION):
+                return None
+            if audience == "user" or (audience == "agent" and reveal == "full"):
+                return await _whole(record, reference, audience, room)
+            summary = record.summary if audience == "model" or reveal == "summary" else None
+            return Revealed(text=str(replace(reference, summary=summary)))
 
         return Expander(resolve)
 
@@ -297,13 +312,30 @@ def _demand_id(id: str) -> None:
         raise InvalidName("id", id[:60], expected=f"1 to {LONGEST_ID} characters such as `draft_k3x9`")
 
 
-def _revealed(record: Record, reference: Reference, audience: Audience, reveal: Reveal, room: int) -> Revealed:
-    if audience == "user" or (audience == "agent" and reveal == "full"):
+async def _whole(record: Record, reference: Reference, audience: Audience, room: int) -> Revealed:
+    """Return the content, or what the reference selects of it. Raises what `select` raises."""
+    language = _language(record)
+    type_ = _TYPES.get(language.lower(), "")
+    if reference.select is None:
         size = utf8_size(record.content)
         text = record.content if size <= room else shortened(record.content, room=room, size=size)
-        language = _language(record)
-        is_prose = _TYPES.get(language.lower()) == "markdown"
-        fence = None if audience == "user" and is_prose else language
-        return Revealed(text=text, fence=fence, is_closed_in=audience == "agent")
-    summary = record.summary if audience == "model" or reveal == "summary" else None
-    return Revealed(text=str(Reference(reference.id, summary=summary)))
+    else:
+        media_type = _MEDIA_TYPES.get(type_, "text/plain")
+        content, selector = _Held(record.content.encode("utf-8", "replace")), Selector.parse(reference.select)
+        text = (await select(content, selector, media_type=media_type, budget_bytes=room)).text
+    fence = None if audience == "user" and type_ == "markdown" else language
+    return Revealed(text=text, fence=fence, is_closed_in=audience == "agent")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Content in memory that parts can be selected of."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    async def chunks(self, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        yield self.data[offset : None if length is None else offset + length]

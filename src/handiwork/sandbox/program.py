@@ -296,8 +296,9 @@ def _describe(failure: BaseException, name: str) -> "dict[str, Any]":
     label = (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
-    only = traceback.format_exception_only(kind, failure)
-    message = only[-1].strip().partition(": ")[2]
+    alone = traceback.TracebackException(kind, failure, None, compact=True)
+    alone.__notes__ = []  # they are told in the traceback, and would stand behind the message
+    message = list(alone.format_exception_only())[-1].strip().partition(": ")[2]
     return {
         "type": label[:200],
         "message": _cut(message, _MESSAGE_CHARACTERS),

@@ -5,7 +5,6 @@ What a model is told of a run is in `accounts`.
 
 import asyncio
 import base64
-import json
 from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -23,7 +22,7 @@ from handiwork.ids import ExecutionId
 from handiwork.model import MIB, Artifact, Execution
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.server.answers import RunAnswer, problems
-from handiwork.server.artifacts import shape_of
+from handiwork.server.artifacts import json_answer, shape_of
 from handiwork.server.bodies import RunOrder
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.desk import API, Desk
@@ -131,14 +130,10 @@ async def _answer(
 ) -> Response:
     shape = _shape(desk, execution)
     if files is None:
-        return _json(shape, status, headers)
+        return json_answer(shape, status, headers)
     shape["files"], shape["filesLeftOut"] = await _files(desk.engine, execution.artifacts)
     # Ten megabytes of base64 would keep the others waiting.
-    return await asyncio.to_thread(_json, shape, status, headers)
-
-
-def _json(shape: Shape, status: int, headers: dict[str, str] | None) -> Response:
-    return Response(json.dumps(shape).encode("ascii"), status, headers, "application/json")
+    return await asyncio.to_thread(json_answer, shape, status, headers)
 
 
 def _shape(desk: Desk, execution: Execution) -> Shape:

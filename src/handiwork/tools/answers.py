@@ -18,7 +18,7 @@ from handiwork.errors import (
 from handiwork.errors.telling import told_outside
 from handiwork.model import KIB, Artifact, Execution
 from handiwork.quantities import counted
-from handiwork.references import escaped
+from handiwork.references import escaped, legible
 from handiwork.store.records import Page
 from handiwork.tools.accounts import LONGEST_NAME, ending_of, line, named, sentence
 from handiwork.tools.spelling import reference_of, tag_of, tags_of
@@ -46,12 +46,15 @@ def made(execution: Execution) -> Answer:
     if len(outcome.violations) > 1:
         refusals = [f"line {each.line}: {sentence(each.message)}" for each in outcome.violations[:MOST_VIOLATIONS]]
         parts.append("\n".join(refusals))
-    if outcome.error is not None and outcome.error.traceback:
-        parts.append(_end_of(outcome.error.traceback.strip("\n"), TRACEBACK_BYTES))
+    error, errors = outcome.error, outcome.stderr.strip()
+    if error is not None and error.traceback:
+        parts.append(legible(_end_of(error.traceback.strip("\n"), TRACEBACK_BYTES)))
     if outcome.stdout.strip():
-        parts.append(f"It printed:\n{_beginning(outcome.stdout, PRINTED_BYTES)}")
-    if outcome.stderr.strip() and outcome.status != "succeeded" and outcome.error is None:
-        parts.append(f"Its errors:\n{_end_of(outcome.stderr, TRACEBACK_BYTES)}")
+        parts.append(f"It printed:\n{legible(_beginning(outcome.stdout, PRINTED_BYTES))}")
+    # A traceback stands among them, and so does the message with which a program ends itself.
+    is_told = error is not None and (error.traceback or error.message.strip() == errors)
+    if errors and outcome.status != "succeeded" and not is_told:
+        parts.append(f"Its errors:\n{legible(_end_of(outcome.stderr, TRACEBACK_BYTES))}")
     return Answer(
         text="\n".join(part for part in parts if part),
         artifacts=execution.artifacts,

@@ -4,10 +4,12 @@ What becomes of what they return is known to `results`.
 """
 
 import asyncio
+import contextlib
+import copy
 import inspect
 import re
 import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -73,14 +75,41 @@ class OwnTool:
     def _given(self, arguments: Mapping[str, object]) -> dict[str, object]:
         fields = self._model.model_fields
         optional = {self._names[name] for name in fields if not fields[name].is_required()}
+        # In the strict form, what may be left out is null.
+        said = {name: value for name, value in arguments.items() if value is not None or name not in optional}
         try:
-            # In the strict form, what may be left out is null.
-            read = self._model.model_validate(
-                {name: value for name, value in arguments.items() if value is not None or name not in optional}
-            )
+            read = self._read(said)
         except ValidationError as wrong:
             raise refusal_of(wrong, list(self._names.values())) from wrong
         return {self._names[name]: getattr(read, name) for name in read.model_fields_set}
+
+    def _read(self, said: dict[str, object]) -> BaseModel:
+        try:
+            return self._model.model_validate(said)
+        except ValidationError as wrong:
+            # So it is within an argument, too; that what is null there may be left out is known to its type alone.
+            left = copy.deepcopy(said)
+            for fault in wrong.errors(include_url=False, include_context=False):
+                _leave_out(left, fault["loc"])
+            if left == said:
+                raise
+            with contextlib.suppress(ValidationError):
+                return self._model.model_validate(left)
+            raise
+
+
+def _leave_out(value: object, place: Sequence[str | int]) -> None:
+    """Leave out what is null at a place, some steps of which are no names but members of a union."""
+    holder: dict[str | int, object] = {}
+    name: str | int = ""
+    for step in place:
+        if isinstance(value, dict) and step in value:
+            holder, name = cast("dict[str | int, object]", value), step
+            value = holder[name]
+        elif isinstance(value, list) and isinstance(step, int):
+            holder, value = {}, cast("list[object]", value)[step]
+    if value is None:
+        holder.pop(name, None)
 
 
 async def _outcome(function: Function, given: Mapping[str, object]) -> _Outcome:

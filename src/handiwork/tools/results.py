@@ -5,9 +5,10 @@ How an answer is summed up is known to `summaries`, and how a tool is called to 
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import cast
 
@@ -19,7 +20,7 @@ from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
 from handiwork.model import Artifact
 from handiwork.quantities import counted
-from handiwork.tasks import in_thread, words_of
+from handiwork.tasks import in_thread, left_alone, words_of
 from handiwork.tools.accounts import line
 from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
@@ -31,6 +32,7 @@ from handiwork.types.tool_result import RETENTION
 from handiwork.verbs import Recorded
 
 MOST_YIELDED = 100_000
+SUMMARY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,8 @@ class Results:
     verbs: Verbs
     tool: str
     mark: Mark
+    summary_seconds: float = SUMMARY_SECONDS
+    """How long a summarizer may take; after that it is said what can be said of any answer."""
 
     async def answer(self, result: object, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has returned. Raises `Unspeakable`."""
@@ -108,15 +112,18 @@ class Results:
         return Answer(text=text, is_error=True, structured={"artifacts": [], "error": error})
 
     async def _answer(self, result: object, tool_call_id: str | None) -> Answer:
-        plain = _of_text(result) if isinstance(result, str) else await in_thread(_plain, result)
+        plain = _of_text(result) if type(result) is str else await in_thread(_plain, result)
         # Bytes never reach a model.
         is_kept = plain.is_binary or (self.mark.is_cached and plain.size > self.mark.threshold_bytes)
-        return await self._kept(plain, tool_call_id) if is_kept else _unchanged(plain, result)
+        if is_kept:
+            return await self._kept(plain, tool_call_id)
+        # What is yielded can be read once, which was done.
+        return _unchanged(plain, plain.value if isinstance(result, Iterator) else result)
 
     async def _kept(self, plain: _Plain, tool_call_id: str | None) -> Answer:
         summary: Summary = {"type": "bytes"}
         if not plain.is_binary:
-            summary = await in_thread(summary_of, plain.as_object, self.tool, self.mark.summarize)
+            summary = await self._summary(plain.as_object)
         in_short = json.dumps(summary, ensure_ascii=False)
         try:
             kept = await self._recorded(plain.value, tool_call_id, summary=None if plain.is_binary else summary)
@@ -141,6 +148,13 @@ class Results:
             result={**summary, "cache_id": kept.handle},
         )
 
+    async def _summary(self, value: Mapping[str, object]) -> Summary:
+        # One of somebody's own may take for ever, and an answer that has come must not be lost for it.
+        with contextlib.suppress(TimeoutError):
+            summarized = partial(summary_of, value, self.tool, self.mark.summarize)
+            return await left_alone(summarized, seconds=self.summary_seconds)
+        return await in_thread(summary_of, value, self.tool, None)
+
     async def _recorded(
         self, value: object, tool_call_id: str | None, *, failed: bool = False, summary: Summary | None = None
     ) -> Artifact:
@@ -155,29 +169,37 @@ def _unchanged(plain: _Plain, result: object) -> Answer:
 
 
 def _plain(result: object) -> _Plain:
+    try:
+        return _read(result)
+    except Unspeakable:
+        raise
+    except (ValueError, TypeError, RecursionError) as wrong:
+        raise Unspeakable(line(str(wrong), longest=LONGEST_MISTAKE)) from wrong
+    except BaseException as wrong:  # values of others fail in any way when they are read, and may call `sys.exit`
+        raise Unspeakable(line(words_of(wrong), longest=LONGEST_MISTAKE)) from wrong
+
+
+def _read(result: object) -> _Plain:
+    if isinstance(result, str):
+        return _of_text(str.__str__(result))
     if isinstance(result, (bytes, bytearray, memoryview)):
         data = bytes(cast("bytes", result))
         return _Plain(value=data, text="", size=len(data))
     if isinstance(result, AsyncIterator):
         raise Unspeakable("it yields instead of returning; return a list")
-    try:
-        if isinstance(result, Generator):
-            result = _all_of(cast("Generator[object]", result))
-        value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except (ValueError, TypeError, RecursionError) as wrong:
-        raise Unspeakable(line(str(wrong), longest=LONGEST_MISTAKE)) from wrong
-    except Unspeakable:
-        raise
-    except Exception as wrong:  # values of others fail in any way when they are read
-        raise Unspeakable(line(words_of(wrong), longest=LONGEST_MISTAKE)) from wrong
+    if isinstance(result, Iterator):
+        result = _all_of(cast("Iterator[object]", result))
+    value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
+    # In values of Python that mode leaves such numbers as they are.
+    value = json.loads(json.dumps(value, ensure_ascii=False), parse_constant=str)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     plain = _of_text(text)
     if plain.text != text:
         value = json.loads(plain.text)
     return _Plain(value=value, text=plain.text, size=plain.size)
 
 
-def _all_of(yielded: Generator[object]) -> list[object]:
+def _all_of(yielded: Iterator[object]) -> list[object]:
     """Return what a function yields; one may go on for ever."""
     values = list(islice(yielded, MOST_YIELDED + 1))
     if len(values) > MOST_YIELDED:

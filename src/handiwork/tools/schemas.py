@@ -17,8 +17,8 @@ STRICT = "x-strict"
 # What says nothing to a model that name and description do not, or is said by `null` already.
 _SILENT = frozenset({"title", "default"})
 _UNSUPPORTED = _SILENT | {
-    "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maxLength", "maximum", "minItems",
-    "minLength", "minimum", "multipleOf", "pattern", "uniqueItems",
+    "discriminator", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maxLength", "maximum",
+    "minItems", "minLength", "minimum", "multipleOf", "pattern", "uniqueItems",
 }  # fmt: skip
 _NULL: Schema = {"type": "null"}
 
@@ -108,7 +108,8 @@ def _strict_object(schema: Schema) -> Schema:
         raise NotStrict("an object with any names")
     required = set(schema.get("required", ()))
     properties = {
-        name: _strict(each) if name in required else _nullable(_strict(each))
+        # What can be one value only is said again and not left out: it tells the members of a union apart.
+        name: _strict(each) if name in required or "const" in each else _nullable(_strict(each))
         for name, each in cast("Mapping[str, Any]", schema.get("properties", {})).items()
     }
     return {**schema, "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -94,7 +94,7 @@ def summary_of(result: Mapping[str, object], tool: str, summarize: Summarizer | 
             given = dict(result) if is_own else json.loads(json.dumps(result))
             text = json.dumps(summarize(given, tool), ensure_ascii=False, allow_nan=False)
             told = json.loads(text.encode("utf-8", "replace"))
-        except Exception:  # noqa: BLE001  # the boundary to code of others
+        except BaseException:  # noqa: BLE001  # the boundary to code of others, which may call `sys.exit`
             told = None
         if isinstance(told, dict) and _fits(cast("Summary", told)):
             return cast("Summary", told)

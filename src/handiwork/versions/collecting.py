@@ -143,14 +143,15 @@ def _demand(output: Output) -> None:
 
 def _found(output: Output) -> list[Found]:
     found = extracted(whole_characters(output.text), iteration=output.iteration)
-    for number, item in enumerate(items_of(output.metadata), 1):
-        try:
-            each = declared(item, iteration=output.iteration)
-        except Exception as failure:  # values of callers without types fail in any way when they are read
-            expected, got = "values that can be read as text", type(failure).__name__
-            raise InvalidContent(f"metadata {number}", expected=expected, got=got) from failure
-        if each is not None:
-            found.append(each)
+    read = 0
+    try:
+        for item in items_of(output.metadata):
+            read += 1
+            if (each := declared(item, iteration=output.iteration)) is not None:
+                found.append(each)
+    except BaseException as failure:  # values of callers without types fail in any way when they are read
+        expected, got = "values that can be read as text", type(failure).__name__
+        raise InvalidContent(f"metadata {read or 1}", expected=expected, got=got) from failure
     return found
 
 

@@ -79,8 +79,42 @@ def test_a_document_is_what_stands_between_the_marks() -> None:
     assert redirects.redirects[1].target == (Text("print('$x')\n\n", is_quoted=True),)
 
 
+@pytest.mark.parametrize("end", ["\f", "\v", "\r", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_no_other_end_of_line_ends_a_document_and_lets_the_rest_be_commands(end: str) -> None:
+    script = parsed(f"cat <<END\na{end}END\nrm -rf *\nEND\nls")
+    assert len(script.steps) == 2
+    command = script.steps[0][1].parts[0]
+    assert isinstance(command, Simple)
+    assert command.redirects[0].target == (Text(f"a{end}END\nrm -rf *\n", is_quoted=True),)
+
+
+def test_the_stream_of_the_output_may_be_named() -> None:
+    command = only(parsed("echo a 1> b 1>>c"))
+    assert texts(command) == ["echo", "a"]
+    assert [redirect.operator for redirect in command.redirects] == [">", ">>"]
+    assert texts(only(parsed("echo 1 a1>b"))) == ["echo", "1", "a1"]
+
+
+def test_the_home_is_where_the_files_are_unless_it_is_quoted() -> None:
+    assert only(parsed("cat ~/a")).words[1] == (Variable("HOME", is_quoted=True), Text("/a"))
+    assert texts(only(parsed("cat '~/a' a~/b ~c"))) == ["cat", "~/a", "a~/b", "~c"]
+
+
 @pytest.mark.parametrize(
-    "line", ["while a; do b; done", "if a; then b; fi", "a &", "`a`", "$((1+1))", "a <<< b", "${a:-b}"]
+    "line",
+    [
+        "while a; do b; done",
+        "if a; then b; fi",
+        "a &",
+        "`a`",
+        "$((1+1))",
+        "a <<< b",
+        "${a:-b}",
+        "a 3> b",
+        "a 0< b",
+        "mkdir {a,b}",
+        "rm a{1..9}",
+    ],
 )
 def test_what_is_not_known_here_is_named(line: str) -> None:
     with pytest.raises(NotUnderstood, match="is not understood here"):

@@ -3,7 +3,7 @@
 import inspect
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,48 @@ def test_metadata_that_cannot_be_read_is_a_problem_and_the_rest_is_collected() -
 
 
 # To disk
+
+
+class Leaving:
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Crooked(list[object]):
+    def __iter__(self) -> Iterator[object]:
+        raise KeyError("first")
+
+
+def folded() -> list[object]:
+    """Return little that is endless on paper."""
+    folds: list[object] = ["x" * 1000]
+    for _ in range(60):
+        folds = [folds, folds, folds]
+    return folds
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"artifact": True, "name": Leaving()},
+        {"artifact": True, "content": Leaving()},
+        {"artifact": True, "content": folded()},
+        Crooked([{"artifact": True}]),
+    ],
+    ids=["a name", "content", "too much", "a list"],
+)
+def test_no_metadata_takes_the_run_with_it(told: object) -> None:
+    kept = collector()
+    assert kept.ingest_tool_metadata(told, 1) == []
+    assert [problem.what for problem in kept.problems()] == ["metadata"]
+
+
+def test_metadata_that_is_endless_on_paper_is_kept_and_not_written(tmp_path: Path) -> None:
+    kept = collector(persist_dir=tmp_path)
+    told = {"artifact": True, "name": "a", "content": "a", "more": folded()}
+    assert names(kept.ingest_tool_metadata(told, 1)) == ["a"]
+    assert [problem.what for problem in kept.problems()] == ["persist"]
+    assert files(tmp_path) == []
 
 
 def test_each_artifact_is_a_file_of_its_own(tmp_path: Path) -> None:

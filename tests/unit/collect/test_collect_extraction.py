@@ -47,6 +47,17 @@ def test_an_empty_block_uses_up_no_number(fences: FencesRule) -> None:
     assert found == [("iter1-block1.py", "a"), ("iter1-block2.py", "b")]
 
 
+@pytest.mark.parametrize("info", ["py\u200b", "\ufeffpy", "\x00py", "\u202epy", "py\x7f", "py \x00", "py\ud800"])
+def test_what_cannot_be_seen_in_an_info_string_is_not_in_it(info: str) -> None:
+    (found,) = extracted(block(info))
+    assert (found.name, found.language, found.metadata) == ("iter0-block1.py", "py", {})
+
+
+def test_a_language_that_grows_in_lower_case_is_as_short_as_others() -> None:
+    (found,) = extracted(block("İ" * 60))
+    assert (found.language, found.metadata) == ("text", {"info": "İ" * 60})
+
+
 def test_what_else_an_info_string_says_is_a_remark() -> None:
     (found,) = extracted("```python title=x\nx")
     assert (found.language, found.metadata) == ("python", {"info": "title=x", "unterminated": True})

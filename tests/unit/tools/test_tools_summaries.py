@@ -88,6 +88,10 @@ def _raises(_result: dict[str, object], _tool: str) -> dict[str, object]:
     raise KeyError("missing")
 
 
+def _leaves(_result: dict[str, object], _tool: str) -> dict[str, object]:
+    raise SystemExit(3)
+
+
 def _giving(told: Any) -> Any:
     def summarize(_result: dict[str, object], _tool: str) -> Any:
         return told
@@ -109,13 +113,14 @@ def _empties_records(result: dict[str, Any], _tool: str) -> dict[str, object]:
     "summarizer",
     [
         _raises,
+        _leaves,
         _giving({"when": object()}),
         _giving({"nan": float("nan")}),
         _giving(["a list"]),
         _giving(None),
         _giving({"long": "x" * (SUMMARY_BYTES + 1)}),
     ],
-    ids=["raises", "no JSON", "no number", "no object", "nothing", "too long"],
+    ids=["raises", "leaves", "no JSON", "no number", "no object", "nothing", "too long"],
 )
 def test_a_summarizer_that_cannot_be_used_is_replaced(summarizer: Any) -> None:
     result: dict[str, object] = {"records": RECORDS}
