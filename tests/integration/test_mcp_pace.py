@@ -4,7 +4,6 @@ They speak with the application itself, so that it is theirs what they take, and
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from typing import Any
 import pytest
 from doors import CONTENT, PUBLIC, bearer, key_for
 from protocol_clients import MODES, PATIENCE_SECONDS, VERSIONS, Mode
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp
+from takers import Asked, leave, taking
 
 from handiwork import wiring
 from handiwork.model import Artifact
@@ -39,56 +39,6 @@ TOUCHES = 40
 
 
 @dataclass(slots=True, eq=False)
-class Asked:
-    """One request, and as much of its answer as was taken; nothing of a body is, unless `takes` is set."""
-
-    takes: asyncio.Event = field(default_factory=asyncio.Event)
-    offered: asyncio.Event = field(default_factory=asyncio.Event)
-    leaves: asyncio.Event = field(default_factory=asyncio.Event)
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict[str, str])
-    pieces: list[bytes] = field(default_factory=list[bytes])
-    is_whole: bool = False
-    task: "asyncio.Task[None] | None" = None
-
-    async def take(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
-            return
-        self.offered.set()
-        await self.takes.wait()
-        self.pieces.append(message.get("body", b""))
-        self.is_whole = not message.get("more_body", False)
-        self.came.set()
-
-    async def over(self) -> None:
-        assert self.task is not None
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.wait([self.task])
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """What was said, in either of the two forms of an answer."""
-        text = b"".join(self.pieces).decode()
-        lines = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: {")]
-        return [json.loads(each) for each in lines or ([text] if text.startswith("{") else [])]
-
-    @property
-    def told(self) -> list[str]:
-        """Which changes were told: addresses, and `list`."""
-        changes = [each for each in self.messages if "changed" in each["method"] or "updated" in each["method"]]
-        return [each.get("params", {}).get("uri", "list") for each in changes]
-
-    async def until_told(self, *uris: str) -> None:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not set(uris) <= set(self.told):
-                self.came.clear()
-                await self.came.wait()
-
-
-@dataclass(slots=True, eq=False)
 class Client:
     """Somebody who speaks with the application in the session `s`."""
 
@@ -98,31 +48,9 @@ class Client:
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
     def send(self, method: str, body: object = None, *, takes: bool = True, **headers: str) -> Asked:
-        asked, content = Asked(), b"" if body is None else json.dumps(body).encode()
-        if takes:
-            asked.takes.set()
-        given = [{"type": "http.request", "body": content, "more_body": False}]
-
-        async def receive() -> Message:
-            if given:
-                return given.pop()
-            await asked.leaves.wait()
-            return {"type": "http.disconnect"}
-
-        sent = {"host": "127.0.0.1:8765", "accept": "application/json, text/event-stream", **self.headers}
-        sent |= {"content-type": "application/json"} if content else {}
+        sent = {"accept": "application/json, text/event-stream", **self.headers}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
-            "path": "/mcp", "raw_path": b"/mcp", "root_path": "", "query_string": b"session=s",
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8765), "state": {},
-        }  # fmt: skip
-
-        async def run() -> None:
-            await self.app(scope, receive, asked.take)
-
-        asked.task = asyncio.create_task(run())
+        asked = taking(self.app, method, "/mcp?session=s", body=body, headers=sent, takes=takes)
         self.asked.append(asked)
         return asked
 
@@ -174,13 +102,7 @@ class Opening(AsyncExitStack):
     @staticmethod
     async def _end(client: Client) -> None:
         client.desk.stopping.set()
-        tasks = [asked.task for asked in client.asked if asked.task is not None]
-        for asked in client.asked:
-            asked.leaves.set()
-            asked.takes.set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await leave(*client.asked)
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ async def gather(visitor: Visitor, tidings: Tidings, *, after: int) -> None:
 async def tell(
     visitor: Visitor, tidings: Tidings, send: Callable[[bool, list[str]], Awaitable[None]], *, after: int
 ) -> None:
-    """Send what changes from an event on, until the log ends.
+    """Send what changes from an event on, until the log ends or the visitor may see no more.
 
     What was sent on a line that the client has opened anew since is sent again: nobody knows what got there.
     """
@@ -110,6 +110,8 @@ async def tell(
         while True:
             await tidings.until_some()
             await line.until_taking()
+            if visitor.is_over():
+                return
             is_of_list, addresses = tidings.take()
             told.put(is_of_list, addresses)
             await send(is_of_list, addresses)

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 class Visitor:
     """One client, within the session that it may see.
 
-    `may_use` says which tools it is shown, `until_over` returns when it may see nothing more, and on `line` it is told
-    what it has not asked for.
+    `may_use` says which tools it is shown. `until_over` returns when it may see nothing more, or soon after; `is_over`
+    tells it at the moment, as far as it was known before. On `line` it is told what it has not asked for.
     """
 
     session: "Session | RemoteSession"
     toolbox: Toolbox
     may_use: Callable[[Tool], bool] = lambda _: True
     until_over: Callable[[], Awaitable[None]] = anyio.sleep_forever
+    is_over: Callable[[], bool] = lambda: False
     line: Line = field(default_factory=Line)

@@ -98,6 +98,7 @@ class Exchange(Response):
             toolbox=session.tools(),
             may_use=lambda tool: permission_for(tool) in may,
             until_over=over,
+            is_over=lambda: caller().is_over_at(desk.clock()),
         )
 
 
