@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from handiwork.mcp.backlog import Backlog
 from handiwork.mcp.lines import Line
 from handiwork.tools.tool import Tool
 from handiwork.tools.toolbox import Toolbox
@@ -23,7 +24,8 @@ class Visitor:
     """One client, within the session that it may see.
 
     `may_use` says which tools it is shown. `until_over` returns when it may see nothing more, or soon after; `is_over`
-    tells it at the moment, as far as it was known before. On `line` it is told what it has not asked for.
+    tells it at the moment, as far as it was known before. On `line` it is told what it has not asked for, and
+    `backlog` is what it waits for.
     """
 
     session: "Session | RemoteSession"
@@ -32,3 +34,4 @@ class Visitor:
     until_over: Callable[[], Awaitable[None]] = anyio.sleep_forever
     is_over: Callable[[], bool] = lambda: False
     line: Line = field(default_factory=Line)
+    backlog: Backlog = field(default_factory=Backlog)
