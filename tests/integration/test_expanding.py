@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
@@ -187,3 +188,19 @@ async def test_words_that_no_audience_is_are_refused(tmp_path: Path) -> None:
         for body in ({"text": "a", "audience": "all"}, {"text": "a", "reveal": "some"}, {"text": 1}, {}):
             answer = await door.client.post(f"{API}/sessions/s/expand", json=body)
             assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), answer.text
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_what_expires_in_mid_stream_is_put_in_no_more(side: Side, ends: bool) -> None:
+    session = side.session()
+    notes = await session.create("markdown", title="Notes", content="# Notes", retention=timedelta(hours=2))
+    name = mention(notes)
+
+    async def tokens() -> AsyncGenerator[str]:
+        yield f"One {name} two {name[:9]}"
+        if ends:
+            side.clock.move(hours=2)
+        yield f"{name[9:]}."
+
+    told = "".join([piece async for piece in session.expander().over(tokens())])
+    assert told == f"One # Notes two {name if ends else '# Notes'}."

@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,8 @@ from protocol_clients import MODES, PATIENCE_SECONDS, VERSIONS, Mode, News, foll
 import handiwork
 
 COMMAND = ("-m", "handiwork", "mcp")
+# More than there is room for in the pipes and behind them.
+MANY = 12_000
 
 
 @pytest.fixture(params=MODES)
@@ -77,6 +82,26 @@ async def test_what_another_process_does_is_told(tmp_path: Path, mode: Mode) -> 
                 await news.until(uri)
 
 
+@pytest.mark.linux
+async def test_a_call_that_is_given_up_ends_its_program(tmp_path: Path, mode: Mode) -> None:
+    flags = ("--data", str(tmp_path / "store"), "--session", "s")
+    async with (
+        handiwork.open(tmp_path / "store") as engine,
+        started(*flags, mode=mode, place=tmp_path) as client,
+        asyncio.timeout(PATIENCE_SECONDS),
+        aclosing(engine.session("s").watch()) as events,
+    ):
+        call = asyncio.create_task(client.call_tool("generate_file", {"code": "import time; time.sleep(25)"}))
+        async for event in events:
+            if event.type == "execution-started":
+                call.cancel()
+            if event.type == "execution-finished":
+                assert event.facts["status"] == "cancelled"
+                break
+        # The conversation goes on.
+        assert not (await client.call_tool("list_artifacts", {})).is_error
+
+
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -121,6 +146,62 @@ def test_it_ends_when_the_client_goes_or_when_it_is_told_to(tmp_path: Path, end:
         assert running.wait(PATIENCE_SECONDS) == 0
         assert running.stderr is not None
         assert running.stderr.read() == ""
+
+
+@pytest.mark.linux
+def test_nothing_is_left_when_the_client_goes_while_a_program_runs(tmp_path: Path) -> None:
+    with process(tmp_path) as running:
+        asked(running, HELLO)
+        assert running.stdin is not None
+        assert running.stdout is not None
+        params = {"name": "generate_file", "arguments": {"code": "import time; time.sleep(25)"}}
+        params |= {"_meta": {"progressToken": "p"}}
+        running.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}) + "\n")
+        running.stdin.flush()
+        assert "notifications/progress" in running.stdout.readline()
+        below = _below(running.pid)
+        assert below
+        running.stdin.close()
+        assert running.wait(PATIENCE_SECONDS) == 0
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while any(Path(f"/proc/{each}").exists() for each in below):
+            assert time.monotonic() < deadline, below
+
+
+def _below(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have."""
+    listed = [each.read_text(encoding="ascii") for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    own = [int(each) for line in listed for each in line.split()]
+    return own + [each for child in own for each in _below(child)]
+
+
+@pytest.mark.linux
+def test_a_client_that_takes_no_answers_is_listened_to_no_further(tmp_path: Path) -> None:
+    ping = b'{"jsonrpc":"2.0","id":%d,"method":"ping"}\n'
+    with process(tmp_path) as running:
+        asked(running, HELLO)
+        assert running.stdin is not None
+        assert running.stdout is not None
+        pipe, sent, rest = running.stdin.fileno(), 0, b""
+        os.set_blocking(pipe, False)
+        while sent < MANY:
+            rest = rest or ping % sent
+            try:
+                rest = rest[os.write(pipe, rest) :]
+            except BlockingIOError:
+                if not select.select([], [pipe], [], 2.0)[1]:
+                    break
+            sent += not rest
+        assert sent < MANY
+        # Who takes them is listened to again.
+        os.set_blocking(pipe, True)
+        for number in range(sent):
+            assert json.loads(running.stdout.readline())["id"] == number
+        if rest:
+            os.write(pipe, rest)
+            assert json.loads(running.stdout.readline())["id"] == sent
+        running.stdin.close()
+        assert running.wait(PATIENCE_SECONDS) == 0
 
 
 def test_lines_that_are_no_messages_are_passed_over(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 import socket
+import struct
 import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -393,6 +394,29 @@ async def first_line(port: int, head: bytes) -> bytes:
         return b""
     finally:
         wire[1].close()
+
+
+def test_whoever_leaves_before_the_answer_has_begun_is_no_fault_of_the_server(tmp_path: Path) -> None:
+    with listening_server(tmp_path) as server:
+        address = httpx2.URL(server.url)
+        who = {"name": "test", "version": "1"}
+        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": who}
+        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+        accepted = {"accept": "application/json, text/event-stream"}
+        begun = httpx2.post(f"{server.url}/mcp?session=s", json=hello, headers=accepted)
+        # The head of this one is sent before there is anything to say.
+        head = [f"Host: {address.host}:{address.port}", "Accept: text/event-stream"]
+        head += [f"Mcp-Session-Id: {begun.headers['mcp-session-id']}"]
+        asked = "\r\n".join(["GET /mcp?session=s HTTP/1.1", *head, "", ""]).encode()
+        for turn in range(150):
+            with socket.create_connection((address.host, address.port or 80)) as leaving:
+                leaving.sendall(asked)
+                # Some leave while they are recognised, some while they are answered.
+                time.sleep(0.002 * (turn % 6))
+                if turn % 2:
+                    leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert httpx2.get(f"{server.url}/healthz").status_code == 200
+    assert "Exception" not in (tmp_path / "server.log").read_text(encoding="utf-8")
 
 
 def test_the_socket_of_a_place_that_is_given_up_is_free_again() -> None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -18,6 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from handiwork.errors import ArtifactExpired, ArtifactNotFound, HandiworkError, VersionNotFound
 from handiwork.errors.telling import told_outside
 from handiwork.mcp import calls
+from handiwork.mcp.backlog import Backlog
 from handiwork.mcp.changes import Subscriptions, listen
 from handiwork.mcp.shelf import Shelf
 from handiwork.mcp.visitors import Visitor
@@ -43,6 +45,7 @@ _log = logging.getLogger(__name__)
 def server_for(visitor: Visitor) -> Server[Subscriptions]:
     """Return a server for one connection, or for one request where that is all there is of one."""
     questions = Questions(visitor)
+    answering = partial(_answering, visitor.backlog)
     return Server(
         NAME,
         version=importlib.metadata.version("handiwork"),
@@ -50,14 +53,14 @@ def server_for(visitor: Visitor) -> Server[Subscriptions]:
         instructions=INSTRUCTIONS,
         lifespan=questions.connection,
         get_tool_input_schema={tool.name: tool.parameters for tool in visitor.toolbox}.get,
-        on_list_tools=_answering(questions.tools),
-        on_call_tool=_answering(questions.call),
-        on_list_resources=_answering(questions.resources),
-        on_list_resource_templates=_answering(questions.templates),
-        on_read_resource=_answering(questions.read),
-        on_subscribe_resource=_answering(questions.subscribe),
-        on_unsubscribe_resource=_answering(questions.unsubscribe),
-        on_subscriptions_listen=_answering(questions.listen),
+        on_list_tools=answering(questions.tools),
+        on_call_tool=answering(questions.call),
+        on_list_resources=answering(questions.resources),
+        on_list_resource_templates=answering(questions.templates),
+        on_read_resource=answering(questions.read),
+        on_subscribe_resource=answering(questions.subscribe),
+        on_unsubscribe_resource=answering(questions.unsubscribe),
+        on_subscriptions_listen=answering(questions.listen),
     )
 
 
@@ -111,13 +114,15 @@ def notifications() -> NotificationOptions:
 
 
 def _answering(
+    backlog: Backlog,
     handler: Callable[[Context, Question], Awaitable[Result]],
 ) -> Callable[[Context, Question], Awaitable[Result]]:
     """Let what a handler raises be an error of the protocol that tells a client what to do, and no more than that."""
 
     async def answer(context: Context, asked: Question) -> Result:
         try:
-            return await handler(context, asked)
+            with backlog.one_more():
+                return await handler(context, asked)
         except MCPError:
             raise
         except HandiworkError as error:

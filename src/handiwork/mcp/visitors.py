@@ -4,11 +4,13 @@ How a visitor was recognised, and over which transport it speaks, is not known h
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
 
+from handiwork.mcp.backlog import Backlog
+from handiwork.mcp.lines import Line
 from handiwork.tools.tool import Tool
 from handiwork.tools.toolbox import Toolbox
 
@@ -21,10 +23,15 @@ if TYPE_CHECKING:
 class Visitor:
     """One client, within the session that it may see.
 
-    `may_use` says which tools it is shown, and `until_over` returns when it may see nothing more.
+    `may_use` says which tools it is shown. `until_over` returns when it may see nothing more, or soon after; `is_over`
+    tells it at the moment, as far as it was known before. On `line` it is told what it has not asked for, and
+    `backlog` is what it waits for.
     """
 
     session: "Session | RemoteSession"
     toolbox: Toolbox
     may_use: Callable[[Tool], bool] = lambda _: True
     until_over: Callable[[], Awaitable[None]] = anyio.sleep_forever
+    is_over: Callable[[], bool] = lambda: False
+    line: Line = field(default_factory=Line)
+    backlog: Backlog = field(default_factory=Backlog)

@@ -33,7 +33,7 @@ from handiwork.server.bodies import (
 )
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.content_origin import LINKS, VIEWS
-from handiwork.server.delivery import delivered, excerpt
+from handiwork.server.delivery import Granted, delivered, excerpt
 from handiwork.server.desk import API, Desk
 from handiwork.server.dictation import MEDIA_TYPE as PLAIN
 from handiwork.server.dictation import dictated, is_dictated
@@ -186,7 +186,8 @@ async def _content(
     if wanted.select is not None or wanted.budget is not None:
         budget = SELECTION_BYTES if wanted.budget is None else wanted.budget
         return excerpt(await desk.engine.select(filed, wanted.select, budget=budget), filed)
-    answer = delivered(request, desk, filed, disposition="attachment", keeping="revalidated")
+    granted = Granted(filed=filed, confirm=lambda: desk.authenticator.confirm(caller))
+    answer = delivered(request, desk, granted, disposition="attachment", keeping="revalidated")
     answer.headers["x-version"] = str(filed.artifact.version.number)
     return answer
 

@@ -141,7 +141,8 @@ class _HeadWithBody(asyncio.Transport):
 
     def _send(self) -> None:
         head, self._head = self._head, b""
-        if head:
+        # Whoever asked may have gone since.
+        if head and not self._transport.is_closing():
             self._transport.write(head)
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handiwork.access.links import Link
 from handiwork.errors import ArtifactNotFound, HandiworkError, LinkInvalid, VersionNotFound
-from handiwork.server.delivery import delivered
+from handiwork.server.delivery import Granted, delivered
 from handiwork.server.desk import Desk
 from handiwork.server.downloads import CONTENT_POLICY, SHOWN_TYPES, ResourcePolicy
 from handiwork.server.guards import HostAllowList, SecurityHeaders, names_in
@@ -80,7 +80,7 @@ class _Content:
         return delivered(
             request,
             desk,
-            filed,
+            Granted(filed=filed, confirm=lambda: desk.links.open(token)),
             disposition=link.disposition,
             keeping="never",
             resource_policy=policy,

@@ -4,6 +4,9 @@ A part of it is text, and the headers say what follows it.
 Which headers make content harmless is known to `downloads`; who may have it was decided before.
 """
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -28,10 +31,18 @@ from handiwork.versions.selection import Selection
 _IN_HEADERS = "=:$.[]*' \"(),/;+"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A version that was found just now, for somebody who may have it; `confirm` raises when they may no more."""
+
+    filed: Filed
+    confirm: Callable[[], Awaitable[object]]
+
+
 def delivered(
     request: Request,
     desk: Desk,
-    filed: Filed,
+    granted: Granted,
     *,
     disposition: Disposition,
     keeping: Keeping,
@@ -39,9 +50,12 @@ def delivered(
 ) -> Response:
     """Return the answer to a GET or HEAD for a version that was found just now.
 
+    Content of several pieces breaks off when it expires, is deleted, or may be had no more by whoever takes it.
+
     Raises:
         PreconditionFailed, RangeNotSatisfiable: the request asks for what is not so, or not there.
     """
+    filed = granted.filed
     version = filed.artifact.version
     chosen = selected(
         request.headers,
@@ -64,9 +78,9 @@ def delivered(
         case "not_modified":
             return not_modified(headers)
         case "whole":
-            return ContentResponse(desk.engine.content(filed), size=version.size, headers=headers)
+            return ContentResponse(_granted(desk, granted), size=version.size, headers=headers)
         case span:
-            part = desk.engine.content(filed, start=span.start, stop=span.stop)
+            part = _granted(desk, granted, start=span.start, stop=span.stop)
             told = {**headers, **span.headers(version.size)}
             return ContentResponse(part, size=span.size, headers=told, status_code=206)
 
@@ -79,3 +93,19 @@ def excerpt(selection: Selection, filed: Filed) -> Response:
     headers |= {"content-disposition": "attachment", "x-version": str(filed.artifact.version.number)}
     headers["content-security-policy"] = "default-src 'none'; sandbox"
     return Response(selection.text.encode("utf-8", "replace"), 200, headers, "text/plain; charset=utf-8")
+
+
+async def _granted(desk: Desk, granted: Granted, *, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes]:
+    """Yield the content, each piece but the first after another look at whether it may be had."""
+    artifact, pieces = granted.filed.artifact, 0
+    async with aclosing(desk.engine.content(granted.filed, start=start, stop=stop)) as chunks:
+        async for chunk in chunks:
+            if pieces:
+                await granted.confirm()
+                await desk.engine.find(artifact.scope, artifact.id, version=artifact.version.number)
+            yield chunk
+            pieces += 1
+    if pieces > 1:
+        # The last piece is handed out when it is known to be the last.
+        await granted.confirm()
+        await desk.engine.find(artifact.scope, artifact.id, version=artifact.version.number)

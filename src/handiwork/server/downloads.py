@@ -19,12 +19,21 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from handiwork.clock import Clock, utc_now
-from handiwork.errors import ContentDamaged
+from handiwork.errors import (
+    ArtifactExpired,
+    ArtifactNotFound,
+    ContentDamaged,
+    LinkInvalid,
+    NotAuthenticated,
+    VersionNotFound,
+)
 from handiwork.media.formats import FORMATS
 from handiwork.model import Disposition
 from handiwork.server.file_names import content_disposition
 from handiwork.server.refusals import PreconditionFailed, RangeNotSatisfiable
 
+WITHDRAWN = (ArtifactExpired, ArtifactNotFound, VersionNotFound, NotAuthenticated, LinkInvalid)
+"""How content ends of which somebody may have no more."""
 SMALL_BYTES = 1024 * 1024
 STALL_SECONDS = 60.0
 UNKNOWN_TYPE = "application/octet-stream"
@@ -235,14 +244,20 @@ class ContentResponse(Response):
     async def _stream(self, send: Send) -> None:
         held: bytes | None = None
         has_begun = False
-        async with aclosing(self._counted()) as counted:
-            async for chunk in counted:
-                if held is not None:
-                    if not has_begun:
-                        await self._begin(send)
-                        has_begun = True
-                    await self._hand_out(send, held, is_last=False)
-                held = chunk
+        try:
+            async with aclosing(self._counted()) as counted:
+                async for chunk in counted:
+                    if held is not None:
+                        if not has_begun:
+                            await self._begin(send)
+                            has_begun = True
+                        await self._hand_out(send, held, is_last=False)
+                    held = chunk
+        except WITHDRAWN:
+            if has_begun:
+                # Without an end the web server cuts the connection, and who asks for the rest is told why.
+                return
+            raise
         if not has_begun:
             await self._begin(send)
         await self._hand_out(send, held or b"", is_last=True)

@@ -48,8 +48,9 @@ async def _conversations(state: State) -> "Conversations":
     """Return what the application holds, made by the first request."""
     if state.conversations is None:
         made = await in_thread(_opened)
-        # Another one may have come first.
-        state.conversations = state.conversations or made
+        # Another one may have come first, and hold none yet.
+        if state.conversations is None:
+            state.conversations = made
     return state.conversations
 
 

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 import anyio
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, StreamableHTTPServerTransport
@@ -18,10 +19,12 @@ from starlette.types import Scope as Connection
 
 from handiwork.access.policy import Caller
 from handiwork.ids import BASE62, nanoid
+from handiwork.mcp.lines import Line
 from handiwork.mcp.protocol import notifications, server_for
 from handiwork.mcp.visitors import Visitor
 from handiwork.model import Scope
 from handiwork.server.headers import header_values
+from handiwork.server.mcp_outlets import Reads
 from handiwork.server.refusals import ConversationNotFound, TooManyConversations
 from handiwork.tasks import trace_of
 
@@ -50,7 +53,8 @@ class Holder:
 class Conversation:
     """One that is going on; `holder` is as its client was last recognised.
 
-    `requests` are being answered now, streams included, and `questions` those among them that have an end.
+    `requests` are being answered now, streams included, and `questions` those among them that have an end. `line` is
+    the stream that the client opens to be told of changes.
     """
 
     id: str
@@ -58,6 +62,7 @@ class Conversation:
     transport: StreamableHTTPServerTransport
     requests: int = 0
     questions: int = 0
+    line: Line = field(default_factory=lambda: Line(is_open=False))
     is_answered: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
 
@@ -67,14 +72,21 @@ class Conversation:
 
         async def noted(message: Message) -> None:
             nonlocal status
+            begins = status is None
             status = message.get("status", status)
-            await send(message)
+            if connection["method"] != "GET" or status != HTTPStatus.OK:
+                await send(message)
+                return
+            if begins:
+                line.enter_context(self.line.opened())
+            await self.line.hand_over(send(message))
 
         is_question = connection["method"] == "POST"
         self.requests += 1
         self.questions += is_question
         try:
-            await self.transport.handle_request(connection, receive, noted)
+            with contextlib.ExitStack() as line:
+                await self.transport.handle_request(connection, receive, noted)
         finally:
             self.requests -= 1
             self.questions -= is_question
@@ -88,6 +100,7 @@ class Conversations:
     def __init__(self, *, most: int = MOST_CONVERSATIONS, most_of_one: int = MOST_OF_ONE_CALLER) -> None:
         self._most, self._most_of_one = most, most_of_one
         self._held: dict[str, Conversation] = {}
+        self.reads = Reads()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -132,8 +145,9 @@ class Conversations:
         id = nanoid(_ID_LENGTH, alphabet=BASE62)
         transport = StreamableHTTPServerTransport(mcp_session_id=id, idle_timeout=QUIET_SECONDS)
         held = self._held[id] = Conversation(id=id, holder=holder, transport=transport)
+        known = replace(visitor(lambda: held.holder.caller), line=held.line)
         can_begin = asyncio.Event()
-        held.task = asyncio.create_task(self._hold(held, visitor(lambda: held.holder.caller), can_begin))
+        held.task = asyncio.create_task(self._hold(held, known, can_begin))
         status = None
         try:
             await can_begin.wait()

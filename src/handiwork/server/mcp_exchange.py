@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import JsonValue
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
@@ -24,6 +25,7 @@ from handiwork.mcp.visitors import Visitor
 from handiwork.model import Scope
 from handiwork.server.desk import Desk
 from handiwork.server.mcp_conversations import Conversations, Holder
+from handiwork.server.mcp_outlets import Outlet
 from handiwork.server.problems import problem_response
 from handiwork.server.refusals import MalformedRequest
 from handiwork.server.streams import Streams, until_over
@@ -31,6 +33,7 @@ from handiwork.server.strict_bodies import MOST_VALUES_OF_CONTENT, looked_at
 from handiwork.tools.tool import Tool
 
 VERSION_HEADER = "mcp-protocol-version"
+READ = "resources/read"
 
 
 def permission_for(tool: Tool) -> Permission:
@@ -51,24 +54,32 @@ class Exchange(Response):
         self._holder = Holder(caller=caller, scope=place)
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        outlet = Outlet(send, stall_seconds=self._streams.pace.stall_seconds)
+        await outlet.answer(lambda taken: self._answer(scope, receive, taken))
+
+    async def _answer(self, scope: Connection, receive: Receive, send: Send) -> None:
+        request, asked = Request(scope, receive), None
         try:
             if request.method == "POST":
-                receive = await _whole(request)
-            version = request.headers.get(VERSION_HEADER)
-            if version is None or version in HANDSHAKE_PROTOCOL_VERSIONS:
-                await self._conversations.answer(self._holder, self._visitor, scope, receive, send)
-                return
+                asked, receive = await _whole(request)
+            is_read = isinstance(asked, dict) and asked.get("method") == READ
+            turn = self._conversations.reads.turn(self._holder.caller.key_id) if is_read else contextlib.nullcontext()
+            async with turn:
+                await self._pass_on(request, receive, send)
         except (MalformedRequest, RequestValidationError) as wrong:
             await _unreadable(wrong)(scope, receive, send)
-            return
         except HandiworkError as refused:
             await problem_response(refused)(scope, receive, send)
+
+    async def _pass_on(self, request: Request, receive: Receive, send: Send) -> None:
+        version = request.headers.get(VERSION_HEADER)
+        if version is None or version in HANDSHAKE_PROTOCOL_VERSIONS:
+            await self._conversations.answer(self._holder, self._visitor, request.scope, receive, send)
             return
         server = server_for(self._visitor(lambda: self._holder.caller))
         manager = StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=self._desk.body_limit)
         async with manager.run():
-            await manager.handle_request(scope, receive, send)
+            await manager.handle_request(request.scope, receive, send)
 
     def _visitor(self, caller: Callable[[], Caller]) -> Visitor:
         """Return the client as the protocol knows it; `caller` tells as whom it was last recognised."""
@@ -84,22 +95,23 @@ class Exchange(Response):
             toolbox=session.tools(),
             may_use=lambda tool: permission_for(tool) in may,
             until_over=over,
+            is_over=lambda: caller().is_over_at(desk.clock()),
         )
 
 
-async def _whole(request: Request) -> Receive:
-    """Return what hands out the body once it was looked at. Raises what an unreadable one is refused with."""
+async def _whole(request: Request) -> tuple[JsonValue, Receive]:
+    """Return what the body says, and what hands it out. Raises what an unreadable one is refused with."""
     try:
         body = await request.body()
     except ClientDisconnect as gone:
         raise MalformedRequest("body", expected="all of it") from gone
-    await looked_at(body, most_values=MOST_VALUES_OF_CONTENT)
+    told = await looked_at(body, most_values=MOST_VALUES_OF_CONTENT)
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
         return waiting.pop() if waiting else await request.receive()
 
-    return receive
+    return told, receive
 
 
 def _unreadable(wrong: MalformedRequest | RequestValidationError) -> Response:

@@ -117,6 +117,7 @@ STATUS: Mapping[type[HandiworkError], int] = MappingProxyType(
         refusals.TooManyConversations: 503,
         refusals.ConversationNotFound: 404,
         refusals.PagesBusy: 503,
+        refusals.ReadsBusy: 503,
         refusals.RangeNotSatisfiable: 416,
         refusals.PreconditionFailed: 412,
         refusals.NoPreview: 404,
@@ -144,7 +145,7 @@ def headers_of(error: HandiworkError) -> dict[str, str]:
             headers["www-authenticate"] = "Bearer"
         case errors.QueueFull():
             headers["retry-after"] = str(error.retry_after_seconds)
-        case errors.ShuttingDown() | refusals.PagesBusy():
+        case errors.ShuttingDown() | refusals.PagesBusy() | refusals.ReadsBusy():
             headers["retry-after"] = "1"
         case refusals.TooManyConnections():
             headers |= {"retry-after": "1", "connection": "close"}

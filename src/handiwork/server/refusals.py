@@ -132,6 +132,17 @@ class PagesBusy(HandiworkError):
         self.seconds = seconds
 
 
+class ReadsBusy(HandiworkError):
+    """Other answers to the same key, each with the content of an artifact, are still being taken."""
+
+    code = "reads_busy"
+    hint = "Take the answers that were asked for before, and try again; a part of one, by `?select=`, is soon taken."
+
+    def __init__(self, limit: int, *, seconds: float) -> None:
+        super().__init__(f"Reads of one key are answered {limit} at a time; this one had no turn within {seconds:g} s.")
+        self.limit, self.seconds = limit, seconds
+
+
 class RangeNotSatisfiable(HandiworkError):
     """The range lies outside of the content."""
 

@@ -23,7 +23,7 @@ from starlette.types import Scope as Connection
 from starlette.websockets import WebSocketDisconnect
 
 from handiwork.access.policy import Caller
-from handiwork.errors import CursorTooOld, HandiworkError
+from handiwork.errors import CursorTooOld, HandiworkError, NotAuthenticated
 from handiwork.events import Event, Settled, Told
 from handiwork.model import Scope
 from handiwork.server.answers import problems
@@ -119,6 +119,8 @@ class Follower:
     async def _all(self, hand_out: Callable[[Told | Listed], Awaitable[None]]) -> End:
         async with aclosing(self._told()) as told:
             async for each in told:
+                if self.caller.is_over_at(self.desk.clock()):
+                    raise NotAuthenticated
                 if end := await self.sent(hand_out(each)):
                     return end
         return "stopping"

@@ -61,17 +61,16 @@ class ContentRoute(StrictRoute):
     most_values = MOST_VALUES_OF_CONTENT
 
 
-async def looked_at(raw: bytes, *, most_values: int) -> None:
-    """Refuse a body that nobody shall parse.
+async def looked_at(raw: bytes, *, most_values: int) -> JsonValue:
+    """Return what a body says that has no shape of its own.
 
     Raises:
         MalformedRequest: it holds too many values.
         RequestValidationError: it is no JSON, or has a name twice in an object.
     """
     if is_quickly_parsed(raw):
-        short_and_strictly(raw, _ANY.validate_json, most_values=most_values)
-    else:
-        await in_thread(short_and_strictly, raw, _ANY.validate_json, most_values=most_values)
+        return short_and_strictly(raw, _ANY.validate_json, most_values=most_values)
+    return await in_thread(short_and_strictly, raw, _ANY.validate_json, most_values=most_values)
 
 
 def is_quickly_parsed(raw: bytes) -> bool:

@@ -182,6 +182,7 @@ REFUSALS: list[tuple[HandiworkError, int, str]] = [
     (refusals.TooManyConversations(1000), 503, "All 1,000 conversations"),
     (refusals.ConversationNotFound(), 404, "No conversation"),
     (refusals.PagesBusy(20.0), 503, "within 20 s"),
+    (refusals.ReadsBusy(4, seconds=8.0), 503, "4 at a time"),
     (refusals.MalformedRequest("body", expected="JSON"), 400, "JSON"),
     (refusals.RangeNotSatisfiable(10), 416, "10 bytes"),
     (refusals.PreconditionFailed("If-Match"), 412, "`If-Match`"),

@@ -1,0 +1,77 @@
+"""How an answer of MCP gets to its client: piece by piece, and no longer than the client takes any of it.
+
+The library makes an answer whole and waits for ever until it is taken, so one who takes nothing would keep all of it in
+memory, and a stream that nobody reads would stay open. What is answered is not known here.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
+
+import anyio
+from starlette.types import Message, Send
+
+from handiwork.model import KIB
+from handiwork.server.refusals import ReadsBusy
+
+PIECE_BYTES = 64 * KIB
+READS_AT_A_TIME = 4
+# Less than a server that stops waits for its answers.
+TURN_SECONDS = 8.0
+
+
+class Outlet:
+    """The way of one answer. One that is not taken is given up, and the web server cuts the connection."""
+
+    def __init__(self, send: Send, *, stall_seconds: float) -> None:
+        self._send, self._stall_seconds = send, stall_seconds
+        self._scope = anyio.CancelScope()
+
+    async def answer(self, make: Callable[[Send], Awaitable[None]]) -> None:
+        """Let an answer be made and sent, as far as it is taken."""
+        with self._scope:
+            await make(self._take)
+
+    async def _take(self, message: Message) -> None:
+        body: bytes = message.get("body", b"")
+        rest = memoryview(body)
+        while len(rest) > PIECE_BYTES:
+            await self._sent({**message, "body": bytes(rest[:PIECE_BYTES]), "more_body": True})
+            rest = rest[PIECE_BYTES:]
+        await self._sent(message if len(rest) == len(body) else {**message, "body": bytes(rest)})
+
+    async def _sent(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                await self._send(message)
+        except TimeoutError:
+            self._scope.cancel()
+            await anyio.sleep_forever()
+
+
+class Reads:
+    """Whose turn it is to read: content comes in one message, so one client has only so much of it at a time."""
+
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[str | None, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, key_id: str | None) -> AsyncGenerator[None]:
+        """Wait until few others of the same key are being answered, and be one of them in this context.
+
+        Raises:
+            ReadsBusy: they are not taken meanwhile.
+        """
+        turns = self._turns.get(key_id)
+        if turns is None:
+            turns = self._turns[key_id] = asyncio.Semaphore(READS_AT_A_TIME)
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await turns.acquire()
+        except TimeoutError as late:
+            raise ReadsBusy(READS_AT_A_TIME, seconds=TURN_SECONDS) from late
+        try:
+            yield
+        finally:
+            turns.release()
