@@ -175,15 +175,3 @@ async def test_closing_leaves_no_child(tmp_path: Path) -> None:
         assert isolation.level == "full"
         assert descendants() - before
     assert await eventually(lambda: not descendants() - before)
-
-
-async def test_the_next_job_runs_while_what_the_last_one_left_is_looked_through(tmp_path: Path) -> None:
-    async with LocalSandbox(Policy(concurrency=1), Places(cache=tmp_path)) as sandbox:
-        job = Job(code=WHO, is_checked=False, limits=Limits())
-        async with sandbox.run(job):
-            assert (await done(sandbox, WHO)).status == "succeeded"
-            async with sandbox.run(job):
-                third = asyncio.ensure_future(done(sandbox, WHO))
-                ended, _waiting = await asyncio.wait([third], timeout=0.5)
-                assert not ended, "what is left by so many is in memory, and no more of it may be"
-            assert (await asyncio.wait_for(third, 20)).status == "succeeded"

@@ -1,7 +1,5 @@
 import asyncio
-import contextlib
 import hashlib
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -55,22 +53,6 @@ async def test_a_run_is_recorded_with_its_files(data: Path) -> None:
         )
         with pytest.raises(ExecutionNotFound):
             await engine.session("b").execution(made.id)
-
-
-async def test_the_next_program_begins_while_what_the_last_one_made_is_stored(data: Path) -> None:
-    async with handiwork.open(data, settings=Settings(artifacts=Artifacts(concurrency=1))) as engine:
-        session = engine.session("a")
-        await session.run("print(0)")
-        begun = asyncio.Event()
-        with contextlib.closing(sqlite3.connect(data / "handiwork.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            first = asyncio.ensure_future(session.run("open('a.txt', 'w').write('x')"))
-            second = asyncio.ensure_future(session.run("print(2)", on_output=lambda _output: begun.set()))
-            await asyncio.wait_for(begun.wait(), 20)
-            assert not first.done(), "nothing can be stored yet"
-            other.execute("ROLLBACK")
-        assert [each.status for each in await asyncio.gather(first, second)] == ["succeeded", "succeeded"]
-        assert names(await first) == ["a.txt"]
 
 
 def test_output_that_is_no_text_is_shown_all_the_same(room: Room) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
@@ -273,10 +272,8 @@ class Runs:
 
     async def _run(self, begun: _Begun) -> Execution:
         try:
-            async with AsyncExitStack() as turn:
-                scope = begun.execution.scope
-                await turn.enter_async_context(self.turns.turn(scope.tenant, scope.user))
-                return await self._in_turn(begun, over=turn.aclose)
+            async with self.turns.turn(begun.execution.scope.tenant, begun.execution.scope.user):
+                return await self._in_turn(begun)
         except asyncio.CancelledError:
             return await to_the_end(self._end(begun, Outcome(status="cancelled")))
         except Exception as failure:
@@ -295,14 +292,12 @@ class Runs:
         if not run.cancelled():
             run.exception()  # Looked at: of a run that nobody waits for, the record tells what went wrong.
 
-    async def _in_turn(self, begun: _Begun, *, over: Callable[[], Awaitable[None]]) -> Execution:
-        """Run the program, which is what a turn is for, and store what it made when that is over."""
+    async def _in_turn(self, begun: _Begun) -> Execution:
         running = replace(begun.execution, outcome=Outcome(status="running"))
         # The record is written while the program runs already; nothing of it counts before both are done.
         noted = asyncio.create_task(self._begin(running))
         try:
             async with self.sandbox.run(begun.job) as run:
-                await over()
                 await noted
                 return await self._keep(begun, run)
         finally:

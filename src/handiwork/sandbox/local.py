@@ -84,8 +84,6 @@ class LocalSandbox:
         self._jobs = self._running = 0
         self._clearing: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(policy.concurrency)
-        # What some have left is stored while others run, but it is in memory till then.
-        self._places = asyncio.Semaphore(policy.concurrency + (policy.concurrency + 1) // 2)
         self._starting = asyncio.Lock()
         self._base: _Base | None = None
         self._workspace: Workspace | None = None
@@ -138,11 +136,10 @@ class LocalSandbox:
     @contextlib.asynccontextmanager
     async def run(self, job: Job) -> AsyncGenerator[Run]:
         base = await self._started()
-        async with self._places:
+        async with self._slots:
             self._running += 1
             try:
-                async with self._slots:
-                    held, run = await self._carried_out(job, base)
+                held, run = await self._carried_out(job, base)
                 try:
                     yield run
                 finally:
