@@ -23,6 +23,10 @@ print(saved, looked, same())
 LOOKS = {
     "buffer": ("seen = bytes(figure.canvas.buffer_rgba())", "bytes(figure.canvas.buffer_rgba())"),
     "bytes": ("seen = figure.canvas.tostring_argb()", "figure.canvas.tostring_argb()"),
+    "renderer": (
+        "seen = bytes(figure.canvas.renderer.buffer_rgba())",
+        "bytes(figure.canvas.renderer.buffer_rgba())",
+    ),
     "part": (
         "seen = bytes(figure.canvas.copy_from_bbox(axes.bbox))",
         "bytes(figure.canvas.copy_from_bbox(axes.bbox))",

@@ -318,6 +318,14 @@ async def test_what_is_declared_in_any_way_cannot_make_a_call_raise(session: Ver
     assert (await session.list()).items == ()
 
 
+async def test_what_yields_within_an_answer_is_a_list_too(session: Verbs) -> None:
+    answer = await answer_of(session, {"rows": (number for number in range(3)), "more": [iter("ab")]})
+    assert answer.result == {"rows": [0, 1, 2], "more": [["a", "b"]]}
+    endless = await answer_of(session, {"rows": [itertools.count()]})
+    assert endless.is_error
+    assert "yields more than" in endless.text
+
+
 async def test_what_a_tool_yields_is_a_list(session: Verbs) -> None:
     for yielded in ((number for number in range(3)), iter([0, 1, 2]), map(abs, [0, -1, 2])):
         answer = await answer_of(session, yielded)

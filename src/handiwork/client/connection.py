@@ -179,9 +179,9 @@ class Connection:
             Interrupted: the connection failed, within the context too.
             HandiworkError: what the server refuses.
         """
+        request = await self._request(call)
         if self.is_closed:
             raise EngineClosed
-        request = await self._request(call)
         try:
             response = await self._client.send(request, stream=True)
             try:
@@ -206,7 +206,7 @@ class Connection:
             is_json = call.content is None and call.value is not None
             return self._built(call, await json_of(call.value) if is_json else None)
         except Exception as wrong:  # values of callers without types fail in any way when they are read
-            if isinstance(wrong, UnicodeError) and (name := halved_in(call.value)) is not None:
+            if isinstance(wrong, UnicodeError) and (name := await halved_in(call.value)) is not None:
                 raise InvalidContent(name, expected="text of whole characters", got="half a character") from wrong
             got = " ".join(words_of(wrong).split())[:200]
             raise InvalidContent("request", expected="values that JSON and UTF-8 can hold", got=got) from wrong

@@ -132,17 +132,16 @@ class ShuttingDown(HandiworkError):
     """The engine is about to stop and begins nothing new."""
 
     code = "shutting_down"
+    hint = "Try again in a moment."
+    _said = "This server is shutting down and begins nothing new."
 
     def __init__(self) -> None:
-        super().__init__("This server is shutting down and begins nothing new.")
-        self.hint = "Try again in a moment."
+        super().__init__(self._said)
 
 
 class EngineClosed(ShuttingDown):
     """The engine, or the connection to a server, was closed; its sessions can do nothing any more."""
 
     code = "engine_closed"
-
-    def __init__(self) -> None:
-        super(ShuttingDown, self).__init__("This engine is closed, and with it all its sessions.")
-        self.hint = "Use a session inside of the `with` that opened its engine, or open the store again."
+    hint = "Use a session inside of the `with` that opened its engine, or open the store again."
+    _said = "This engine or connection is closed, and with it all its sessions."

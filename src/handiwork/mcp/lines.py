@@ -23,11 +23,14 @@ class Line:
         """Be open in this context."""
         self._taking.set()
         opened, self._opened = self._opened, asyncio.Event()
+        next_opening = self._opened
         opened.set()
         try:
             yield
         finally:
-            self._taking.clear()
+            # Where it was opened anew before this opening has ended, it stays open.
+            if self._opened is next_opening:
+                self._taking.clear()
 
     async def hand_over(self, sending: Awaitable[None]) -> None:
         """Wait until the client has taken something; meanwhile it takes nothing else."""

@@ -25,6 +25,7 @@ def draw_when_asked() -> None:
     canvas.draw = _drawing(canvas.draw)
     for name in _LOOKS:
         setattr(canvas, name, _looking(getattr(canvas, name)))
+    canvas.renderer = property(_looking(_renderer), _keep_renderer)
 
 
 def _saving(save: Any, current: Any, *, canvas: Any, texts: Any) -> Any:
@@ -65,6 +66,17 @@ def _looking(look: Any) -> Any:
         return look(canvas, *arguments, **options)
 
     return looked
+
+
+def _renderer(canvas: Any) -> Any:
+    try:
+        return canvas.__dict__["renderer"]
+    except KeyError:
+        raise AttributeError("renderer") from None
+
+
+def _keep_renderer(canvas: Any, renderer: Any) -> None:
+    canvas.__dict__["renderer"] = renderer
 
 
 def _forget(canvas: Any, name: str) -> None:

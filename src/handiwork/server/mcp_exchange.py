@@ -63,7 +63,9 @@ class Exchange(Response):
             if request.method == "POST":
                 asked, receive = await _whole(request)
             is_read = isinstance(asked, dict) and asked.get("method") == READ
-            turn = self._conversations.reads.turn(self._holder.caller.key_id) if is_read else contextlib.nullcontext()
+            place, key_id = self._holder.scope, self._holder.caller.key_id
+            client = (place.tenant, place.user, key_id)
+            turn = self._conversations.reads.turn(client) if is_read else contextlib.nullcontext()
             async with turn:
                 await self._pass_on(request, receive, send)
         except (MalformedRequest, RequestValidationError) as wrong:

@@ -50,22 +50,26 @@ class Outlet:
             await anyio.sleep_forever()
 
 
+Client = tuple[str, str, str | None]
+"""Tenant and user, and the key by which they have come: one key may serve many users."""
+
+
 class Reads:
     """Whose turn it is to read: content comes in one message, so one client has only so much of it at a time."""
 
     def __init__(self) -> None:
-        self._turns: WeakValueDictionary[str | None, asyncio.Semaphore] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[Client, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def turn(self, key_id: str | None) -> AsyncGenerator[None]:
-        """Wait until few others of the same key are being answered, and be one of them in this context.
+    async def turn(self, client: Client) -> AsyncGenerator[None]:
+        """Wait until few others of the same client are being answered, and be one of them in this context.
 
         Raises:
             ReadsBusy: they are not taken meanwhile.
         """
-        turns = self._turns.get(key_id)
+        turns = self._turns.get(client)
         if turns is None:
-            turns = self._turns[key_id] = asyncio.Semaphore(READS_AT_A_TIME)
+            turns = self._turns[client] = asyncio.Semaphore(READS_AT_A_TIME)
         try:
             async with asyncio.timeout(TURN_SECONDS):
                 await turns.acquire()

@@ -133,13 +133,15 @@ class PagesBusy(HandiworkError):
 
 
 class ReadsBusy(HandiworkError):
-    """Other answers to the same key, each with the content of an artifact, are still being taken."""
+    """Other answers to the same user, each with the content of an artifact, are still being taken."""
 
     code = "reads_busy"
     hint = "Take the answers that were asked for before, and try again; a part of one, by `?select=`, is soon taken."
 
     def __init__(self, limit: int, *, seconds: float) -> None:
-        super().__init__(f"Reads of one key are answered {limit} at a time; this one had no turn within {seconds:g} s.")
+        super().__init__(
+            f"Reads of one user are answered {limit} at a time; this one had no turn within {seconds:g} s."
+        )
         self.limit, self.seconds = limit, seconds
 
 

@@ -5,7 +5,7 @@ How an answer is summed up is known to `summaries`, and how a tool is called to 
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -42,6 +42,8 @@ class _Plain:
     value: object
     text: str
     size: int
+    is_used_up: bool = False
+    """Whether what it was made of could be read once and no more."""
 
     @property
     def is_binary(self) -> bool:
@@ -118,7 +120,7 @@ class Results:
         if is_kept:
             return await self._kept(plain, tool_call_id)
         # What is yielded can be read once, which was done.
-        return _unchanged(plain, plain.value if isinstance(result, Iterator) else result)
+        return _unchanged(plain, plain.value if plain.is_used_up else result)
 
     async def _kept(self, plain: _Plain, tool_call_id: str | None) -> Answer:
         summary: Summary = {"type": "bytes"}
@@ -187,8 +189,8 @@ def _read(result: object) -> _Plain:
         return _Plain(value=data, text="", size=len(data))
     if isinstance(result, AsyncIterator):
         raise Unspeakable("it yields instead of returning; return a list")
-    if isinstance(result, Iterator):
-        result = _all_of(cast("Iterator[object]", result))
+    if is_used_up := _yields(result):
+        result = _Yielded().all_of(result)
     value = to_jsonable_python(result, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
     # In values of Python that mode leaves such numbers as they are.
     value = json.loads(json.dumps(value, ensure_ascii=False), parse_constant=str)
@@ -196,15 +198,41 @@ def _read(result: object) -> _Plain:
     plain = _of_text(text)
     if plain.text != text:
         value = json.loads(plain.text)
-    return _Plain(value=value, text=plain.text, size=plain.size)
+    return _Plain(value=value, text=plain.text, size=plain.size, is_used_up=is_used_up)
 
 
-def _all_of(yielded: Iterator[object]) -> list[object]:
-    """Return what a function yields; one may go on for ever."""
-    values = list(islice(yielded, MOST_YIELDED + 1))
-    if len(values) > MOST_YIELDED:
-        raise Unspeakable(f"it yields more than {MOST_YIELDED:,} values")
-    return values
+def _yields(value: object) -> bool:
+    """Tell whether something in a value can be read once and no more."""
+    match value:
+        case dict():
+            return any(map(_yields, cast("dict[object, object]", value).values()))
+        case list() | tuple():
+            return any(map(_yields, cast("Sequence[object]", value)))
+        case _:
+            return isinstance(value, Iterator)
+
+
+@dataclass(slots=True)
+class _Yielded:
+    """How many values may still be yielded; what yields them may go on for ever."""
+
+    left: int = MOST_YIELDED
+
+    def all_of(self, value: object) -> object:
+        """Return a value with a list in the place of each that yields."""
+        match value:
+            case dict():
+                return {name: self.all_of(each) for name, each in cast("dict[object, object]", value).items()}
+            case list() | tuple():
+                return [self.all_of(each) for each in cast("Sequence[object]", value)]
+            case Iterator():
+                yielded = list(islice(cast("Iterator[object]", value), self.left + 1))
+                self.left -= len(yielded)
+                if self.left < 0:
+                    raise Unspeakable(f"it yields more than {MOST_YIELDED:,} values")
+                return [self.all_of(each) for each in yielded]
+            case _:
+                return value
 
 
 def _of_text(text: str) -> _Plain:

@@ -149,7 +149,7 @@ def _found(output: Output) -> list[Found]:
             read += 1
             if (each := declared(item, iteration=output.iteration)) is not None:
                 found.append(each)
-    except BaseException as failure:  # values of callers without types fail in any way when they are read
+    except (Exception, SystemExit) as failure:  # values of callers without types fail in any way when they are read
         expected, got = "values that can be read as text", type(failure).__name__
         raise InvalidContent(f"metadata {read or 1}", expected=expected, got=got) from failure
     return found

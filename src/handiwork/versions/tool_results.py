@@ -166,7 +166,7 @@ def _recorded(result: ToolResult, answer: Answer, type_: ArtifactType) -> Draft:
         title=result.tool,
         format=answer.format,
         metadata=metadata,
-        summary_data=result.summary_data or {},
+        summary_data={} if result.summary_data is None else result.summary_data,
         retention="default" if result.ttl is None else result.ttl,
         provenance=replace(result.provenance, tool_call_id=result.tool_call_id),
     )

@@ -76,5 +76,16 @@ async def test_half_a_character_is_refused_and_told_by_the_name_that_it_is_under
     value = {"whole": "ü\U0001f600", "beside": beside, "halved": ["a\ud800"]}
     with pytest.raises(UnicodeEncodeError):
         await json_of(value)
-    assert halved_in(value) == "halved"
-    assert halved_in({"whole": "ü\U0001f600"}) is None
+    assert await halved_in(value) == "halved"
+    assert await halved_in({"whole": "ü\U0001f600"}) is None
+
+
+@given(st.lists(SCALARS, max_size=3))
+def test_a_long_list_is_written_in_runs_as_it_is_as_a_whole(few: list[object]) -> None:
+    value = [*few, *range(300), "x" * WRITTEN_HERE_BYTES, *few, [few] * 300]
+    assert b"".join(json_bodies._parts(value)) == json.dumps(value, ensure_ascii=False).encode()  # pyright: ignore[reportPrivateUsage]  # without a thread
+
+
+async def test_half_a_character_is_looked_for_beside_what_is_no_json() -> None:
+    assert await halved_in({"what": object(), "title": "\ud800"}) == "title"
+    assert await halved_in({"what": ["x" * WRITTEN_HERE_BYTES, object()], "title": "whole"}) is None
