@@ -3,11 +3,11 @@
 How they are carried out is known to `session` and to `client`.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Literal, TypedDict
 
+from handiwork.characters import HALF
 from handiwork.errors import InvalidContent, InvalidLimit, InvalidName
 from handiwork.ids import Handle, is_handle
 from handiwork.model import KIB, LONGEST_RETENTION, MIB
@@ -18,7 +18,6 @@ LARGEST_SELECTION_BYTES = MIB
 
 HANDLE = "1 to 12 of `a-z 0-9`, `_` and 4 more, such as `draft_k3x9`"
 
-_HALF = re.compile("[\ud800-\udfff]")
 
 Retained = timedelta | Literal["default"] | None
 
@@ -59,7 +58,7 @@ class Recorded(TypedDict, total=False):
 def demand_whole(**texts: str | None) -> None:
     """Raise `InvalidContent` for a text with half a character in it, which neither JSON nor a database can hold."""
     for name, text in texts.items():
-        if isinstance(text, str) and (half := _HALF.search(text)) is not None:
+        if isinstance(text, str) and (half := HALF.search(text)) is not None:
             got = f"half a character at position {half.start()}"
             raise InvalidContent(name, expected="text of whole characters", got=got)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any, Self, cast
 
+from handiwork.characters import whole_characters
 from handiwork.context.artifact_store import Handoffs, handed_over
 from handiwork.context.marker import parts
 from handiwork.context.revealing import Reveal
@@ -33,7 +34,7 @@ try:
     from beeai_framework.tools import StringToolOutput, ToolError, ToolRunOptions
     from beeai_framework.tools.handoff import HandoffSchema, HandoffTool
 
-    from handiwork.adapters.final_answers import FinalAnswer, expanded, rewritten, whole_characters
+    from handiwork.adapters.final_answers import FinalAnswer, expanded, rewritten
 except ModuleNotFoundError as missing:
     raise ExtraMissing("beeai", why="its agents are what hands over here") from missing
 

@@ -6,7 +6,6 @@ Python is run in the sandbox with the session's files about it; what a line mean
 import fnmatch
 import json
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from handiwork.adapters.allowance import Allowance, Failed
 from handiwork.adapters.command_lines import Group, Loop, Pipe, Redirect, Script, Simple, Text, Variable, Word
 from handiwork.adapters.files import Files, cleaned
 from handiwork.adapters.words import LARGEST_OUTPUT, WORDS, Answered, Asked, Folders
+from handiwork.characters import HALF
 from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_with_hint
 from handiwork.model import Artifact, Execution, Limits
@@ -24,7 +24,6 @@ from handiwork.model import Artifact, Execution, Limits
 MOST_WORDS = 10_000
 LONGEST_PATTERN = 1_000
 MOST_INPUTS = 100
-_HALF = re.compile("[\ud800-\udfff]")
 INTERPRETERS = frozenset({"python", "python3"})
 NOT_FOUND, TIMED_OUT, KILLED = 127, 124, 137
 OF_THE_SANDBOX = frozenset({"inputs", ".tmp"})
@@ -46,7 +45,7 @@ class Shell:
 
     async def run(self, line: str) -> Answered:
         """Carry out a line; what it is refused for is told on its error stream."""
-        if (half := _HALF.search(line)) is not None:
+        if (half := HALF.search(line)) is not None:
             told = f"half a character stands at position {half.start()}, write it whole"
             return Answered(errors=f"shell: {told}\n", code=2)
         try:

@@ -16,6 +16,7 @@ from beeai_framework.runnable import RunnableOutput
 from beeai_framework.tools.events import ToolStartEvent
 from pydantic import BaseModel
 
+from handiwork.characters import whole_characters
 from handiwork.context.artifact_store import Handoffs
 from handiwork.context.expander import Expander
 
@@ -163,8 +164,3 @@ def steady(text: str) -> str:
     """Return as much of a text that is read from unfinished JSON as will stay when more of it comes."""
     begin, end = text[:-LONGEST_UNFINISHED], text[-LONGEST_UNFINISHED:]
     return whole_characters(begin + _UNFINISHED.sub("", end))
-
-
-def whole_characters(text: str) -> str:
-    """Return a text with halves of characters joined, or replaced where the other half is missing."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
+from handiwork.characters import whole_characters
 from handiwork.client import answers
 from handiwork.client.connection import Query
 from handiwork.client.contents import Body, Given, body_of, object_of, result_of, revision_of, seconds_of
@@ -14,7 +15,6 @@ from handiwork.client.expanding import expander_over
 from handiwork.client.json_bodies import unhurried
 from handiwork.client.place import LARGEST_VERSION, Place
 from handiwork.client.runs import RemoteRuns, order_of
-from handiwork.collect.plain import whole_characters
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Reveal, demand_reader

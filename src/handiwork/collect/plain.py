@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -11,7 +10,6 @@ from handiwork.model import MIB
 
 DEEPEST = 20
 LONGEST_TEXT = 1000
-_HALF = re.compile("[\ud800-\udfff]")
 MOST_UNITS = 32 * MIB
 """A character is one of them, and a value has `UNITS_OF_ONE` beside its own."""
 UNITS_OF_ONE = 32
@@ -54,11 +52,6 @@ class _Reading:
         self.left -= units
         if self.left < 0:
             raise ValueError(f"it holds more than {MOST_UNITS // MIB} MiB")
-
-
-def whole_characters(text: str) -> str:
-    """Return a text that UTF-8 can hold, with a replacement character for each half of one."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _HALF.search(text) else text
 
 
 def _text(value: object) -> str:

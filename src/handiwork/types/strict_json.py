@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import cast
 
+from handiwork.characters import HALF
 from handiwork.errors import ContentRefused, ContentTooLarge
 from handiwork.types.json_writing import pieces_of
 from handiwork.types.plain_text import excerpt
@@ -43,7 +44,6 @@ _WANTED = {
     "Unterminated string": "a closing double quote to this text",
 }
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -262,7 +262,7 @@ def _fault_of_name(name: object) -> _Fault | None:
 
 
 def _halved(text: str) -> _Fault | None:
-    if text.isascii() or not (found := _SURROGATE.search(text)):
+    if text.isascii() or not (found := HALF.search(text)):
         return None
     return _Fault("whole characters", f"half of a surrogate pair, {found[0]!r}")
 

@@ -6,11 +6,11 @@ What is found is known to `collect`. The same content is kept once in a session,
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from handiwork.characters import whole_characters
 from handiwork.collect.declaration import declared, items_of
 from handiwork.collect.extraction import extracted
 from handiwork.collect.found import Found
 from handiwork.collect.naming import NO_LANGUAGE
-from handiwork.collect.plain import whole_characters
 from handiwork.errors import AlreadyPromoted, HandiworkError, InvalidContent, InvalidLimit, NotCollected
 from handiwork.media.names import clean_name
 from handiwork.model import Artifact, Provenance, Scope

@@ -5,7 +5,6 @@ where the shortest way from one sequence to the other is too dear to find, a lon
 """
 
 import math
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, TypeAlias, cast
 
+from handiwork.characters import HALF
 from handiwork.errors import InvalidContent
 from handiwork.quantities import counted
 from handiwork.versions.json_paths import Chosen, Json, JsonPath, Slice, Step
@@ -26,7 +26,6 @@ CONTEXT_LINES = 3
 _LONGEST_NUMBER_BITS = 14_000
 _MOST_ROUNDS = 8
 _MOST_STEPS = 1_000_000
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Missing(Enum):
@@ -130,7 +129,7 @@ def fault_of(value: object) -> str | None:
                 return f"more than {DEEPEST} levels of objects and lists"
             case dict():
                 for name, child in cast("dict[object, object]", current).items():
-                    if not isinstance(name, str) or _SURROGATE.search(name):
+                    if not isinstance(name, str) or HALF.search(name):
                         return "a name that is not a text of whole characters"
                     waiting.append((child, level + 1))
             case list():
@@ -372,7 +371,7 @@ def _fault_of_scalar(value: object) -> str | None:
         case None | bool():
             return None
         case str():
-            return "a text with half of a surrogate pair" if _SURROGATE.search(value) else None
+            return "a text with half of a surrogate pair" if HALF.search(value) else None
         case int():
             return "a number of too many digits" if value.bit_length() > _LONGEST_NUMBER_BITS else None
         case float():

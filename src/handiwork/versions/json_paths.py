@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from handiwork.characters import HALF
+
 LONGEST_PATH = 1000
 GRAMMAR = (
     "a path from the root `$` in steps such as `.name`, `['any name']`, `[3]`, `[-1]`, `[1:3]`, `[*]`, "
@@ -31,7 +33,6 @@ _STEP = re.compile(
     re.VERBOSE,
 )
 _ESCAPED = re.compile(r"\\(.)")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_NAMES = 10
 _LONGEST_NAMES = 200
 
@@ -174,7 +175,7 @@ def rendered(value: Json) -> str:
     except RecursionError:
         raise DocumentMalformed("it is nested too deeply") from None
     # Halves of surrogate pairs can be written in JSON as escapes, and in UTF-8 not at all.
-    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+    return HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 def _step(found: re.Match[str]) -> Step:

@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from handiwork.characters import HALF
 from handiwork.errors import SelectorRefused
 from handiwork.errors.selectors import FORMS
 from handiwork.versions.json_paths import GRAMMAR, JsonPath, PathMalformed
@@ -29,7 +30,6 @@ _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 _FORM = re.compile(r"(?P<kind>[a-z]+)(?::(?P<line>[0-9]{1,15}))?=(?P<value>.*)", re.DOTALL)
 _RANGE = re.compile(r"\s*(?P<first>[0-9]{1,15})?\s*:\s*(?P<last>[0-9]{1,15})?\s*")
 _COUNT = re.compile(r"\s*(?P<count>[0-9]{1,15})\s*(?::\s*(?P<without>[0-9]{1,15})\s*)?")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ def _pattern(text: str, kind: Literal["grep", "search"], form: re.Match[str]) ->
     value = form["value"]
     if not value or (kind == "search" and not value.strip()):
         raise SelectorRefused(text, expected=f"something to look for, as in `{kind}=total`")
-    if len(value) > LONGEST_PATTERN or "\n" in value or _SURROGATE.search(value):
+    if len(value) > LONGEST_PATTERN or "\n" in value or HALF.search(value):
         raise SelectorRefused(
             text, expected=f"at most {LONGEST_PATTERN} whole characters of one line, where this has {len(value):,}"
         )
