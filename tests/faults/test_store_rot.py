@@ -15,7 +15,7 @@ from handiwork.engine import Engine
 from handiwork.errors import ContentDamaged
 from handiwork.settings import DATABASE_NAME
 from handiwork.store.blobs import CHUNK_BYTES
-from handiwork.store.pieces import OUTLINED_BYTES
+from handiwork.store.pieces import OUTLINED_BYTES, PIECE_BYTES
 from handiwork.store.reading import HASHED_HERE_BYTES
 from handiwork.store.records import Filed
 
@@ -109,7 +109,8 @@ async def test_every_flipped_bit_is_found_and_the_content_is_never_served_to_its
             await shelf.assert_damaged(filed)
         else:
             start, stop = sorted(chance.choices(range(size + 1), k=2))
-            if start <= bit // 8 < stop:
+            piece = bit // 8 // PIECE_BYTES
+            if start < stop and start // PIECE_BYTES <= piece <= (stop - 1) // PIECE_BYTES:
                 await shelf.assert_damaged(filed, start, stop)
             else:
                 await shelf.assert_part(filed, contents[filed.blob_key], start, stop)
