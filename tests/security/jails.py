@@ -162,11 +162,13 @@ def job_processes(root: int | None = None) -> list[int]:
     children = [held.child for held in _ready_children() if held.child is not None]
     idle = {pid for child in children for pid in (child.pid, child.keeper_pid)}
     # Of those that nobody here knows, or that are in the making in a loop that stands still: a job that reads its
-    # channel, alone with its keeper.
+    # channel, alone or with a keeper of its own.
     for pid in found:
-        if "unix_stream" in _read(Path(f"/proc/{pid}/wchan")):
+        if "unix_stream" in _read(Path(f"/proc/{pid}/wchan")) and not descendants(pid):
             keeper = int(facts_of(pid).get("PPid", 0))
-            if list(descendants(keeper)) == [pid]:
+            if keeper in interpreters(root):
+                idle |= {pid}
+            elif list(descendants(keeper)) == [pid]:
                 idle |= {pid, keeper}
     return [pid for pid in found if pid not in idle]
 

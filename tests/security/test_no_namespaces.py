@@ -44,6 +44,29 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.root
+def test_root_that_may_not_signal_other_users_can_end_its_jobs(tmp_path: Path) -> None:
+    without = ["setpriv", "--bounding-set", "-kill", "--inh-caps", "-kill"]
+    secret = tmp_path / "secret.txt"
+    secret.write_text("canary", encoding="utf-8")
+    found = [
+        json.loads(
+            _done([*command, sys.executable, "-c", PROGRAM, "full", str(tmp_path / name), str(secret)], tmp_path)
+        )
+        for name, command in (("without", without), ("with", list[str]()))
+    ]
+
+    assert [each["level"] for each in found] == ["full", "full"]
+    assert [each["files"] for each in found] == [[["chart.png"]] * 3] * 2
+    assert [each["probe"].count("refused") for each in found] == [3, 3], "a job may have children at this level"
+
+
+def _done(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]
+
+
 def told(folder: Path, level: str, *, namespaces: bool) -> dict[str, Any]:
     """What an engine says in a user namespace of its own, in which further ones can be made or not."""
     secret = folder / "secret.txt"
@@ -51,9 +74,7 @@ def told(folder: Path, level: str, *, namespaces: bool) -> dict[str, Any]:
     forbid = "" if namespaces else "echo 0 > /proc/sys/user/max_user_namespaces; "
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", f'{forbid}exec "$@"', "sh"]
     command += [sys.executable, "-c", PROGRAM, level, str(folder / f"{level}-{namespaces}"), str(secret)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(_done(command, folder))
 
 
 def test_without_namespaces_auto_takes_what_stands_and_holds_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from handiwork.errors import SandboxBroken
 from handiwork.model import Level
-from handiwork.sandbox import walls
+from handiwork.sandbox import keeper, walls
 from handiwork.sandbox.cgroups import Group
 from handiwork.sandbox.channel import Channel, Received, Tail, readable
 from handiwork.sandbox.departure import Departure
@@ -33,6 +33,7 @@ _LOOKS, _LOOK_SECONDS = 20, 0.0003
 # A machine that is short of something now is no machine without the wall.
 _SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _NOT_WALLS = ("set-up", "fork")
+_LENT = 3  # by a child: its folder, its words, and whether it began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +45,6 @@ class Verdict:
     cpu_seconds: float
     peak_bytes: int
     words: str
-
-    @property
-    def was_killed_before_it_began(self) -> bool:
-        """Whether somebody ended it before the first line of the program, which neither it nor a limit does so."""
-        is_killed = os.WIFSIGNALED(self.wait_status) and os.WTERMSIG(self.wait_status) == signal.SIGKILL
-        return is_killed and not self.began
 
 
 class ChildGone(Exception):
@@ -65,6 +60,8 @@ class Child:
         self._level: Level = level
         self._keeper = -1  # a descriptor of the process, which unlike its number is never reused
         self.folder = -1
+        self._report = self._began = -1
+        self._has_begun = False
         self.pid = 0
         self.keeper_pid = 0
         self._departure: Departure | None = None
@@ -84,7 +81,7 @@ class Child:
             out, err = (_pipe(opened) for _ in range(2))
             opened.pop_all()
         try:
-            await interpreter.fork(plan, [theirs.fileno(), out[1], err[1]])
+            asked = await interpreter.fork(plan, [theirs.fileno(), out[1], err[1]])
         except BaseException:
             ours.close()
             os.close(out[0])
@@ -100,7 +97,7 @@ class Child:
             async with asyncio.timeout(READY_SECONDS):
                 await child._become_ready()
         except TimeoutError as late:
-            interpreter.kill()
+            interpreter.leave(asked)
             await to_the_end(child.discard())
             raise SandboxBroken(f"a child was not ready within {READY_SECONDS:g} s") from late
         except BaseException:
@@ -110,13 +107,15 @@ class Child:
 
     async def _become_ready(self) -> None:
         work = await self._expect("work")
-        if not work.descriptors:
+        if len(work.descriptors) < _LENT:
+            for descriptor in work.descriptors:
+                os.close(descriptor)
             raise SandboxBroken("this process has no descriptor left for the folder of a child")
-        self.folder = work.descriptors[0]
-        keeper = await self._expect("keeper")
-        self.keeper_pid = keeper.pid
+        self.folder, self._report, self._began = work.descriptors
+        os.set_blocking(self._began, False)
+        self.keeper_pid = (await self._expect("keeper")).pid
         try:
-            self._keeper = os.pidfd_open(keeper.pid)
+            self._keeper = os.pidfd_open(self.keeper_pid)
         except ProcessLookupError as gone:
             raise SandboxBroken("the keeper of a child died before the child was ready") from gone
         ready = await self._expect("ready")
@@ -125,7 +124,7 @@ class Child:
         self.idle_cpu_seconds = float(ready.message["cpu_seconds"])
         self.walls = walls.prove(ready.pid, self._level, ready.message["walls"])
         try:
-            self._departure = Departure(ready.pid, keeper=keeper.pid)
+            self._departure = Departure(ready.pid)
         except (OSError, LookupError) as gone:
             raise SandboxBroken("a child died when it was ready") from gone
 
@@ -138,6 +137,8 @@ class Child:
             if wall in _NOT_WALLS or received.message["number"] in _SHORTAGES:
                 raise SandboxBroken(why)
             raise walls.unavailable(self._level, wall, why)
+        if "status" in received.message:
+            raise SandboxBroken(f"a child died before it was ready (`{what}` did not come)")
         if what not in received.message:
             raise SandboxBroken(f"a child said {received.message} instead of `{what}`")
         return received
@@ -177,12 +178,28 @@ class Child:
         self.has_ended = self._level == "full"
         return Verdict(
             wait_status=int(facts["status"]),
-            began=bool(facts["began"]),
+            began=self._begins(),
             cpu_seconds=float(facts["cpu_seconds"]),
             # The greatest of its processes, less what the preloaded interpreter had before the job began.
             peak_bytes=max(0, int(facts["peak_bytes"]) - self._resident_bytes),
-            words=str(facts["report"]),
+            words=keeper.words(self._report),
         )
+
+    def was_killed_before_it_began(self, verdict: Verdict | None) -> bool:
+        """Whether somebody ended it before the first line of the program, which neither it nor a limit does so.
+
+        To be asked when all of it has ended.
+        """
+        if self._begins():
+            return False
+        return verdict is None or (
+            os.WIFSIGNALED(verdict.wait_status) and os.WTERMSIG(verdict.wait_status) == signal.SIGKILL
+        )
+
+    def _begins(self) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            self._has_begun = self._has_begun or os.read(self._began, 1) == b"S"
+        return self._has_begun
 
     async def departure(self, group: Group | None) -> Verdict:
         """Wait until the job has left successfully, and nobody of it is left; that may be seen before the verdict.
@@ -206,7 +223,7 @@ class Child:
         """End every process of the job and wait until they are gone. The folder stays open for the harvest."""
         self._channel.close()
         if self._keeper >= 0:
-            if self._level == "full":  # the kernel ends the whole namespace with its pid 1
+            if self.pid == self.keeper_pid:  # the kernel ends the whole namespace with its first process
                 self._kill()
             await self._gone()
             os.close(self._keeper)
@@ -225,23 +242,30 @@ class Child:
         self.stderr.close()
         if self._departure is not None:
             self._departure.close()
-        if self.folder >= 0:
-            os.close(self.folder)
-            self.folder = -1
+        for descriptor in (self.folder, self._report, self._began):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.folder = self._report = self._began = -1
 
     async def _gone(self) -> None:
         for _attempt in range(2):
             try:
                 async with asyncio.timeout(END_SECONDS):
-                    await readable(self._keeper)
+                    for process in self._processes():
+                        await readable(process)
                     return
             except TimeoutError:
                 self._kill()
         raise SandboxBroken(f"process {self.keeper_pid} does not end")
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._keeper, signal.SIGKILL)
+        for process in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+
+    def _processes(self) -> "list[int]":
+        """The keeper, and the job, which may not have heard yet that the keeper is gone."""
+        return [self._keeper, *([] if self._departure is None else [self._departure.process])]
 
 
 def _pipe(opened: contextlib.ExitStack) -> tuple[int, int]:

@@ -19,10 +19,10 @@ _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 class Departure:
     """Looks whether the process `pid` has left; close it when done."""
 
-    def __init__(self, pid: int, *, keeper: int) -> None:
-        self._proc, self._keeper = Path(f"/proc/{pid}"), Path(f"/proc/{keeper}")
+    def __init__(self, pid: int) -> None:
+        self._proc = Path(f"/proc/{pid}")
         # As long as it tells of no end, the number is that of this process.
-        self._process = os.pidfd_open(pid)
+        self.process = os.pidfd_open(pid)
         try:
             # To whom the kernel does not tell where the code lies, it does not tell the exit code either, and says 0.
             self.can_be_seen = int(_stat(self._proc)[_CODE_START]) > 1
@@ -31,9 +31,9 @@ class Departure:
             raise
 
     def close(self) -> None:
-        if self._process >= 0:
-            os.close(self._process)
-            self._process = -1
+        if self.process >= 0:
+            os.close(self.process)
+            self.process = -1
 
     def cpu_seconds(self, tasks: Callable[[], int | None]) -> float | None:
         """Return the processor time of a process that has left by itself and successfully; None of any other.
@@ -45,18 +45,17 @@ class Departure:
                 return None
             facts = _stat(self._proc)
             of_its_thread = int((self._proc / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
-            # Whom it has left to the keeper, the keeper has collected by now.
-            of_others = _of_children(facts) + _of_children(_stat(self._keeper))
         except (OSError, ValueError, IndexError):
             return None
         if int(facts[_EXIT_CODE]) or self._is_over():
             return None
-        ticks = sum(int(facts[place]) for place in (_USER, _SYSTEM))
-        return max(of_its_thread, ticks / _TICKS_PER_SECOND) + of_others
+        return max(of_its_thread, _seconds(facts, _USER, _SYSTEM)) + _seconds(
+            facts, _USER_OF_CHILDREN, _SYSTEM_OF_CHILDREN
+        )
 
     def _is_over(self) -> bool:
         poll = select.poll()
-        poll.register(self._process, select.POLLIN)
+        poll.register(self.process, select.POLLIN)
         return bool(poll.poll(0))
 
 
@@ -64,5 +63,5 @@ def _stat(process: Path) -> list[str]:
     return (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
 
-def _of_children(facts: list[str]) -> float:
-    return sum(int(facts[place]) for place in (_USER_OF_CHILDREN, _SYSTEM_OF_CHILDREN)) / _TICKS_PER_SECOND
+def _seconds(facts: list[str], *places: int) -> float:
+    return sum(int(facts[place]) for place in places) / _TICKS_PER_SECOND

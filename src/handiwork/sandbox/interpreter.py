@@ -32,6 +32,7 @@ class WarmInterpreter:
     def __init__(self, *, fonts: Sequence[Path], cache: Path, python: str = sys.executable) -> None:
         self._fonts, self._cache, self._python = fonts, cache, python
         self._process: subprocess.Popen[bytes] | None = None
+        self._left: list[subprocess.Popen[bytes]] = []  # asked no more; the newest of them still has its jobs
         self._channel: Channel | None = None
         self._errors: IO[bytes] | None = None
         self._starting = asyncio.Lock()
@@ -48,6 +49,7 @@ class WarmInterpreter:
             if self._is_ready and self._process is not None and self._process.poll() is None:
                 return
             await to_the_end(self._stop())
+            self._left = [process for process in self._left if process.poll() is None]
             try:
                 await self._launch()
             except BaseException:
@@ -56,15 +58,27 @@ class WarmInterpreter:
             self._is_ready = True
             self._began = time.monotonic()
 
-    async def fork(self, plan: dict[str, Any], descriptors: list[int]) -> None:
-        """Ask for a child; `descriptors` are its channel, standard output and standard error."""
-        await self.start()
-        assert self._channel is not None
-        try:
-            async with self._asking:  # two requests must not be mixed on the wire, and none left half written
-                await to_the_end(self._channel.send(plan, descriptors))
-        except OSError as gone:
-            raise SandboxBroken(f"the warm interpreter has died ({self._last_words() or gone})") from gone
+    async def fork(self, plan: dict[str, Any], descriptors: list[int]) -> int:
+        """Ask for a child and return which process was asked.
+
+        `descriptors` are the child's channel, standard output and standard error.
+        """
+        why: OSError | None = None
+        for _attempt in range(2):
+            await self.start()
+            assert self._channel is not None
+            assert self._process is not None
+            asked = self._process
+            try:
+                async with self._asking:  # two requests must not be mixed on the wire, and none left half written
+                    await to_the_end(self._channel.send(plan, descriptors))
+            except OSError as gone:
+                why = gone
+                if self._process is asked:
+                    self._is_ready = False  # one that dies has closed its channel before it can be seen to be dead
+            else:
+                return asked.pid
+        raise SandboxBroken(f"the warm interpreter has died ({self._last_words() or why})") from why
 
     @property
     def age_seconds(self) -> float:
@@ -76,28 +90,43 @@ class WarmInterpreter:
 
         Nobody may ask for a child any more. As jobs have a deadline, this has one too: `RETIRE_SECONDS`.
         """
-        async with self._asking:
-            if self._process is None or self._channel is None:
-                return
-            self._channel.close()
-            pidfd = os.pidfd_open(self._process.pid)
+        # Whoever starts it again meanwhile listens to its channel, and would not hear that it was closed.
+        async with self._starting, self._asking:
+            if self._channel is not None:
+                self._channel.close()
+            processes = [each for each in (*self._left, self._process) if each is not None and each.poll() is None]
+            pidfds = [os.pidfd_open(each.pid) for each in processes]
         try:
             async with asyncio.timeout(RETIRE_SECONDS):
-                await readable(pidfd)
+                for pidfd in pidfds:
+                    await readable(pidfd)
         except TimeoutError:
             pass
         finally:
-            os.close(pidfd)
+            for pidfd in pidfds:
+                os.close(pidfd)
         await self.aclose()
 
-    def kill(self) -> None:
-        """End it because it does not answer; who needs it next starts it again."""
-        if self._process is not None:
-            self._process.kill()
+    def leave(self, asked: int) -> None:
+        """Ask that process no more, because it does not answer; who needs one starts another.
+
+        It goes with the last of its jobs, which it may still keep; the one that was left before it is ended.
+        """
+        if self._process is None or self._process.pid != asked:
+            return
+        for older in self._left:
+            older.kill()
+        self._left.append(self._process)
+        self._process = None
+        self._is_ready = False  # with the next start its channel is closed
 
     async def aclose(self) -> None:
         async with self._starting:
             await self._stop()
+            left, self._left = self._left, []
+            for process in left:
+                process.kill()
+                await asyncio.to_thread(process.wait)
 
     async def _launch(self) -> None:
         # First, since whoever stops waiting here leaves nothing open.

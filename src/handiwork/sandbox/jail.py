@@ -46,17 +46,13 @@ class Walls:
         self.standing[name] = True
 
 
-def birth_flags(plan: "dict[str, Any]") -> int:
-    """Return the namespaces that a child is born into: each fork of a large interpreter counts.
-
-    Else it makes them itself, and another fork is needed to be in that of the process ids.
-    """
-    is_early = plan["level"] == "full" and plan["mounts_first"] and plan["job_uid"] is not None
-    return kernel.CLONE_NEWPID if is_early else 0
+def can_be_born_inside(plan: "dict[str, Any]") -> bool:
+    """Whether a child may be the first process of its namespace at birth; else it makes it for one that it forks."""
+    return plan["level"] == "full" and plan["mounts_first"] and plan["job_uid"] is not None
 
 
 def enclose(plan: "dict[str, Any]", walls: Walls) -> None:
-    """Move this process into namespaces and a root of its own; their pid 1 is this process, or a child forked next."""
+    """Move this process into namespaces and a root of its own; pid 1 in there is this process, or its first child."""
     own = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY)
     if not plan["mounts_first"] or plan["job_uid"] is None:
         if plan["job_uid"] is not None:
@@ -85,7 +81,7 @@ def enclose(plan: "dict[str, Any]", walls: Walls) -> None:
         ("pidNamespace", kernel.CLONE_NEWPID),
     ):
         with walls.build(name):
-            if flag != birth_flags(plan):
+            if flag != kernel.CLONE_NEWPID or not plan["is_born_inside"]:
                 kernel.unshare(flag)
             if flag == kernel.CLONE_NEWUTS:
                 socket.sethostname("handiwork")
@@ -109,10 +105,14 @@ def disarm(walls: Walls) -> None:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
 
 
-def restrict(rules: "dict[str, int]", walls: Walls, *, alone: "int | None", is_watched: bool) -> None:
-    """Apply Landlock and seccomp; `alone` is the pid of a job that may have no children."""
+def guard_paths(rules: "dict[str, int]", walls: Walls) -> None:
+    """Apply Landlock."""
     with walls.build("landlock"):
         kernel.restrict_paths(rules)
+
+
+def filter_calls(walls: Walls, *, alone: "int | None", is_watched: bool) -> None:
+    """Apply seccomp; `alone` is the pid of a job that may have no children."""
     with walls.build("seccomp"):
         kernel.filter_system_calls(filters.program(alone=alone, is_watched=is_watched))
 

@@ -8,7 +8,6 @@ import ctypes
 import errno
 import os
 import platform
-import signal
 import struct
 
 CLONE_NEWNS = 0x00020000
@@ -40,7 +39,6 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 SECUREBITS = 0b11101111
 
 _NUMBERS = {  # name: (x86-64, aarch64)
-    "clone": (56, 220),
     "pivot_root": (155, 41),
     "capset": (126, 91),
     "close_range": (436, 436),
@@ -53,10 +51,6 @@ _COLUMN = {"x86_64": 0, "aarch64": 1}.get(platform.machine())
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-_libc_in_python = ctypes.PyDLL(None, use_errno=True)
-_libc_in_python.syscall.restype = ctypes.c_long
-for _name in ("PyOS_BeforeFork", "PyOS_AfterFork_Child", "PyOS_AfterFork_Parent"):
-    getattr(ctypes.pythonapi, _name).restype = None
 
 
 def _checked(result: int, what: str) -> int:
@@ -72,29 +66,32 @@ def _call(name: str, *arguments: object) -> int:
     return _checked(_libc.syscall(ctypes.c_long(_NUMBERS[name][_COLUMN]), *arguments), name)
 
 
-def fork(flags: int = 0) -> int:
-    """Do as `os.fork` does, with the child in the new namespaces that `flags` ask for; one thread only.
+def fork_inside(home: int) -> int:
+    """Do as `os.fork` does, with the child as the first process of a new namespace; `home` is our own.
 
-    A child of this call is to fork again before it runs code that is not ours: the C library keeps its parent's number
-    as that of its thread.
+    Raises `RuntimeError` in the parent where it does not come home: what it forked then would be born in there too.
     """
-    if not flags:
-        return os.fork()
-    if _COLUMN is None:
-        raise OSError(errno.ENOSYS, f"clone: no system call table for {platform.machine()}")
-    number = ctypes.c_long(_NUMBERS["clone"][_COLUMN])
-    nothing = [ctypes.c_long(0)] * 4
-    ctypes.pythonapi.PyOS_BeforeFork()
-    # Called with the interpreter's lock held, as `os.fork` is.
-    pid = int(_libc_in_python.syscall(number, ctypes.c_long(flags | signal.SIGCHLD), *nothing))
-    if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-        return 0
-    refused = ctypes.get_errno()
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError(refused, f"clone: {os.strerror(refused)}")
-    return pid
+    unshare(CLONE_NEWPID)
+    pid = -1
+    try:
+        pid = os.fork()
+        return pid
+    finally:
+        if pid:
+            try:
+                bear_children_in(home)
+            except OSError as refused:
+                raise RuntimeError("no way back to the own process namespace") from refused
+
+
+def bear_children_in(namespace: int) -> None:
+    """Let the children of this process be in the process namespace `namespace`, a descriptor."""
+    _checked(_libc.setns(ctypes.c_int(namespace), ctypes.c_int(CLONE_NEWPID)), "setns")
+
+
+def leave_at(number: int) -> None:
+    """Let this process leave when the signal comes, with its number as exit code and without a line of Python."""
+    _libc.signal(ctypes.c_int(number), ctypes.cast(_libc._exit, ctypes.c_void_p))
 
 
 def unshare(flags: int) -> None:

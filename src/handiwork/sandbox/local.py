@@ -234,7 +234,7 @@ class LocalSandbox:
         if not child.has_ended:
             await child.end()
         was_oom_killed = group is not None and group.kills() > 0
-        if stop is None and not was_oom_killed and verdict is not None and verdict.was_killed_before_it_began:
+        if stop is None and not was_oom_killed and child.was_killed_before_it_began(verdict):
             raise ChildGone
         surroundings = hints.Surroundings(
             limits=job.limits, inputs=tuple(given.name for given in job.inputs), libraries=libraries.installed()

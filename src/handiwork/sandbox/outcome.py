@@ -21,8 +21,8 @@ from handiwork.sandbox.harvest import Harvest
 Stop = Literal["timed_out", "out_of_memory", "output_too_large", "killed", "cancelled"]
 _MOST_VIOLATIONS = 200
 _LONGEST = 20_000
-# How a child leaves that found violations, and one that broke itself; see `program` and `zygote`.
-_REFUSED, _NEVER_BEGAN = 65, 70
+# How a child leaves that found violations, one that broke itself, and one that was signalled; see `program`, `zygote`.
+_REFUSED, _NEVER_BEGAN, _SIGNALLED = 65, 70, 128
 _MEMORY_ERRORS = ("MemoryError", "_ArrayMemoryError")
 
 
@@ -41,13 +41,15 @@ def judge(
     """Return what came of a run. `stop` says why the supervisor ended it, if it did.
 
     Raises:
-        SandboxBroken: the child failed before the program began, and not because of the program.
+        SandboxBroken: the child failed before the program began, and not because of the program, or its keeper died.
     """
+    if verdict is None and stop is None and not was_oom_killed:
+        raise SandboxBroken("the process that kept the program was ended from outside, and the program with it")
     exit_code = name = None
     words: Mapping[str, Any] = {}
     if verdict is not None:
         words = _words(verdict.words)
-        exit_code, name = _ending(verdict.wait_status)
+        exit_code, name = _ending(verdict, words)
         if exit_code == _NEVER_BEGAN and not verdict.began and stop is None:
             raise SandboxBroken("a child left before the program began")
     failure = _failure(words) if exit_code != 0 else None
@@ -66,8 +68,14 @@ def judge(
     )
 
 
-def _ending(wait_status: int) -> tuple[int | None, str | None]:
-    code = os.waitstatus_to_exitcode(wait_status)
+def _ending(verdict: Verdict, words: Mapping[str, Any]) -> tuple[int | None, str | None]:
+    """Return exit code or signal. The first process of a namespace leaves at signals that would end another."""
+    code = os.waitstatus_to_exitcode(verdict.wait_status)
+    told = _number(words.get("signal"))
+    if told is not None and told in signal.valid_signals() and code == _SIGNALLED + told:
+        code = -told
+    elif code == signal.SIGABRT and verdict.began and not verdict.words:
+        code = -code  # a C library gave up, and Python had no last word
     if code >= 0:
         return code, None
     try:

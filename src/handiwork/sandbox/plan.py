@@ -24,7 +24,7 @@ ADDRESS_BYTES = 1024 * MIB  # libraries that a job maps, and the stacks of its t
 JOB_UID = 2_000_000_000
 _JOB_UIDS = 1_000_000
 _NOBODY = 65534
-_CAP_SETUID, _CAP_SYS_ADMIN = 7, 21
+_CAP_KILL, _CAP_SETUID, _CAP_SYS_ADMIN = 5, 7, 21
 _IN_THE_JAIL = {"HOME": "/tmp", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/.matplotlib"}  # noqa: S108  # its own /tmp
 
 
@@ -117,8 +117,8 @@ def given_names(job: Job, level: Level) -> frozenset[str]:
 
 
 def _job_uid(ground: Ground) -> int | None:
-    if os.geteuid() != 0 or ground.level == "none" or not _may(_CAP_SETUID):
-        return None
+    if os.geteuid() != 0 or ground.level == "none" or not _may(_CAP_SETUID) or not _may(_CAP_KILL):
+        return None  # nobody may be what this process cannot end
     # The root of most containers has no right to mount, and must change its user before it makes its namespaces.
     is_early = ground.level == "unprivileged" or not _may(_CAP_SYS_ADMIN)
     if is_early and not all(_is_open_to_all(Path(source)) for source, _place in ground.readable.binds):

@@ -23,9 +23,10 @@ import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn, cast
 
-from handiwork.sandbox import capture, check
+from handiwork.sandbox import capture, check, kernel, signals
 
 REFUSED_EXIT = 65
+_SIGNALLED = 128
 _MESSAGE_CHARACTERS = 4_000
 _TRACEBACK_CHARACTERS = 16_000
 _CHAIN = 3
@@ -59,6 +60,9 @@ def run(order: "dict[str, Any]", *, report: mmap.mmap, beginning: int, base: Bas
     _limit(order["limits"], base)
     name: str = order["name"]
     _receive(name, order["inputs"])
+    if os.getpid() == 1:
+        signals.mind(lambda number: _leave(_SIGNALLED + number, {"signal": number}, report))
+        kernel.leave_at(signal.SIGABRT)  # a C library that gives up sends it, and Python's lines are not run any more
     try:
         code = _compiled(order, report)
     except MemoryError as failure:

@@ -6,7 +6,6 @@ nothing of Handiwork but its own neighbours in this folder.
 
 import contextlib
 import gc
-import mmap
 import os
 import resource
 import select
@@ -28,9 +27,23 @@ def _neighbours_only() -> None:
 if __name__ == "__main__":
     _neighbours_only()
 
-from handiwork.sandbox import canvas, capture, filters, fonts, frames, jail, keeper, kernel, preload, program, warmth  # noqa: E402  # once the path is settled
+from handiwork.sandbox import (  # noqa: E402  # once the path is settled
+    canvas,
+    capture,
+    filters,
+    fonts,
+    frames,
+    jail,
+    keeper,
+    kernel,
+    preload,
+    program,
+    signals,
+    warmth,
+)
 
 _KEEP_PATHS = ("site-packages", "dist-packages")
+_LENT = 3  # to a child: its channel, standard output and standard error
 
 
 def main() -> None:
@@ -43,6 +56,7 @@ def main() -> None:
     fonts.keep(preload.draw)
     canvas.draw_when_asked()
     capture.install()
+    signals.install()
     for is_watched in (False, True):
         filters.program(alone=None, is_watched=is_watched)  # once, and not in each child
     gc.collect()
@@ -55,7 +69,7 @@ def main() -> None:
 
 
 def _serve(supervisor: socket.socket) -> None:
-    """Fork a child for every request until the supervisor goes or has enough; the children end by themselves."""
+    """Fork a child for every request until the supervisor goes or has enough, and stay until the last has ended."""
     ranges: warmth.Ranges | None = None
     wake, woken = os.pipe()
     os.set_blocking(wake, False)
@@ -66,95 +80,107 @@ def _serve(supervisor: socket.socket) -> None:
     poll = select.poll()
     poll.register(supervisor, select.POLLIN)
     poll.register(wake, select.POLLIN)
-    while True:
+    wards = keeper.Wards(poll)
+    home = _home()
+    is_asked = True
+    while is_asked or wards:
         ready = {descriptor for descriptor, _events in poll.poll()}
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
-            _reap()
+            wards.reap()
+        wards.abandon(ready)
         if supervisor.fileno() in ready:
             request = frames.receive(supervisor)
             if request is None:
-                _outlive_children()
-                return
+                is_asked = False
+                poll.unregister(supervisor)
+                continue
             plan, descriptors = request
             if plan["is_warm"] and ranges is None:
                 warmth.take_large_pages()
                 ranges = warmth.learn(lambda: program.rehearse(warmth.COMMON_WORK))
             plan["ranges"] = ranges if plan["is_warm"] else None
-            _fork(plan, descriptors, aside={supervisor.fileno(), wake, woken})
+            plan["is_born_inside"] = home is not None and jail.can_be_born_inside(plan)
+            _fork(plan, descriptors, wards, home)
+    _outlive_children()
 
 
-def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def _home() -> "int | None":
+    """A descriptor of the process namespace that this process comes back to when a child was born in another."""
+    home = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    try:
+        kernel.bear_children_in(home)
+    except OSError:  # an ordinary user, or a container that forbids it
+        os.close(home)
+        return None
+    return home
 
 
 def _outlive_children() -> None:
-    """Collect the children that have a job yet; each of them knows by itself when nobody waits for it any more."""
+    """Collect the keepers that have a job yet; each of them knows by itself when nobody waits for it any more."""
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
 
 
-def _fork(plan: "dict[str, Any]", descriptors: "list[int]", *, aside: "set[int]") -> None:
-    channel, stdout, stderr = descriptors
+def _fork(plan: "dict[str, Any]", descriptors: "list[int]", wards: keeper.Wards, home: "int | None") -> None:
+    if len(descriptors) < _LENT:  # there was no room for all of them; who lent them sees that they are closed
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return
+    channel = socket.socket(fileno=descriptors[0])
+    outputs = descriptors[1:]
     try:
         # What is mapped already does not count against the job. Asked here, where no page is copied for it.
         base = _mapped_bytes()
-        pid = kernel.fork(jail.birth_flags(plan))
+        pid = kernel.fork_inside(home) if plan["is_born_inside"] and home is not None else os.fork()
     except OSError as refused:
-        with socket.socket(fileno=channel) as gone:
-            frames.send(gone, {"failed": "fork", "number": refused.errno, "why": str(refused)})
-        os.close(stdout)
-        os.close(stderr)
+        with channel, contextlib.suppress(OSError):  # maybe nobody waits any more
+            frames.send(channel, {"failed": "fork", "number": refused.errno, "why": str(refused)})
+        for output in outputs:
+            os.close(output)
         return
     if pid:
-        for descriptor in descriptors:
-            os.close(descriptor)
+        for output in outputs:
+            os.close(output)
+        if plan["is_born_inside"]:
+            wards.take(pid, channel)
+        else:
+            channel.close()
         return
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for descriptor in aside:
-            os.close(descriptor)
         null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (stdout, 1), (stderr, 2)):
+        for source, target in zip((null, *outputs), range(3), strict=True):
             os.dup2(source, target)
-        kernel.close_all_but({channel})
-        _child(plan, socket.socket(fileno=channel), base=base)
+        kernel.close_all_but({channel.fileno()})
+        _child(plan, channel, base=base)
     finally:
         os._exit(70)
 
 
 def _child(plan: "dict[str, Any]", channel: socket.socket, *, base: program.Base) -> NoReturn:
-    """Build the walls and become the keeper of a job; every failure is told and ends the child."""
+    """Build the walls and become the job, or the keeper of one; every failure is told and ends the child."""
     walls = jail.Walls(plan["failpoint"])
     try:
-        report = mmap.mmap(-1, keeper.REPORT_BYTES)  # before the walls, which may refuse it
+        notes = keeper.Notes()
         if plan["level"] == "full":
             jail.enclose(plan, walls)
-            work = os.open(jail.WORK, os.O_RDONLY | os.O_DIRECTORY)
-            frames.send(channel, {"work": True}, [work])
-            os.close(work)
-            if not jail.birth_flags(plan) and os.fork():
-                os._exit(0)
+            _hand_out(jail.WORK, notes, channel)
             jail.disarm(walls)
-            jail.restrict(jail.rules_of_root(), walls, alone=None, is_watched=plan["is_watched"])
+            jail.guard_paths(jail.rules_of_root(), walls)
         else:
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-            work = os.open(plan["work"], os.O_RDONLY | os.O_DIRECTORY)
-            frames.send(channel, {"work": True}, [work])
-            os.close(work)
+            _hand_out(plan["work"], notes, channel)
         frames.send(channel, {"keeper": True})
-        began, beginning = os.pipe()
-        job = os.fork()
-        if job:
-            os.close(beginning)
-            keeper.keep(channel, job, started=began, report=report, level=plan["level"])
-        os.close(began)
-        _job(plan, walls, channel, beginning=beginning, report=report, base=base)
+        if not plan["is_born_inside"] and (job := os.fork()):
+            if plan["level"] == "full":
+                jail.filter_calls(walls, alone=None, is_watched=plan["is_watched"])
+            notes.close()
+            keeper.keep(channel, job, level=plan["level"])
+        _job(plan, walls, channel, notes, base=base)
     except jail.WallFailed as failed:
         frames.send(channel, {"failed": failed.wall, "number": failed.number, "why": failed.why})
     except (OSError, ValueError) as failed:
@@ -162,19 +188,23 @@ def _child(plan: "dict[str, Any]", channel: socket.socket, *, base: program.Base
     os._exit(70)
 
 
+def _hand_out(folder: str, notes: keeper.Notes, channel: socket.socket) -> None:
+    work = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    frames.send(channel, {"work": True}, [work, *notes.of_the_supervisor])
+    os.close(work)
+
+
 def _job(
-    plan: "dict[str, Any]",
-    walls: jail.Walls,
-    channel: socket.socket,
-    *,
-    beginning: int,
-    report: mmap.mmap,
-    base: program.Base,
+    plan: "dict[str, Any]", walls: jail.Walls, channel: socket.socket, notes: keeper.Notes, *, base: program.Base
 ) -> NoReturn:
+    report = notes.of_the_job()
     os.setsid()
     with walls.build("cleanDescriptors"):
-        kernel.close_all_but({channel.fileno(), beginning})
-    if plan["level"] != "full":
+        kernel.close_all_but({channel.fileno(), notes.beginning})
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if plan["level"] == "full":
+        jail.filter_calls(walls, alone=None, is_watched=plan["is_watched"])
+    else:
         _walls_in_place(plan, walls)
     with walls.build("limits"):
         program.limit_fixed()
@@ -189,20 +219,20 @@ def _job(
     if order is None:
         os._exit(70)
     plan.clear()  # the program can look into these frames
-    program.run(order[0], report=report, beginning=beginning, base=base)
+    program.run(order[0], report=report, beginning=notes.beginning, base=base)
 
 
 def _walls_in_place(plan: "dict[str, Any]", walls: jail.Walls) -> None:
     """The walls of the lower levels, where the job stays in the host's namespaces."""
     os.chdir(plan["work"])
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if plan["level"] == "none":
         return
     if plan["job_uid"] is not None:
         jail.become(plan["job_uid"], walls)
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user clears it
     jail.disarm(walls)
-    jail.restrict(jail.rules_of_host(plan), walls, alone=os.getpid(), is_watched=plan["is_watched"])
+    jail.guard_paths(jail.rules_of_host(plan), walls)
+    jail.filter_calls(walls, alone=os.getpid(), is_watched=plan["is_watched"])
 
 
 def _mapped_bytes() -> program.Base:

@@ -63,10 +63,31 @@ def test_a_signal_without_a_name_is_told_by_its_number() -> None:
     assert judged(killed_by=40).signal == "signal 40"
 
 
-def test_a_job_whose_keeper_was_ended_too_is_killed() -> None:
-    found = judge(None, stop=None, was_oom_killed=False, surroundings=Surroundings(limits=LIMITS))
-    assert (found.status, found.exit_code, found.signal) == ("killed", None, None)
-    assert found.error is not None
+def test_a_job_whose_keeper_was_ended_too_is_no_failure_of_the_program() -> None:
+    with pytest.raises(SandboxBroken, match="kept the program"):
+        judge(None, stop=None, was_oom_killed=False, surroundings=Surroundings(limits=LIMITS))
+    found = judge(None, stop=None, was_oom_killed=True, surroundings=Surroundings(limits=LIMITS))
+    assert found.status == "out_of_memory", "control: its own memory ended them"
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, -128), (65, -63), (254, 126), (137, 15), (128, 0)])
+def test_a_number_that_is_no_signal_of_that_exit_code_is_not_believed(code: int, told: int) -> None:
+    words = json.dumps({"signal": told})
+    verdict = Verdict(wait_status=code << 8, began=True, cpu_seconds=0, peak_bytes=0, words=words)
+    found = judge(verdict, stop=None, was_oom_killed=False, surroundings=Surroundings(limits=LIMITS))
+    assert (found.exit_code, found.signal) == (code, None)
+
+
+def test_who_leaves_at_a_signal_is_told_as_ended_by_it() -> None:
+    found = judged(code=128 + signal.SIGTERM, words={"signal": signal.SIGTERM})
+    assert (found.status, found.exit_code, found.signal) == ("killed", None, "SIGTERM")
+    assert judged(code=128 + signal.SIGTERM).exit_code == 143, "control: an exit code alone says nothing of it"
+    assert judged(code=1, words={"signal": signal.SIGTERM}).exit_code == 1, "nor do the words"
+
+
+def test_a_c_library_that_gave_up_leaves_no_last_word() -> None:
+    assert judged(code=signal.SIGABRT).signal == "SIGABRT"
+    assert judged(code=signal.SIGABRT, words={"error": {}}).exit_code == signal.SIGABRT, "control: Python had one"
 
 
 @pytest.mark.parametrize("stop", ["timed_out", "out_of_memory", "output_too_large", "cancelled"])
