@@ -1,6 +1,7 @@
 """The real calls to the operating system, noted down, with room for a fault before each."""
 
 import os
+import threading
 from pathlib import Path
 
 from handiwork.store.file_operations import OperatingSystem
@@ -75,11 +76,15 @@ class FailsOnce(Watched):
     def __init__(self, n: int, code: int) -> None:
         super().__init__()
         self._n, self._code, self._made = n, code, 0
+        self._lock = threading.Lock()
 
     def before(self, call: str, path: Path) -> None:
         super().before(call, path)
-        self._made += 1
-        if self._made == self._n:
+        # Some calls are made by several threads at once.
+        with self._lock:
+            self._made += 1
+            is_it = self._made == self._n
+        if is_it:
             raise OSError(self._code, os.strerror(self._code))
 
     @property

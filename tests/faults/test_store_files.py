@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
@@ -199,11 +200,19 @@ def test_a_reserve_that_fails_at_any_call_says_so_or_takes_less_and_the_next_try
 
 
 class Journal(Watched):
-    """What is on the disk for sure: an entry in a folder is, once the folder was synced after the entry was made."""
+    """What is on the disk for sure: an entry in a folder is, once the folder was synced after the entry was made.
+
+    What is in a file is once that was synced after it was written, which `unsure` says of its number.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.unsure: set[Path] = set()
+        self.unsure: set[Path | int] = set()
+        self._lock = threading.Lock()
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        self.unsure.add(os.fstat(descriptor).st_ino)
+        return super().write(descriptor, data)
 
     def make_folder(self, path: Path) -> None:
         super().make_folder(path)
@@ -214,9 +223,12 @@ class Journal(Watched):
         self.unsure.add(target)
 
     def sync(self, descriptor: int) -> None:
+        # What comes while it is synced is not.
+        before = self.unsure.copy()
         super().sync(descriptor)
-        _, folder = self.calls[-1]
-        self.unsure = {path for path in self.unsure if path.parent != folder}
+        folder, number = Path(f"/proc/self/fd/{descriptor}").readlink(), os.fstat(descriptor).st_ino
+        with self._lock:
+            self.unsure -= {each for each in before if each == number or getattr(each, "parent", None) == folder}
 
 
 @pytest.mark.quick
@@ -239,7 +251,7 @@ async def test_whatever_other_processes_do_what_is_acknowledged_survives_the_los
         else:
             await chance.choice(processes).put(key, stream(CONTENT))
             path = root / key
-            assert journal.unsure.isdisjoint([path, *path.parents]), number
+            assert journal.unsure.isdisjoint([path, *path.parents, path.stat().st_ino]), number
     publications = sum(call == "publish" and path.name == "a.bin" for call, path in journal.calls)
     assert sum(call == "sync" for call, _ in journal.calls) < publications * 10, "control: some syncs are left out"
 

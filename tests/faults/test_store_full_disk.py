@@ -38,5 +38,9 @@ def test_another_process_can_make_room_on_a_full_disk(tmp_path: Path) -> None:
     run_on_a_small_disk("processes_share", tmp_path)
 
 
+def test_what_other_verbs_store_on_a_full_disk_is_stored_whole_or_not_at_all(tmp_path: Path) -> None:
+    run_on_a_small_disk("other_verbs", tmp_path)
+
+
 def test_without_a_reserve_removal_fails_on_a_full_disk(tmp_path: Path) -> None:
     run_on_a_small_disk("without_reserve", tmp_path)

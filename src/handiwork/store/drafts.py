@@ -107,14 +107,14 @@ class Draft:
     def commit(self, target: Path) -> Stored:
         """Make what was written durable under the name `target`. `FileExistsError` when the name is taken."""
         descriptor = self._begun()
-        # Folders first: where a file system commits all changes together, the sync of the file takes them along.
         self._target = target
         self._place.folders.make(target.parent)
-        self._files.sync(descriptor)
+        # The name comes first, so that file and folders can be synced together. Until all of them are, nobody has heard
+        # of it: what a crash leaves under it is an orphan like any other.
         self._publish(descriptor, target)
+        self._place.folders.settle(target.parent, descriptor)
         self._close()
         self._forget_name()
-        self._place.folders.settle(target.parent)
         return self._measure.stored
 
     def withdraw(self) -> None:

@@ -8,8 +8,8 @@ made anew. A path therefore proves nothing, and neither do the numbers that `sta
 the number of a removed folder to the next one, and a folder's change time moves with each entry in it.
 
 What proves it is a descriptor kept open. As long as it is open the number cannot be given to another folder, so when
-the path leads to that number, it leads to the folder we have seen. We open the folder *before* we sync its parent; if
-it was replaced in between, the numbers differ the next time and the sync is done again. Nobody renames a folder here,
+the path leads to that number, it leads to the folder we have seen. We open each folder *before* we sync any; if one
+was replaced in between, the numbers differ the next time and the sync is done again. Nobody renames a folder here,
 so a folder that is the same has lain in its parent all the time, which could not be removed meanwhile either: one
 folder that is known to be settled settles all above it. A new file's own folder is always synced, the climb begins
 after the file has its name, and while it has that name nobody can remove a folder above it. What is not kept, because
@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from handiwork.store.file_operations import FileOperations
+from handiwork.store.syncs import Syncs
 
 REMEMBERED_FOLDERS = 64
 REMOVED_AT_ONCE = 4
@@ -39,8 +40,11 @@ MANY = 64
 class Folders:
     """Makes the folders below `root` and settles them: what was settled before is known and not synced again."""
 
-    def __init__(self, root: Path, files: FileOperations, *, remembered: int = REMEMBERED_FOLDERS) -> None:
+    def __init__(
+        self, root: Path, files: FileOperations, *, syncs: Syncs | None = None, remembered: int = REMEMBERED_FOLDERS
+    ) -> None:
         self._root, self._files, self._most = root, files, remembered
+        self._syncs = syncs or Syncs(files, helpers=0)
         self._settled: OrderedDict[Path, int] = OrderedDict()
         self._lock = threading.Lock()
         weakref.finalize(self, _close_all, self._settled)
@@ -80,28 +84,30 @@ class Folders:
             raise
         self._remember([(self._root, descriptor)])
 
-    def settle(self, path: Path) -> None:
-        """Return when what is in `path` now, and every folder's entry from there up, is on the disk."""
-        # Content has a folder of its own, so the lowest is not asked for again.
-        sync_folder(path, self._files)
-        above = () if path == self._root or self._is_settled(path) else path.parents
-        climbed: list[tuple[Path, int]] = []
+    def settle(self, path: Path, *files: int) -> None:
+        """Return when `files`, what is in `path` now, and every folder's entry from there up, are on the disk."""
+        opened: list[tuple[Path, int]] = []
+        learned: list[tuple[Path, int]] = []
         try:
-            for folder in above:
-                if folder == self._root or self._is_settled(folder):
-                    sync_folder(folder, self._files)
-                    break
-                # Held before the folder above is synced, so that it is this very one whose entry that sync settles.
-                descriptor = self._files.open_folder(folder)
-                climbed.append((folder, descriptor))
-                self._files.sync(descriptor)
+            # All are held before any is synced, so that it is this very one whose entry the sync above it settles.
+            opened.extend((folder, self._files.open_folder(folder)) for folder in self._unsettled(path))
+            self._syncs.all([*files, *(descriptor for _, descriptor in opened)])
             self.settle_root()
-        except BaseException:
-            for _, descriptor in climbed:
-                os.close(descriptor)
-            raise
-        # Only now: a folder counts as settled when all above it are.
-        self._remember(climbed)
+            # Only now: a folder counts as settled when all above it are. Content has the lowest one for itself, so that
+            # is not asked for again, and the highest was known before.
+            learned = opened[1:-1]
+        finally:
+            for each in opened:
+                if each not in learned:
+                    os.close(each[1])
+        self._remember(learned)
+
+    def _unsettled(self, path: Path) -> Iterator[Path]:
+        """Yield `path`, and those above it up to the first one that is settled."""
+        for folder in _upwards(path):
+            yield folder
+            if folder == self._root or self._is_settled(folder):
+                return
 
     def _is_settled(self, folder: Path) -> bool:
         with self._lock:

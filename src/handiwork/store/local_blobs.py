@@ -1,8 +1,8 @@
 """Blobs in a folder of the local disk. Whose they are, and whether they may be read, is not known here.
 
-The order of `put` is the promise: the bytes go to a draft and are synced, the draft gets its name in one step that
-never replaces anything, then every folder up to the root is settled. Only then is it acknowledged. A sync that fails
-is final: the kernel may drop the data and report success on a second try, so the file is removed instead.
+The order of `put` is the promise: the bytes go to a draft, the draft gets its name in one step that never replaces
+anything, then the bytes and every folder up to the root are synced. Only then is it acknowledged. A sync that fails is
+final: the kernel may drop the data and report success on a second try, so the file is removed instead.
 
 Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread.
 """
@@ -27,6 +27,7 @@ from handiwork.store.file_operations import FileOperations, OperatingSystem
 from handiwork.store.folders import Folders, remove_tree, sync_folder
 from handiwork.store.keys import BlobKey, BlobPrefix, is_safe_part
 from handiwork.store.projection import FILE_NAME
+from handiwork.store.syncs import HELPERS, Syncs
 from handiwork.tasks import in_thread
 
 # No part of a key begins with a dot, so no tenant can be called like this.
@@ -34,6 +35,7 @@ DRAFTS = ".tmp"
 LISTED_AT_ONCE = 256
 # Those that sync together share a commit of the file system, as far as it has one.
 PUT_AT_ONCE = 4
+SYNC_HELPERS = HELPERS
 # As many processes may clean up at once, each of them a step ahead of the others at some place.
 REMOVAL_ATTEMPTS = 100
 _PARTS_OF_AN_ARTIFACT = 4
@@ -61,9 +63,9 @@ class LocalBlobs:
         self._root = root.absolute()
         self._files = files or OperatingSystem()
         folder = drafts.absolute() if drafts is not None else self._root / DRAFTS
-        self._place = Place(
-            folder=folder, folders=Folders(self._root, self._files), files=self._files, new_name=draft_name
-        )
+        self._syncs = Syncs(self._files, helpers=SYNC_HELPERS)
+        folders = Folders(self._root, self._files, syncs=self._syncs)
+        self._place = Place(folder=folder, folders=folders, files=self._files, new_name=draft_name)
         self._putting = ThreadPoolExecutor(PUT_AT_ONCE, thread_name_prefix="handiwork-put")
         self._is_closed = False
 
@@ -71,6 +73,7 @@ class LocalBlobs:
         """Wait for what is being put, and let go of what is kept open."""
         self._is_closed = True
         self._putting.shutdown()
+        self._syncs.close()
         self._place.close()
 
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:

@@ -1,0 +1,90 @@
+"""Several files and folders brought to the disk at once. What they are, and how they came about, is not known here.
+
+One sync after the other waits for the disk each time, and those that come together are served together: a file with
+its three folders takes hardly longer than one of them. Nothing is left out for that and nothing is taken for granted
+of any file system: each of them is synced for itself, and all of them have to succeed.
+"""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from handiwork.store.file_operations import FileOperations
+
+HELPERS = 3
+"""As many as a new file in known folders has beside itself: that of its version, of its artifact, of its session."""
+
+
+class Syncs:
+    """Syncs with the help of some threads, for one caller at a time.
+
+    Whoever comes meanwhile does it alone, one after the other: where many wait for the disk, it serves them together
+    anyhow, and more threads only take processor time from each other.
+    """
+
+    def __init__(self, files: FileOperations, *, helpers: int = HELPERS) -> None:
+        self._files = files
+        self._turn = threading.Lock()
+        self._helpers = helpers
+        self._threads = ThreadPoolExecutor(max(1, helpers), thread_name_prefix="handiwork-sync")
+
+    def close(self) -> None:
+        """Wait for the threads to end; what is to be synced later is synced without them."""
+        self._threads.shutdown()
+
+    def all(self, descriptors: Sequence[int]) -> None:
+        """Return when all of them are on the disk; nobody makes use of them any more then, nor when it has failed.
+
+        Raises the `OSError` of the first in their order that could not be synced.
+        """
+        if self._turn.acquire(blocking=False):
+            try:
+                failure = self._first_failure(descriptors, helped=self._helpers)
+            finally:
+                self._turn.release()
+        else:
+            failure = self._first_failure(descriptors, helped=0)
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # It knows this frame by now: both would stay until they are collected, with all that is open.
+                del failure
+
+    def _first_failure(self, descriptors: Sequence[int], *, helped: int) -> OSError | None:
+        mine = len(descriptors) - min(helped, len(descriptors) - 1)
+        begun = [self._begun(descriptor) for descriptor in descriptors[mine:]]
+        try:
+            outcomes = [self._tried(descriptor) for descriptor in descriptors[:mine]]
+        finally:
+            wait(begun)
+        outcomes += [each.result() for each in begun]
+        return next(filter(None, outcomes), None)
+
+    def _begun(self, descriptor: int) -> "Future[OSError | None]":
+        outcome: Future[OSError | None] = Future()
+
+        def sync() -> None:
+            if outcome.set_running_or_notify_cancel():
+                try:
+                    outcome.set_result(self._tried(descriptor))
+                except BaseException as failure:  # noqa: BLE001  # it is raised where it is waited for
+                    outcome.set_exception(failure)
+
+        try:
+            self._threads.submit(sync)
+        except RuntimeError:
+            # No thread is to be had, or they were told to end. It may stand in their queue yet, and a thread that comes
+            # to it later must find it cancelled: the descriptor is another file's by then.
+            if outcome.cancel():
+                outcome = Future()
+                outcome.set_result(self._tried(descriptor))
+        return outcome
+
+    def _tried(self, descriptor: int) -> OSError | None:
+        try:
+            self._files.sync(descriptor)
+        except OSError as failure:
+            # A new one, which knows no frame that it is kept in.
+            return OSError(*failure.args)
+        return None

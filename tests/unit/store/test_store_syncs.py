@@ -1,0 +1,148 @@
+import errno
+import os
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from file_faults import Watched
+from handiwork.store.file_operations import OperatingSystem
+from handiwork.store.syncs import HELPERS, Syncs
+
+SECONDS = 5.0
+
+
+class WaitsForAll(OperatingSystem):
+    """Syncs nothing before so many are being synced."""
+
+    def __init__(self, count: int, *, seconds: float = SECONDS) -> None:
+        self._gate = threading.Barrier(count, timeout=seconds)
+
+    def sync(self, descriptor: int) -> None:
+        self._gate.wait()
+        super().sync(descriptor)
+
+
+class Refuses(Watched):
+    """Cannot sync files with these names; the others it notes."""
+
+    def __init__(self, names: str) -> None:
+        super().__init__()
+        self._names, self.synced = names, list[str]()
+
+    def before(self, call: str, path: Path) -> None:
+        super().before(call, path)
+        if path.name in self._names:
+            raise OSError(errno.EIO, path.name)
+        self.synced.append(path.name)
+
+
+@pytest.fixture
+def descriptors(tmp_path: Path) -> Generator[list[int]]:
+    """Of the files a, b, c and d."""
+    opened = [os.open(tmp_path / name, os.O_CREAT | os.O_WRONLY) for name in "abcd"]
+    yield opened
+    for each in opened:
+        os.close(each)
+
+
+def test_a_file_and_its_three_folders_are_synced_at_once(descriptors: list[int]) -> None:
+    syncs = Syncs(WaitsForAll(1 + HELPERS))
+    for _ in range(3):
+        syncs.all(descriptors)
+
+
+def test_without_helpers_one_is_synced_after_the_other(descriptors: list[int]) -> None:
+    files = Watched()
+    Syncs(files, helpers=0).all(descriptors)
+    assert "".join(path.name for _, path in files.calls) == "abcd"
+    with pytest.raises(threading.BrokenBarrierError):
+        Syncs(WaitsForAll(2, seconds=0), helpers=0).all(descriptors)
+
+
+@pytest.mark.parametrize("refused", ["a", "b", "d", "bd", "abcd"])
+@pytest.mark.parametrize("helpers", [0, 1, HELPERS])
+def test_whichever_sync_fails_the_first_is_told_and_the_others_are_made(
+    descriptors: list[int], refused: str, helpers: int
+) -> None:
+    files = Refuses(refused)
+    syncs = Syncs(files, helpers=helpers)
+    for _ in range(3):
+        files.synced.clear()
+        with pytest.raises(OSError, match=refused[0]) as failed:
+            syncs.all(descriptors)
+        assert failed.value.strerror == refused[0]
+        assert sorted([*refused, *files.synced]) == [*"abcd"]
+
+
+def test_a_failure_is_told_when_nobody_makes_use_of_the_descriptors_any_more(descriptors: list[int]) -> None:
+    refused, ended = threading.Event(), list[str]()
+
+    class RefusesFirst(OperatingSystem):
+        def sync(self, descriptor: int) -> None:
+            if descriptor == descriptors[0]:
+                refused.set()
+                raise OSError(errno.EIO, "refused")
+            assert refused.wait(SECONDS)
+            super().sync(descriptor)
+            ended.append("synced")
+
+    with pytest.raises(OSError, match="refused"):
+        Syncs(RefusesFirst()).all(descriptors)
+    assert ended == ["synced"] * 3
+
+
+def test_while_the_helpers_are_at_work_for_others_the_caller_syncs_alone(descriptors: list[int]) -> None:
+    let_go, at_work = threading.Event(), threading.Semaphore(0)
+    here = threading.current_thread()
+    synced: list[int] = []
+
+    class KeepsHelpers(OperatingSystem):
+        def sync(self, descriptor: int) -> None:
+            if threading.current_thread() is not here:
+                at_work.release()
+                assert let_go.wait(SECONDS)
+            synced.append(descriptor)
+
+    syncs = Syncs(KeepsHelpers())
+    other = threading.Thread(target=syncs.all, args=([0, 1, 2, 3],))
+    other.start()
+    assert all(at_work.acquire(timeout=SECONDS) for _ in range(1 + HELPERS))
+
+    syncs.all(descriptors)
+    assert synced == descriptors
+    let_go.set()
+    other.join(SECONDS)
+    assert sorted(synced[4:]) == [0, 1, 2, 3]
+
+
+def test_what_comes_after_the_end_is_synced_too(descriptors: list[int]) -> None:
+    others = threading.enumerate()
+    files = Watched()
+    syncs = Syncs(files)
+    syncs.all(descriptors)
+    assert set(threading.enumerate()) - set(others)
+    syncs.close()
+    assert not set(threading.enumerate()) - set(others)
+    files.calls.clear()
+    syncs.all(descriptors)
+    assert sorted(path.name for _, path in files.calls) == [*"abcd"]
+
+
+def test_a_sync_for_which_there_was_no_thread_is_not_done_again_when_there_is_one(
+    descriptors: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Watched()
+    syncs = Syncs(files)
+
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        syncs.all(descriptors)
+    assert sorted(path.name for _, path in files.calls) == ["a", "b", "c", "d"], "one after the other"
+    syncs.all(descriptors[:2])  # whoever waits in the queue is met by its thread first
+    syncs.close()
+    assert sorted(path.name for _, path in files.calls) == ["a", "a", "b", "b", "c", "d"]
