@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handiwork.store.sealing import PLAIN, Sealing
+from handiwork.store.sql_actions import SqlActions
 from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
@@ -35,6 +36,7 @@ class Store:
     expiry: SqlExpiry
     keys: SqlKeys
     promotions: SqlPromotions
+    actions: SqlActions
     sealing: Sealing
 
 
@@ -56,6 +58,7 @@ async def open_store(folder: Path, *, clock: Hands | None = None, sealing: Seali
             expiry=SqlExpiry(database, clock=clock),
             keys=SqlKeys(database),
             promotions=SqlPromotions(database, clock=clock, sealing=sealing),
+            actions=SqlActions(database, clock=clock, sealing=sealing),
             sealing=sealing,
         )
     finally:

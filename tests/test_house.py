@@ -120,6 +120,7 @@ def test_importing_handiwork_imports_nothing_heavy() -> None:
 def test_using_handiwork_imports_what_it_needs() -> None:
     loaded = python("-c", "import handiwork, sys; handiwork.open; print(*sys.modules)").stdout.split()
     assert {"sqlalchemy", "pydantic"} <= set(loaded)
+    assert {"fastapi", "mcp", "uvicorn"} & set(loaded) == set(), "a server is what others need"
 
 
 # The shape of the source

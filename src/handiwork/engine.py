@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from handiwork.actions.ledger import Ledger, names_of_actions
 from handiwork.errors import ExecutionNotFound, InvalidName
 from handiwork.executions.pictures import Pictures
 from handiwork.executions.runs import Runs
@@ -60,6 +61,7 @@ class Engine:
     creation: Creation
     revising: Revising
     marking: Marking
+    ledger: Ledger
     streaming: Streaming
     writing: Writing
     tool_results: ToolResults
@@ -170,7 +172,7 @@ class Engine:
     def offer(self) -> Offer:
         """What the tools of its sessions can be used for."""
         types = tuple(type_.name for type_ in self.types if type_.name != TOOL_RESULT)
-        return Offer(types=types, libraries=self.libraries)
+        return Offer(types=types, actions=names_of_actions(self.types), libraries=self.libraries)
 
     @property
     def libraries(self) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ EventType = Literal[
     "artifact-revised",
     "artifact-failed",
     "artifact-state-changed",
+    "artifact-action",
     "artifact-expired",
     "tool-result-cached",
     "execution-started",
@@ -53,7 +54,7 @@ class Delta:
     """A piece of content that is being written. Nobody keeps it; the version is there when it is committed.
 
     `offset` is the place of its first character in the text so far, in code points. Who comes later gets the text so
-    far as one piece.
+    far first, and at its begin how many characters of it are still to come as `more`.
     """
 
     scope: Scope
@@ -61,6 +62,7 @@ class Delta:
     artifact_type: str
     offset: int
     text: str
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,15 +5,14 @@ own pace. Nobody has a queue. Who falls behind the ring reads from the log again
 and misses nothing, and who comes back later goes on from the last number that he has seen.
 
 What programs write while they run passes by: the newest pieces are in a short ring of their own, for those who follow
-at that moment in this process, and whoever is too slow for it has a gap. Of content that is being written, whoever has
-a gap gets the text so far once more.
+at that moment in this process, and whoever is too slow for it has a gap. Of content that is being written nobody has
+one: its text so far is kept once, and whoever was too slow gets what is lacking from there, in blocks that all share.
 """
 
 import asyncio
-import io
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +25,8 @@ from handiwork.tasks import trace_of
 
 RING = 1000
 PASSING = 100
+BLOCK = 65_536
+"""The most characters of content that is being written that are told as one piece."""
 READ_TOGETHER = 500
 PAUSE_SECONDS = 1.0
 
@@ -61,10 +62,33 @@ class _Channel:
 
 @dataclass(slots=True, kw_only=True)
 class _Written:
-    """Content that is being written: its first piece, and all of its text so far."""
+    """Content that is being written: its first piece, and all of its text so far, in blocks and what follows them."""
 
     begun: Delta
-    text: io.StringIO = field(default_factory=io.StringIO)
+    length: int = 0
+    blocks: list[Delta] = field(default_factory=list[Delta])
+    rest: list[str] = field(default_factory=list[str])
+
+    def grow(self, text: str) -> None:
+        self.length += len(text)
+        self.rest.append(text)
+        while self.length - self._blocked >= BLOCK:
+            rest = "".join(self.rest)
+            self.blocks.append(replace(self.begun, offset=self._blocked, text=rest[:BLOCK]))
+            self.rest = [rest[BLOCK:]]
+
+    def after(self, length: int) -> list[Delta]:
+        """Return what has come after the first `length` characters; whoever has none is told how much it is."""
+        rest = replace(self.begun, offset=self._blocked, text="".join(self.rest))
+        first, *lacking = [*self.blocks, rest][length // BLOCK :]
+        first = replace(first, offset=length, text=first.text[length - first.offset :])
+        if length == 0:
+            first = replace(first, more=self.length - len(first.text))
+        return [each for each in (first, *lacking) if each.text]
+
+    @property
+    def _blocked(self) -> int:
+        return len(self.blocks) * BLOCK
 
 
 class Feed:
@@ -79,12 +103,15 @@ class Feed:
 
     def tell(self, passing: Passing) -> None:
         """Pass on what was just written to those who follow its session now."""
-        if isinstance(passing, Delta):
-            written = self._written.setdefault(passing.scope, {})
-            if passing.artifact_id not in written:
-                written[passing.artifact_id] = _Written(begun=passing)
-            written[passing.artifact_id].text.write(passing.text)
-        self._pass_on(passing)
+        if not isinstance(passing, Delta):
+            self._pass_on(passing)
+            return
+        written = self._written.setdefault(passing.scope, {})
+        if passing.artifact_id not in written:
+            written[passing.artifact_id] = _Written(begun=replace(passing, offset=0, text=""))
+        for piece in _cut(passing):
+            written[passing.artifact_id].grow(piece.text)
+            self._pass_on(piece)
 
     def forget(self, scope: Scope, artifact_id: ArtifactId) -> None:
         """Let go of the text so far of content that is written no more, and say so."""
@@ -115,7 +142,7 @@ class Feed:
         """
         channel = self._join(scope)
         try:
-            seen, passed = after, channel.passed
+            seen, passed, known = after, channel.passed, dict[ArtifactId, tuple[_Written, int]]()
             async for event in self._kept(scope, seen, channel):
                 yield event
                 seen = event.seq
@@ -125,8 +152,9 @@ class Feed:
                 news, told, last = channel.news, channel.passed, channel.last
                 pieces, is_all = channel.newer(passed)
                 if is_new or not is_all:
-                    pieces = [each for each in pieces if not isinstance(each, Delta)] + self._so_far(scope)
-                passed, is_new = told, False
+                    others = [each for each in pieces if not isinstance(each, Delta)]
+                    pieces = [*others, *self._lacking(scope, known)]
+                passed, is_new, known = told, False, self._lengths(scope)
                 # First, because the end of a run is an event.
                 for piece in pieces:
                     yield piece
@@ -163,9 +191,15 @@ class Feed:
             channel.passed += 1
             channel.tell()
 
-    def _so_far(self, scope: Scope) -> list[Passing]:
-        """What has been written of each content that is not done, each as one piece."""
-        return [replace(each.begun, text=each.text.getvalue()) for each in self._written.get(scope, {}).values()]
+    def _lengths(self, scope: Scope) -> Mapping[ArtifactId, tuple[_Written, int]]:
+        """How much has been written of each content that is not done."""
+        return {id: (each, each.length) for id, each in self._written.get(scope, {}).items()}
+
+    def _lacking(self, scope: Scope, known: Mapping[ArtifactId, tuple[_Written, int]]) -> Iterator[Delta]:
+        """Yield of each content that is not done what has been written beyond what is known of it."""
+        for id, written in self._written.get(scope, {}).items():
+            before, length = known.get(id, (written, 0))
+            yield from written.after(length if before is written else 0)
 
     def _join(self, scope: Scope) -> _Channel:
         channel = self._channels.get(scope)
@@ -246,3 +280,9 @@ class Feed:
         channel.tell()
         if self._channels.get(scope) is channel:
             del self._channels[scope]
+
+
+def _cut(delta: Delta) -> Iterator[Delta]:
+    """Yield a piece in pieces of `BLOCK` characters at most."""
+    for begin in range(0, len(delta.text), BLOCK):
+        yield replace(delta, offset=delta.offset + begin, text=delta.text[begin : begin + BLOCK])

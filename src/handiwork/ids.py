@@ -12,6 +12,7 @@ from typing import NewType
 ArtifactId = NewType("ArtifactId", str)
 ExecutionId = NewType("ExecutionId", str)
 EventId = NewType("EventId", str)
+ActionId = NewType("ActionId", str)
 Handle = NewType("Handle", str)
 
 RandomBelow = Callable[[int], int]
@@ -21,6 +22,7 @@ BASE36 = string.digits + string.ascii_lowercase
 ARTIFACT_PREFIX = "art_"
 EXECUTION_PREFIX = "exc_"
 EVENT_PREFIX = "evt_"
+ACTION_PREFIX = "act_"
 STEM_LENGTH = 12
 
 _HANDLE = re.compile(rf"[a-z0-9]{{1,{STEM_LENGTH}}}_[a-z0-9]{{4}}")
@@ -46,6 +48,10 @@ def new_execution_id(*, below: RandomBelow = secrets.randbelow) -> ExecutionId:
 
 def new_event_id(*, below: RandomBelow = secrets.randbelow) -> EventId:
     return EventId(EVENT_PREFIX + nanoid(below=below))
+
+
+def new_action_id(*, below: RandomBelow = secrets.randbelow) -> ActionId:
+    return ActionId(ACTION_PREFIX + nanoid(below=below))
 
 
 def is_handle(text: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from handiwork.ids import ArtifactId, ExecutionId, Handle
+from handiwork.ids import ActionId, ArtifactId, ExecutionId, Handle
 from handiwork.notebook import Bundle, Card, Types
 from handiwork.quantities import size_text
 
@@ -30,6 +30,8 @@ Status = Literal[
     "cancelled",
     "lost",
 ]
+ActionStatus = Literal["proposed", "rejected", "finished"]
+"""How an action stands. One that goes out into the world will have more ways to stand than these."""
 TOOL_RESULT = "tool_result"
 """The type of artifact that the recorded result of a tool is."""
 LONGEST_RETENTION = timedelta(days=36_525)
@@ -162,6 +164,47 @@ class Artifact:
             ("expires", "" if self.expires_at is None else f"{self.expires_at:%Y-%m-%d %H:%M %Z}"),
         )
         return Card(title=self.title, facts=facts).bundle(include, exclude)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A row of the ledger: what is to be done, or was done, with one version of an artifact, and with no other.
+
+    `version` and `sha256` are those of the version that was decided on, and with `name` and `params` they are what an
+    approval is for. From `expires_at` on it can be approved no more; what was done without being proposed has none.
+    """
+
+    id: ActionId
+    scope: Scope
+    artifact_id: ArtifactId
+    name: str
+    version: int
+    sha256: str
+    status: ActionStatus
+    principal: Principal
+    """Who has proposed or done it."""
+    proposed_at: datetime
+    expires_at: datetime | None
+    params: Mapping[str, object] = field(default_factory=dict[str, object])
+    idempotency_key: str | None = None
+    decided_by: Principal | None = None
+    """Who has approved or rejected it, or done it without being asked."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    outcome: Mapping[str, object] | None = None
+    """What it has come to, as JSON; None as long as nothing was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acted:
+    """What asking for an action has come to: its row of the ledger, and the artifact as it is now."""
+
+    action: Action
+    artifact: Artifact
+
+    @property
+    def is_done(self) -> bool:
+        return self.action.status == "finished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

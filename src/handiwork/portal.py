@@ -11,6 +11,7 @@ from typing import Any, TypeVar, Unpack, cast, overload
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from handiwork import wiring
+from handiwork.actions.ledger import ActionList
 from handiwork.client.engine import RemoteEngine, connect
 from handiwork.client.session import RemoteSession
 from handiwork.context.expander import Expander
@@ -22,7 +23,7 @@ from handiwork.events import Event, Output
 from handiwork.executions.inputs import InputReference
 from handiwork.export.bundle import Exported
 from handiwork.export.target import Target
-from handiwork.model import Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
+from handiwork.model import Acted, Artifact, Execution, Isolation, Limits, PrincipalKind, Reach
 from handiwork.retention import Cleaned
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.session import Session
@@ -33,7 +34,7 @@ from handiwork.store.revisions import VersionPage
 from handiwork.tasks import in_thread
 from handiwork.tools.tool import Answer, Tool
 from handiwork.tools.toolbox import Entry, Toolbox
-from handiwork.verbs import SELECTION_BYTES, Described, Introduced, Ordered, Recorded, Retained
+from handiwork.verbs import SELECTION_BYTES, Acting, Described, Introduced, Ordered, Recorded, Retained
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -282,6 +283,21 @@ class SyncSession:
 
     def step(self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None) -> Artifact:
         return self._portal.call(lambda: self._session.step(reference, state=state, facts=facts))
+
+    def act(self, reference: str, action: str, **said: Unpack[Acting]) -> Acted:
+        return self._portal.call(lambda: self._session.act(reference, action, **said))
+
+    def propose(self, reference: str, action: str, **said: Unpack[Acting]) -> Acted:
+        return self._portal.call(lambda: self._session.propose(reference, action, **said))
+
+    def approve(self, action_id: str) -> Acted:
+        return self._portal.call(lambda: self._session.approve(action_id))
+
+    def reject(self, action_id: str) -> Acted:
+        return self._portal.call(lambda: self._session.reject(action_id))
+
+    def actions(self, reference: str, *, limit: int = 100) -> ActionList:
+        return self._portal.call(lambda: self._session.actions(reference, limit=limit))
 
     def tools(self, extra: Iterable[object] = ()) -> "SyncToolbox":
         return SyncToolbox(self._session.tools(extra), self._portal)

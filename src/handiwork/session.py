@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
+from handiwork.actions.ledger import ActionList
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
 from handiwork.context.revealing import Audience, Linking, Reveal, Revealing
@@ -15,36 +15,27 @@ from handiwork.executions.inputs import InputReference
 from handiwork.executions.runs import Order
 from handiwork.export.bundle import Exported
 from handiwork.export.target import Target, export
-from handiwork.model import (
-    Artifact,
-    Execution,
-    Limits,
-    Principal,
-    Provenance,
-    Scope,
-)
+from handiwork.model import Acted, Artifact, Execution, Limits, Principal, Provenance, Scope
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page, Promotion, Search
 from handiwork.store.revisions import VersionPage
 from handiwork.tools.toolbox import Toolbox
 from handiwork.verbs import (
     SELECTION_BYTES,
+    Acting,
     Described,
     Introduced,
     Ordered,
     Recorded,
     Retained,
     demand_whole,
-    handle_asked,
     page_size,
-    retention_asked,
     version_number,
 )
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.collecting import Output as AgentOutput
-from handiwork.versions.content import Bytes
 from handiwork.versions.differences import MISSING
-from handiwork.versions.drafts import Draft, received
+from handiwork.versions.drafts import introduced
 from handiwork.versions.revising import Revision
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
@@ -120,24 +111,12 @@ class Session:
             QuotaExceeded, StorageFull: there is no room for it.
         """
         demand_whole(type=type)
-        type_ = self.engine.types.named(type)
-        draft = Draft(
-            type=type_,
-            name=name or (content.name if isinstance(content, Path) else None),
-            content=Bytes(b"") if isinstance(content, AsyncIterable) else await received(content, type_),
-            title=described.get("title"),
-            language=described.get("language"),
-            metadata=described.get("metadata") or {},
-            retention=retention_asked(retention),
-            provenance=Provenance(principal=self.principal),
-            summary=described.get("summary"),
-            handle=handle_asked(described.get("handle")),
-        )
+        type_, provenance = self.engine.types.named(type), Provenance(principal=self.principal)
+        draft = await introduced(type_, content, name=name, retention=retention, provenance=provenance, **described)
         if isinstance(content, AsyncIterable):
             return await self.engine.writing.create(self.scope, draft, cast("AsyncIterable[str]", content))
         self.engine.creation.admission.demand_described(draft)
-        (artifact,) = await self.engine.creation.file(self.scope, [draft])
-        return artifact
+        return (await self.engine.creation.file(self.scope, [draft]))[0]
 
     async def write(self, arguments: AsyncIterable[str] | Arguments, *, tool_call_id: str | None = None) -> Artifact:
         """Create or revise as a model's tool call says, while its arguments arrive as pieces of JSON text.
@@ -149,8 +128,8 @@ class Session:
             InvalidContent: they are the arguments of neither; the error names the first that is wrong.
             What `create` and `revise` raise.
         """
-        provenance = Provenance(principal=self.principal, tool_call_id=tool_call_id)
         given = arguments if isinstance(arguments, Arguments) else Arguments(arguments)
+        provenance = Provenance(principal=self.principal, tool_call_id=tool_call_id)
         return await self.engine.writing.write(self.scope, given, provenance)
 
     async def record(self, tool_call_id: str, *, tool: str, result: object, **told: Unpack[Recorded]) -> Artifact:
@@ -176,9 +155,9 @@ class Session:
             ContentRefused, ContentTooLarge, UnknownType: the answer is no content of this type.
         """
         demand_whole(type=type, title=title)
-        promotion, provenance = Promotion(tool_call_id=tool_call_id, type=type), Provenance(principal=self.principal)
-        promote = self.engine.tool_results.promote
-        return (await promote(self.scope, promotion, title=title, provenance=provenance)).artifact
+        asked, provenance = Promotion(tool_call_id=tool_call_id, type=type), Provenance(principal=self.principal)
+        made = await self.engine.tool_results.promote(self.scope, asked, title=title, provenance=provenance)
+        return made.artifact
 
     async def collect(
         self, text: str = "", *, metadata: object = None, iteration: int = 0, tool_call_id: str | None = None
@@ -261,9 +240,8 @@ class Session:
             **described,
             provenance=Provenance(principal=self.principal, reason=reason),
         )
-        revise = self.engine.revising.revise
         if not isinstance(content, AsyncIterable):
-            return await revise(self.scope, reference, revision)
+            return await self.engine.revising.revise(self.scope, reference, revision)
         self.engine.revising.demand_possible(revision)
         head = await self.get(reference)
         return await self.engine.writing.revise(head, revision, cast("AsyncIterable[str]", content))
@@ -337,11 +315,41 @@ class Session:
         """Go on to a state that the type allows from this one, and note facts; a fact that is None is taken away.
 
         Raises:
-            IllegalTransition: it says which steps there are.
+            ApprovalNeeded, IllegalTransition: an agent proposes it instead; it says which steps there are.
         """
-        demand_whole(state=state)
-        by = self.principal.kind
-        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts, by=by)
+        return await self.engine.marking.step(self.scope, reference, state=state, facts=facts, by=self.principal.kind)
+
+    async def act(self, reference: str, action: str, **said: Unpack[Acting]) -> Acted:
+        """Do an action, once for an `idempotency_key`; an agent only proposes it. Raises as `propose` and `approve`."""
+        return await self.engine.ledger.act(self.scope, reference, action, by=self.principal, **said)
+
+    async def propose(self, reference: str, action: str, **said: Unpack[Acting]) -> Acted:
+        """Ask a user for an action on one version of an artifact; an edit of that voids it, and so does a day.
+
+        Raises:
+            ActionImpossible: the artifact has no such action in its state; it says which ones there are.
+            ActionVoid, ActionStale, ActionDecided: it is for an older version, or what its key stands for is over.
+            InvalidContent, InvalidName, InvalidLimit, IdempotencyKeyReused: nothing can be asked for in this way.
+            ArtifactNotFound, ArtifactExpired: there is none to be had.
+        """
+        return await self.engine.ledger.propose(self.scope, reference, action, by=self.principal, **said)
+
+    async def approve(self, action_id: str) -> Acted:
+        """Agree to what was proposed and do it; however often it is approved, it is done once.
+
+        Raises:
+            ApprovalNeeded, ActionNotFound: an agent approves nothing, and what is not there cannot be approved.
+            ActionVoid, ActionStale, ActionDecided, ActionImpossible, ArtifactExpired, MarksMoved: it holds no longer.
+        """
+        return await self.engine.ledger.approve(self.scope, action_id, by=self.principal)
+
+    async def reject(self, action_id: str) -> Acted:
+        """Turn a proposal down. Raises `ApprovalNeeded`, `ActionNotFound`, `ActionDecided` and `ArtifactExpired`."""
+        return await self.engine.ledger.reject(self.scope, action_id, by=self.principal)
+
+    async def actions(self, reference: str, *, limit: int = 100) -> ActionList:
+        """Return what can be done, and what was proposed and done, newest first. Raises as `get` and `InvalidLimit`."""
+        return await self.engine.ledger.listing(self.scope, reference, limit=page_size(limit))
 
     async def remove(self, reference: str) -> None:
         """Let an artifact expire now and delete its bytes. Raises `ArtifactHeld` for one that is pinned."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handiwork.events import Delta, Event, Output, Passing
-from handiwork.model import Artifact, Execution, Isolation, SessionSummary, Version
+from handiwork.model import Action, Artifact, Execution, Isolation, SessionSummary, Version
 
 Shape = dict[str, Any]
 
@@ -27,6 +27,27 @@ def artifact_shape(artifact: Artifact) -> Shape:
         "held": artifact.held,
         "labels": list(artifact.labels),
         "version": version_shape(artifact.version),
+    }
+
+
+def action_shape(action: Action) -> Shape:
+    """A row of the ledger on the wire."""
+    return {
+        "id": action.id,
+        "action": action.name,
+        "status": action.status,
+        "artifactId": action.artifact_id,
+        "version": action.version,
+        "sha256": action.sha256,
+        "params": dict(action.params),
+        "principal": action.principal.kind,
+        "decidedBy": None if action.decided_by is None else action.decided_by.kind,
+        "idempotencyKey": action.idempotency_key,
+        "proposedAt": time_shape(action.proposed_at),
+        "expiresAt": None if action.expires_at is None else time_shape(action.expires_at),
+        "startedAt": None if action.started_at is None else time_shape(action.started_at),
+        "finishedAt": None if action.finished_at is None else time_shape(action.finished_at),
+        "outcome": None if action.outcome is None else dict(action.outcome),
     }
 
 

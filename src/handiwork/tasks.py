@@ -5,10 +5,8 @@ What the work is does not matter here.
 
 import asyncio
 import contextlib
-import threading
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
-from contextvars import copy_context
 from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
@@ -48,25 +46,6 @@ async def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **
     Without that, the clean-up after a cancellation would close a file that the thread is still writing.
     """
     return await to_the_end(asyncio.get_running_loop().run_in_executor(None, partial(work, *args, **kwargs)))
-
-
-async def left_alone(work: Callable[[], Result], *, seconds: float) -> Result:
-    """Do blocking work of others in a thread of its own, which is left running when nobody waits for it any more.
-
-    `work` raises nothing. Raises `TimeoutError` when it takes longer than `seconds`.
-    """
-    loop, done = asyncio.get_running_loop(), asyncio.Event()
-    results: list[Result] = []
-
-    def run() -> None:
-        results.append(work())
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody asks any more
-            loop.call_soon_threadsafe(done.set)
-
-    threading.Thread(target=copy_context().run, args=(run,), name="handiwork-apart", daemon=True).start()
-    async with asyncio.timeout(seconds):
-        await done.wait()
-    return results[0]
 
 
 def is_given_up() -> bool:

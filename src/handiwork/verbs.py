@@ -3,9 +3,10 @@
 How they are carried out is known to `session` and to `client`.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, Unpack
 
 from handiwork.characters import HALF
 from handiwork.errors import InvalidContent, InvalidLimit, InvalidName
@@ -15,7 +16,9 @@ from handiwork.model import KIB, LONGEST_RETENTION, MIB
 MOST_ON_A_PAGE = 1000
 SELECTION_BYTES = 32 * KIB
 LARGEST_SELECTION_BYTES = MIB
+LARGEST_VERSION = 2**31 - 1
 
+_KEY = re.compile(r"[!-~]{1,200}")
 HANDLE = "1 to 12 of `a-z 0-9`, `_` and 4 more, such as `draft_k3x9`"
 
 
@@ -55,6 +58,17 @@ class Recorded(TypedDict, total=False):
     """What it holds in short, as JSON."""
 
 
+class Acting(TypedDict, total=False):
+    """What may be said of an action beside its name: `params` are its arguments.
+
+    `version` is the one that it is for, the newest unless said. What is asked again with a key is not done again.
+    """
+
+    params: Mapping[str, object] | None
+    version: int | None
+    idempotency_key: str | None
+
+
 def demand_whole(**texts: str | None) -> None:
     """Raise `InvalidContent` for a text with half a character in it, which neither JSON nor a database can hold."""
     for name, text in texts.items():
@@ -68,6 +82,19 @@ def version_number(version: int | None) -> int | None:
     if version is not None and not _is_whole(version):
         raise InvalidLimit("version", str(version)[:100], expected="the whole number of a version")
     return version
+
+
+def demand_acting(action: str, **said: Unpack[Acting]) -> None:
+    """Refuse an action, a version or a key that there can never be. Raises `InvalidName` and `InvalidLimit`."""
+    demand_whole(action=action)
+    if not isinstance(action, str) or not action:  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        raise InvalidName("action", str(action)[:60], expected="the name of an action, as `actions` lists them")
+    version, key = version_number(said.get("version")), said.get("idempotency_key")
+    if version is not None and not 1 <= version <= LARGEST_VERSION:
+        raise InvalidLimit("version", version, expected=f"the number of a version, from 1 to {LARGEST_VERSION:,}")
+    if key is not None and not (isinstance(key, str) and _KEY.fullmatch(key)):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
+        expected = "1 to 200 visible characters of ASCII, without spaces"
+        raise InvalidName("idempotency key", str(key)[:60], expected=expected)
 
 
 def page_size(limit: int) -> int:

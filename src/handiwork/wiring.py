@@ -19,6 +19,7 @@ from handiwork.access.links import Links
 from handiwork.access.signing import Signing
 from handiwork.access.signing_keys import SigningKeyFile
 from handiwork.access.tokens import Tokens
+from handiwork.actions.ledger import Ledger
 from handiwork.clock import Clock, utc_now
 from handiwork.engine import Engine
 from handiwork.executions.inputs import Inputs
@@ -45,6 +46,7 @@ from handiwork.store.records import Quota
 from handiwork.store.reserve import Reserve
 from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.space import Space
+from handiwork.store.sql_actions import SqlActions
 from handiwork.store.sql_events import SqlEvents
 from handiwork.store.sql_executions import SqlExecutions
 from handiwork.store.sql_expiry import SqlExpiry
@@ -108,7 +110,7 @@ async def open_desk(
     location = settings.location(data)
     async with contextlib.AsyncExitStack() as stack:
         engine, parts = await _opened(stack, settings, location, clock, types)
-        keys = _keys(parts.database, clock)
+        keys = Keys(SqlKeys(parts.database), clock=clock)
         signing = Signing(SigningKeyFile(location.folder))
         tokens = Tokens(signing, keys, clock=clock)
         parts.box.expect_jobs()
@@ -134,7 +136,7 @@ async def open_keys(
     await in_thread(upgrade, location.database)
     database = SqliteDatabase(location.database)
     try:
-        yield _keys(database, clock)
+        yield Keys(SqlKeys(database), clock=clock)
     finally:
         await database.close()
 
@@ -175,10 +177,6 @@ def with_isolation(settings: Settings, level: str) -> Settings:
     changed = settings.model_dump(exclude_unset=True)
     changed.setdefault("artifacts", {})["isolation"] = level
     return Settings.model_validate(changed)
-
-
-def _keys(database: SqliteDatabase, clock: Clock) -> Keys:
-    return Keys(SqlKeys(database), clock=clock)
 
 
 async def _opened(
@@ -285,6 +283,9 @@ def _engine(settings: Settings, parts: _Parts, known: Registry) -> Engine:
         creation=creation,
         revising=revising,
         marking=Marking(records=records, revisions=revisions, types=known),
+        ledger=Ledger(
+            records=records, actions=SqlActions(parts.database, clock=clock, sealing=sealing), types=known, clock=clock
+        ),
         streaming=streaming,
         writing=Writing(records=records, creation=creation, revising=revising, streaming=streaming, types=known),
         tool_results=ToolResults(

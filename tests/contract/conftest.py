@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from handiwork.store.actions import Actions
 from handiwork.store.event_log import EventLog
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.expiry import Expiry
@@ -43,6 +44,11 @@ def revisions(store: Store) -> Revisions:
 @pytest.fixture
 def promotions(store: Store) -> Promotions:
     return store.promotions
+
+
+@pytest.fixture
+def actions(store: Store) -> Actions:
+    return store.actions
 
 
 @pytest.fixture

@@ -161,6 +161,16 @@ class RevisionsSuite:
         with pytest.raises(MarksMoved):
             await revisions.mark(head, Marks(state="approved"))
 
+    async def test_marks_for_one_version_are_refused_at_another(
+        self, revisions: Revisions, records: Records, head: Artifact
+    ) -> None:
+        after = await revisions.add(revised(head), expected=1)
+        for marks in (Marks(state="sent", version=1), Marks(version=1)):
+            with pytest.raises(MarksMoved):
+                await revisions.mark(head, marks)
+        assert (await records.get(ADA, head.id)).artifact == after
+        assert (await revisions.mark(head, Marks(state="sent", version=2))).state == "sent"
+
     async def test_what_has_happened_is_told_and_changes_nothing(
         self, revisions: Revisions, records: Records, log: EventLog
     ) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 import handiwork
 from handiwork import model
+from handiwork.actions.ledger import ActionList
 from handiwork.autopilot.goal import BudgetPolicy, Goal
 from handiwork.autopilot.pilot import Autopilot
 from handiwork.autopilot.result import AutopilotResult, Judged, Used
@@ -34,6 +35,7 @@ from handiwork.store.records import Filed, Page, SessionPage
 from handiwork.store.revisions import VersionPage
 from handiwork.tools.tool import Answer, Tool
 from handiwork.tools.toolbox import Toolbox
+from handiwork.types.action_type import ActionType
 from handiwork.versions.selection import Selection
 from handiwork.versions.texts import Difference
 
@@ -48,6 +50,10 @@ VALUES = (
     model.Refused,
     model.Isolation,
     model.Artifact,
+    model.Acted,
+    model.Action,
+    ActionList,
+    ActionType,
     model.Version,
     model.Provenance,
     Event,

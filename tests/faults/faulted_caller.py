@@ -19,7 +19,7 @@ from handiwork.engine import Engine
 from handiwork.errors import HandiworkError
 from handiwork.ids import ArtifactId, new_execution_id
 from handiwork.model import Execution, Outcome, Reach, Scope
-from handiwork.store import sqlite
+from handiwork.store import local_blobs, sqlite
 from handiwork.store.keys import blob_key
 from handiwork.versions.content import Bytes
 from handiwork.versions.drafts import Draft
@@ -151,6 +151,7 @@ def work(order: Order) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ctypes.c_ulong(ANYBODY))
     # One thread of each kind, so that a call is made by the same one each time.
     sqlite.READERS = 1
+    local_blobs.SYNC_HELPERS = 0
     asyncio.run(call(order))
 
 

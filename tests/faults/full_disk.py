@@ -5,7 +5,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -175,6 +175,52 @@ async def other_removes(disk: Path) -> None:
             await session.remove(id)
 
 
+async def other_verbs(disk: Path) -> None:
+    """Whatever a verb stores on its way: on a full disk nothing of it is kept, and with room it is done."""
+    data = disk / "data"
+    text = "x" * LARGE_BYTES
+    async with wiring.open(data, settings=settings()) as engine:
+        session = engine.session("s")
+        answer = await session.record("call_0", tool="t", result={"a": 1})
+        stored = await fill(engine, session)
+        await fill_log(engine, session)
+        await fill_with_foreign_file(engine, disk)
+        verbs: list[Callable[[], Awaitable[object]]] = [
+            lambda: session.record("call_1", tool="t", result=text),
+            lambda: session.promote("call_0", "json", title="kept"),
+            lambda: session.collect(f"```python\n{text}\n```\n"),
+            lambda: session.handoff(f"ARTIFACT\nARTIFACT_SUMMARY: s\n\n~~~markdown\n{text}\n~~~"),
+            lambda: session.write(_pieces('{"type": "markdown", "title": "t", "content": "', text, '"}')),
+            lambda: session.create("markdown", title="t", content=_pieces(text[:10], text)),
+        ]
+        before, keys = await _listed(session), state.blob_keys(data)
+        for verb in verbs:
+            await refused(verb())
+            assert await _listed(session) == before
+        assert state.blob_keys(data) == keys == state.known_keys(data)
+        assert state.drafts(data) == []
+        for id in stored:
+            await session.remove(id)
+        await refill(disk, engine, session)
+        before = await _listed(session)
+        for verb in verbs:
+            assert await verb()
+        made = await _listed(session) - before
+        assert len(made) >= len(verbs) - 1
+        assert await session.read(answer.id) == b'{\n  "a": 1\n}'
+    state.assert_events(data)
+    state.assert_intact(data)
+
+
+async def _listed(session: Session) -> set[tuple[str, int]]:
+    return {(each.id, each.version.number) for each in (await session.list(limit=1000)).items}
+
+
+async def _pieces(*pieces: str) -> AsyncIterator[str]:
+    for piece in pieces:
+        yield piece
+
+
 async def without_reserve(disk: Path) -> None:
     """The control: with next to no reserve, removal fails too, unless the log happens to have room for just that."""
     async with wiring.open(disk / "data", settings=settings(reserve=1)) as engine:
@@ -193,7 +239,8 @@ async def without_reserve(disk: Path) -> None:
 
 
 SCENARIOS: dict[str, Callable[[Path], Awaitable[None]]] = {
-    work.__name__: work for work in (removal_frees, purge_frees, processes_share, other_removes, without_reserve)
+    work.__name__: work
+    for work in (removal_frees, purge_frees, processes_share, other_removes, other_verbs, without_reserve)
 }
 
 

@@ -21,10 +21,11 @@ from typing import Any, Literal
 
 import httpx2
 from doors import API, Door, open_server
+from letters import LETTER
 from starlette.types import ASGIApp, Message
 
 from handiwork.ids import ExecutionId
-from handiwork.model import Artifact, Execution, Outcome, Principal, Provenance, Scope
+from handiwork.model import Acted, Artifact, Execution, Outcome, Principal, Provenance, Scope
 from handiwork.server.app import application, guarded
 from handiwork.server.content_origin import content_application
 from handiwork.server.desk import Desk
@@ -51,10 +52,25 @@ class Names:
     answer: str = "art_" + "9" * 22
     """What a tool has answered, and below the call in which it did."""
     call: str = "call_gone"
+    letter: str = "art_" + "8" * 22
+    """What can be sent, and below that it was proposed to send it."""
+    action: str = "act_" + "0" * 22
 
     def masked(self, text: str) -> str:
         """The text with each of these names replaced by what it is the name of, since a client is told what it sent."""
-        for what in ("artifact", "answer", "call", "handle", "execution", "title", "session", "user", "tenant"):
+        for what in (
+            "artifact",
+            "answer",
+            "letter",
+            "action",
+            "call",
+            "handle",
+            "execution",
+            "title",
+            "session",
+            "user",
+            "tenant",
+        ):
             text = re.sub(rf"(?<![A-Za-z-]){re.escape(getattr(self, what))}(?![A-Za-z-])", f"<{what}>", text)
         return text
 
@@ -79,6 +95,7 @@ class Holding:
     execution: Execution
     word: str
     answer: Artifact
+    proposed: Acted
 
     @property
     def names(self) -> Names:
@@ -93,6 +110,8 @@ class Holding:
             etag=f'"{self.artifact.version.sha256}"',
             answer=self.answer.id,
             call=f"call-of-{self.word}",
+            letter=self.proposed.artifact.id,
+            action=self.proposed.action.id,
         )
 
     @property
@@ -100,7 +119,8 @@ class Holding:
         """What nobody outside of the scope may ever read, in no answer."""
         names = self.names
         hashes = {held.version.sha256 for held in (self.artifact, self.answer)}
-        return {self.word, names.artifact, names.handle, names.execution, names.session, names.answer, *hashes}
+        ids = {names.artifact, names.handle, names.execution, names.answer, names.letter, names.action}
+        return {self.word, names.session, *ids, *hashes}
 
 
 def ghost_of(names: Names) -> Names:
@@ -144,7 +164,9 @@ async def hold(
     inside = desk.engine.session(scope.session, user=scope.user, tenant=scope.tenant)
     ttl = retention if isinstance(retention, timedelta) else None
     answer = await inside.record(f"call-of-{word}", tool=f"tool {word}", result=f"{word} was answered", ttl=ttl)
-    return Holding(scope=scope, artifact=artifact, execution=execution, word=word, answer=answer)
+    letter = await inside.create("letter", title=f"letter {word}", content={"text": word}, retention=retention)
+    proposed = await inside.as_agent().propose(letter.id, "sent")
+    return Holding(scope=scope, artifact=artifact, execution=execution, word=word, answer=answer, proposed=proposed)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,7 +205,7 @@ class World:
 
 @contextlib.asynccontextmanager
 async def open_world(data: Path, **settings: Any) -> AsyncGenerator[World]:
-    async with open_server(data, **settings) as door:
+    async with open_server(data, types=[LETTER], **settings) as door:
         inner = application(door.desk)
         world = World(
             door=door,
@@ -357,6 +379,28 @@ def _artifact(method: str, rest: str = "", *, body: object = None, status: int =
     return Rule(call=by_id, status=status, others=(by_id_in_session, by_handle), touches="itself")
 
 
+def _letter(method: str, rest: str, *, body: object = None, status: int = 200) -> Rule:
+    """The rule of a route on the artifact with which something can be done."""
+
+    def by_id(names: Names) -> Call:
+        return Call(method=method, path=f"{API}/artifacts/{names.letter}{rest}", body=body)
+
+    def by_id_in_session(names: Names) -> Call:
+        return replace(by_id(names), params={"session": names.session})
+
+    return Rule(call=by_id, status=status, others=(by_id_in_session,), touches="itself")
+
+
+def _decision(decision: str) -> Rule:
+    def by_id(names: Names) -> Call:
+        return Call(method="POST", path=f"{API}/actions/{names.action}/{decision}")
+
+    def by_id_in_session(names: Names) -> Call:
+        return replace(by_id(names), params={"session": names.session})
+
+    return Rule(call=by_id, others=(by_id_in_session,), touches="itself")
+
+
 def _session(
     method: str, rest: str, *, body: object = None, status: int = 200, **params: str
 ) -> Callable[[Names], Call]:
@@ -442,6 +486,12 @@ RULES: Mapping[str, Rule] = {
     f"POST {API}/artifacts/{{artifact}}/links": _artifact("POST", "/links", body={}, status=201),
     f"GET {API}/artifacts/{{artifact}}/view": _artifact("GET", "/view", status=307),
     f"GET {API}/artifacts/{{artifact}}/thumbnail": _artifact("GET", "/thumbnail"),
+    f"GET {API}/artifacts/{{artifact}}/actions": _letter("GET", "/actions"),
+    f"POST {API}/artifacts/{{artifact}}/actions/{{action}}": _letter(
+        "POST", "/actions/thrown", body={"propose": True}, status=202
+    ),
+    f"POST {API}/actions/{{action}}/approve": _decision("approve"),
+    f"POST {API}/actions/{{action}}/reject": _decision("reject"),
     f"POST {API}/sessions/{{session}}/executions": Rule(
         call=_run("artifact"), others=(_run("handle"),), touches="itself"
     ),

@@ -3,7 +3,7 @@
 Rooms are shared, because a warm interpreter takes its time.
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from rooms import Room, open_room
 from sides import SIDES, Side, Verbs, Where, open_side
 
 from handiwork.model import Level
+from handiwork.types.artifact_type import ArtifactType
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +37,17 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def types() -> Sequence[ArtifactType]:
+    """The types of one's own that both sides know; a module that needs some has a fixture of this name."""
+    return ()
+
+
 @pytest.fixture(params=SIDES)
-async def side(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Side]:
+async def side(request: pytest.FixtureRequest, tmp_path: Path, types: Sequence[ArtifactType]) -> AsyncGenerator[Side]:
     """An engine in this process, and then a server."""
     where: Where = request.param
-    async with open_side(where, tmp_path / "store") as opened:
+    async with open_side(where, tmp_path / "store", types=types) as opened:
         yield opened
 
 

@@ -47,20 +47,26 @@ class News:
 
 
 @contextlib.asynccontextmanager
-async def talking(server: Any, mode: Mode, news: News | None = None) -> AsyncGenerator[Client]:
-    """Speak with a server: an object of it, a transport, or an address."""
+async def talking(server: Any, mode: Mode, news: News | None = None, asking: Any = None) -> AsyncGenerator[Client]:
+    """Speak with a server: an object of it, a transport, or an address; `asking` answers for the user."""
     # Later forms tell it on a stream of its own.
     handler = (news if news is not None and mode == "legacy" else News()).take
-    async with Client(server, mode=mode, message_handler=handler, read_timeout_seconds=PATIENCE_SECONDS) as client:
+    async with Client(
+        server,
+        mode=mode,
+        message_handler=handler,
+        read_timeout_seconds=PATIENCE_SECONDS,
+        elicitation_callback=asking,
+    ) as client:
         yield client
 
 
 @contextlib.asynccontextmanager
-async def talking_over_http(url: str, mode: Mode, **headers: str) -> AsyncGenerator[Client]:
+async def talking_over_http(url: str, mode: Mode, asking: Any = None, **headers: str) -> AsyncGenerator[Client]:
     sent: dict[str, str] = {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
         httpx2.AsyncClient(headers=sent, timeout=PATIENCE_SECONDS) as http,
-        talking(streamable_http_client(url, http_client=http), mode) as client,
+        talking(streamable_http_client(url, http_client=http), mode, asking=asking) as client,
     ):
         yield client
 

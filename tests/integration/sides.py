@@ -5,7 +5,7 @@ Both have a clock that a test moves. Nothing is asserted here.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -45,24 +45,30 @@ class Side:
 
 
 @contextlib.asynccontextmanager
-async def open_side(where: Where, data: Path, **artifacts: Any) -> AsyncGenerator[Side]:
+async def open_side(
+    where: Where, data: Path, *, types: Iterable[object] = (), **artifacts: Any
+) -> AsyncGenerator[Side]:
     data.mkdir(parents=True, exist_ok=True)
     values = {"ready_children": 0, "concurrency": 2, **artifacts}
     settings, clock = Settings.model_validate({"cache": data / "cache", "artifacts": values}), Hands()
     if where == "here":
-        async with handiwork.open(data, settings=settings, clock=clock) as engine:
+        async with handiwork.open(data, settings=settings, types=types, clock=clock) as engine:
             yield Side(where=where, engine=engine, inside=engine, clock=clock, data=data)
         return
-    async with serving(data, settings, clock=clock) as (url, desk), handiwork.connect(url, patience=HASTE) as engine:
+    server = serving(data, settings, types=types, clock=clock)
+    async with server as (url, desk), handiwork.connect(url, patience=HASTE) as engine:
         yield Side(where=where, engine=engine, inside=desk.engine, clock=clock, data=data)
 
 
 @contextlib.asynccontextmanager
-async def serving(data: Path, settings: Settings, *, clock: Hands | None = None) -> AsyncGenerator[tuple[str, Desk]]:
+async def serving(
+    data: Path, settings: Settings, *, types: Iterable[object] = (), clock: Hands | None = None
+) -> AsyncGenerator[tuple[str, Desk]]:
     """Answer on a free port of loopback, in this process; give the address and what the server has at hand."""
     with claim("127.0.0.1", 0) as public, claim("127.0.0.1", 0) as content:
         origins = Origins(public=public.url, content=content.url)
-        opened = wiring.open_desk(data, settings=settings, origins=origins, is_open=True, clock=clock or Hands())
+        hands = clock or Hands()
+        opened = wiring.open_desk(data, settings=settings, origins=origins, is_open=True, types=types, clock=hands)
         async with opened as desk, answering(desk, public=public, content=content):
             yield public.url, desk
 

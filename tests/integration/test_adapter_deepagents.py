@@ -361,6 +361,64 @@ async def test_bytes_that_are_no_text_are_told_as_such_and_copied_as_they_are(
     assert await session.read(copied.id) == b"\xff\xfe"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("A=1 B='2 3'; cat <<EOF\n$A ${B}$(echo x) \\$A \\n \"q\" 'r' $ \\\\\nEOF", "1 2 3x $A \\n \"q\" 'r' $ \\\n"),
+        ("A=1; cat <<'EOF'\n$A `b`\nEOF", "$A `b`\n"),
+        ('A=1; cat <<"EOF"\n$A\nEOF', "$A\n"),
+        ("A=1; cat <<\\EOF\n$A\nEOF", "$A\n"),
+        ("cat <<-EOF\n\t$(cat <<X\n\tin\nX\n)\n\tEOF", "in\n"),
+        ('A=1 echo "[$A]"; echo "[$A]"', "[]\n[]\n"),
+        ("A=1; A=2 true; B=$A$A; echo $A $B", "1 11\n"),
+        ("A='x y'; B=$A; echo \"$B\"; 'C=1' || echo no", "x y\nno\n"),
+        ('X=D=1; $X || echo "none$D"', "none\n"),
+        ("mkdir -p a/b && cd a && pwd && cd b && pwd && cd .. && pwd", "/mnt/data/a\n/mnt/data/a/b\n/mnt/data/a\n"),
+        (
+            'mkdir a; (cd a; X=1; pwd); pwd; echo "$(cd a; pwd)$X"; pwd',
+            "/mnt/data/a\n/mnt/data\n/mnt/data/a\n/mnt/data\n",
+        ),
+        ("cd nowhere && echo there; pwd", "/mnt/data\n"),
+    ],
+)
+async def test_a_line_does_what_a_shell_does_with_it(sandbox: ArtifactSandbox, command: str, told: str) -> None:
+    did = await sandbox.aexecute(command)
+    lines = did.output.splitlines(keepends=True)
+    assert "".join(line for line in lines if "cannot be run" not in line and "cd:" not in line) == told
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("cat <<EOF\na `b`\nEOF", "write `<<'EOF'` for lines as they are"),
+        ("cat <<EOF\n${A:-b}\nEOF", "write `<<'EOF'` for lines as they are"),
+        ("cat <<EOF\ncosts $5\nEOF", "write `\\$` for the character"),
+        ("cd nowhere", "cd: nowhere: No such file or directory, `mkdir -p` makes it"),
+        ("echo a > f; cd f", "cd: f: Not a directory"),
+        ("cd -", "name one folder"),
+        ("cd a b", "name one folder"),
+        ("for i in 1 2; do echo $i; done > f", "redirect each command within it"),
+        ("(echo a) 2>f", "redirect each command within it"),
+    ],
+)
+async def test_what_a_line_cannot_be_is_refused_with_what_to_write_instead(
+    sandbox: ArtifactSandbox, command: str, words: str
+) -> None:
+    did = await sandbox.aexecute(command)
+    assert did.exit_code
+    assert words in did.output
+
+
+@pytest.mark.linux
+async def test_a_variable_before_a_program_is_for_that_program_alone(sandbox: ArtifactSandbox) -> None:
+    await sandbox.aexecute("mkdir -p lib; echo 'x = 7' > lib/seven.py")
+    await sandbox.aexecute("cat > show.py <<'EOF'\nimport os\nprint(os.environ.get('A'), os.environ.get('B'))\nEOF")
+    did = await sandbox.aexecute('B=2; A=\'1 "x"\' python show.py; python show.py; echo "[$A]"')
+    assert did.output == '1 "x" None\nNone None\n[]\n'
+    did = await sandbox.aexecute("PYTHONPATH=lib python -c 'import seven; print(seven.x)'")
+    assert did.output == "7\n"
+
+
 async def test_a_format_says_all_its_values(sandbox: ArtifactSandbox) -> None:
     told = await sandbox.aexecute("printf '%s: %05.1f%%|' a 1 b 2.25 c; printf 'x%%y'; printf '[%3d]' 7 8")
     assert told.output == "a: 001.0%|b: 002.2%|c: 000.0%|x%y[  7][  8]"

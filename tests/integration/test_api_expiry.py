@@ -3,7 +3,6 @@
 The operations and how they are called are those of the matrix. Each case has its control a millisecond before.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import timedelta
@@ -69,7 +68,7 @@ async def aging(world: World, *, held: bool = False) -> tuple[Holding, dict[str,
     inside = world.desk.engine.session(home.scope.session, user="ada", tenant="acme")
     await inside.create("file", content="stays", name="stays.txt", retention=None)
     if held:
-        for each in (home.artifact, home.answer):
+        for each in (home.artifact, home.answer, home.proposed.artifact):
             await inside.hold(each.id)
     return home, bearer(await key_for(world.desk, tenant="acme", user="ada"))
 
@@ -214,7 +213,8 @@ async def test_a_link_ends_with_the_artifact(held: bool, world: World) -> None:
 async def test_what_is_held_is_served_past_its_time(operation: str, world: World) -> None:
     rule = EVERY[operation]
     home, owner = await aging(world, held=True)
-    turn_to(world, home, timedelta(days=1))
+    # A proposal is good for a day.
+    turn_to(world, home, timedelta(hours=20))
     reply = await ask(world, rule.call(home.names), owner)
     if operation.startswith("DELETE"):
         assert (reply.status, reply.told["code"]) == (409, "artifact_held")
@@ -228,9 +228,12 @@ async def test_a_deleted_artifact_answers_like_one_whose_time_has_come(world: Wo
     home, owner = await aging(world)
     deleted = await ask(world, EVERY[f"DELETE {API}/artifacts/{{artifact}}"].call(home.names), owner)
     assert deleted.status == 204
-    await world.desk.engine.remove(home.scope, home.answer.id)
-    replies = await asyncio.gather(*[ask(world, EVERY[name].call(home.names), owner) for name in ITSELF])
-    assert {reply.status for reply in replies} == {410}
+    for other in (home.answer, home.proposed.artifact):
+        await world.desk.engine.remove(home.scope, other.id)
+    replies = {name: await ask(world, EVERY[name].call(home.names), owner) for name in ITSELF}
+    # What was proposed has gone with the bytes.
+    gone = {name for name in ITSELF if name.startswith(f"POST {API}/actions/")}
+    assert {name: reply.status for name, reply in replies.items()} == {n: 404 if n in gone else 410 for n in ITSELF}
     assert home.artifact.id not in (await ask(world, EVERY[LIST].call(home.names), owner)).text
 
 
@@ -249,4 +252,7 @@ def _told(home: Holding, reply: Reply) -> str:
 def _silent(home: Holding, reply: Reply, *, sent: Call) -> bool:
     told = _told(home, reply)
     own = f"{sent.path} {sent.params} {sent.body}"
+    if home.names.action in own:
+        # Which artifact it is that the action was for, nobody else is told.
+        own += home.names.letter
     return not any(canary in told and canary not in own for canary in home.canaries)

@@ -35,6 +35,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
     assert {" ".join(words) for words in _commands(app)} == {
         *("", "demo", "serve", "mcp", "run", "make", "ls", "show", "get", "rm", "types", "gc"),
         *("create", "revise", "versions", "diff", "restore", "label", "step", "export", "verify"),
+        *("actions", "actions list", "actions approve", "actions reject"),
         *("keys", "keys create", "keys list", "keys revoke", "db", "db upgrade", "db check", "db new-key", "doctor"),
     }
 

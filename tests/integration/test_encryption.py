@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from doors import API, open_server
+from letters import LETTER
 
 import handiwork
 from handiwork import wiring
@@ -31,6 +32,7 @@ NEEDLES = (
     *("beryl-patched", "pearl-retitled", "coral-streamed", "agate-upload", "ruby-uploaded", "zircon-posted"),
     *("sapphire-stdout", "emerald-stderr", "jasper-error", "lapis-output", "flint-written", "basalt-refused"),
     *("granite-metadata", "marble-language", "slate-tool", "chalk-category", "shale-result", "gneiss-promoted"),
+    "spinel-key",
 )
 PROGRAM = """
 import os, sys
@@ -61,6 +63,8 @@ async def say_everything(session: Session, folder: Path) -> None:
     await session.revise(made.id, content="# more\n", title="pearl-retitled", metadata={"now": "granite-metadata"})
     await session.label(made.id, "jade-label")
     await session.step(made.id, facts={"sent": "garnet-fact"})
+    letter = await session.create("letter", content={"text": "a"})
+    await session.act(letter.id, "sent", idempotency_key="spinel-key")
     await session.restore(made.id, 1)
     await session.create("markdown", title="streamed", content=pieces())
     (folder / "agate-upload.txt").write_text("ruby-uploaded", encoding="utf-8")
@@ -85,7 +89,7 @@ def found_in(data: Path) -> dict[str, set[str]]:
 async def test_no_word_of_a_user_a_model_or_a_program_can_be_read_on_the_disk(tmp_path: Path) -> None:
     data = tmp_path / "data"
     settings = encrypted(new_key(tmp_path / "key"))
-    async with open_server(data, artifacts=settings.artifacts.model_dump()) as door:
+    async with open_server(data, types=[LETTER], artifacts=settings.artifacts.model_dump()) as door:
         session = door.desk.engine.session("s")
         await say_everything(session, tmp_path)
         posted = {"type": "markdown", "title": "posted", "content": "zircon-posted"}
@@ -99,7 +103,7 @@ async def test_no_word_of_a_user_a_model_or_a_program_can_be_read_on_the_disk(tm
 
 async def test_without_encryption_every_one_of_those_words_is_there(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    async with open_server(data, artifacts=encrypted(None).artifacts.model_dump()) as door:
+    async with open_server(data, types=[LETTER], artifacts=encrypted(None).artifacts.model_dump()) as door:
         await say_everything(door.desk.engine.session("s"), tmp_path)
         posted = {"type": "markdown", "title": "posted", "content": "zircon-posted"}
         assert (await door.client.post(f"{API}/sessions/s/artifacts", json=posted)).status_code == 201
@@ -121,13 +125,13 @@ async def everything(session: Session) -> list[object]:
 
 async def test_all_that_was_said_is_read_back_by_the_next_process(tmp_path: Path) -> None:
     settings = encrypted(new_key(tmp_path / "key"))
-    async with handiwork.open(tmp_path / "data", settings=settings) as engine:
+    async with handiwork.open(tmp_path / "data", settings=settings, types=[LETTER]) as engine:
         session = engine.session("s")
         await say_everything(session, tmp_path)
         before = await everything(session)
         run = await session.run("print('done')\nopen('a.txt', 'w').write('x')")
 
-    async with handiwork.open(tmp_path / "data", settings=settings) as engine:
+    async with handiwork.open(tmp_path / "data", settings=settings, types=[LETTER]) as engine:
         session = engine.session("s")
         (made,) = [each for each in (await session.list()).items if each.title == "pearl-retitled"]
         assert [each for each in await everything(session) if each in before] == before

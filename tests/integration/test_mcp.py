@@ -3,10 +3,11 @@
 What goes over the wire is in `test_mcp_http.py` and `test_mcp_stdio.py`.
 """
 
+import asyncio
 import base64
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import jsonschema
@@ -15,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError
 from mcp_types import BlobResourceContents, ResourceLink, TextContent, TextResourceContents
-from protocol_clients import MODES, VERSIONS, Mode, News, following, subscribe, talking
+from protocol_clients import MODES, PATIENCE_SECONDS, VERSIONS, Mode, News, following, subscribe, talking
 from sides import Side, Verbs, open_side
 
 from handiwork.mcp import calls, shelf
+from handiwork.mcp.backlog import Backlog, OpenStreams
 from handiwork.mcp.protocol import server_for
 from handiwork.mcp.visitors import Visitor
 from handiwork.model import Artifact
@@ -314,3 +316,42 @@ async def test_what_is_not_there_is_not_followed(session: Verbs) -> None:
         with pytest.raises(MCPError, match="At most 200"):
             async with client.listen(resource_subscriptions=[f"{there}/{n}" for n in range(1, 300)]):
                 pass
+
+
+async def test_open_streams_take_no_places_of_calls_and_one_too_many_is_refused(session: Verbs) -> None:
+    talker = visitor(session, backlog=Backlog(2), streams=OpenStreams(3))
+    async with talking(server_for(talker), "auto") as client, AsyncExitStack() as streams:
+        first, *_ = [await streams.enter_async_context(listening(client)) for _ in range(3)]
+        await asyncio.wait_for(talker.backlog.until_room(), 1)
+        assert not (await client.call_tool("list_artifacts", {})).is_error
+        with pytest.raises(MCPError, match=r"At most 3 streams can be open at a time\. Close one of them"):
+            await streams.enter_async_context(listening(client))
+        await first.aclose()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await until_room(talker.streams)
+        await streams.enter_async_context(listening(client))
+
+
+async def until_room(streams: OpenStreams) -> None:
+    """Return when the server has heard that a stream was closed."""
+    while True:
+        await asyncio.sleep(0)
+        with suppress(MCPError), streams.one_more():
+            return
+
+
+async def test_calls_that_go_on_take_the_places_of_calls() -> None:
+    backlog = Backlog(2)
+    with backlog.one_more(), backlog.one_more():
+        waiting = asyncio.ensure_future(backlog.until_room())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, 1)
+
+
+@asynccontextmanager
+async def listening(client: Client) -> AsyncGenerator[AsyncExitStack]:
+    """Listen, until the context ends or what it yields is closed."""
+    async with AsyncExitStack() as stream:
+        await stream.enter_async_context(client.listen(resources_list_changed=True))
+        yield stream

@@ -18,7 +18,7 @@ from takers import Asked, leave, taking
 
 from handiwork import wiring
 from handiwork.model import Artifact
-from handiwork.server import mcp_outlets
+from handiwork.server import outlets
 from handiwork.server.app import application
 from handiwork.server.desk import Desk, Origins
 from handiwork.server.streams import Pace, Streams
@@ -223,14 +223,14 @@ async def test_large_answers_go_piece_by_piece(opening: Opening, tmp_path: Path,
     asked = client.ask("resources/read", mode, uri=f"artifact://s/{artifact.id}")
     await asked.over()
     assert asked.is_whole
-    assert max(len(piece) for piece in asked.pieces) <= mcp_outlets.PIECE_BYTES
+    assert max(len(piece) for piece in asked.pieces) <= outlets.PIECE_BYTES
     assert asked.messages[-1]["result"]["contents"][0]["text"] == "0123456789" * 50_000
 
 
 async def test_one_key_has_few_reads_at_a_time_and_another_does_not_wait_for_them(
     opening: Opening, tmp_path: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mcp_outlets, "TURN_SECONDS", 0.1)
+    monkeypatch.setattr(outlets, "TURN_SECONDS", 0.1)
     client = await opening.client(tmp_path, is_open=False)
     artifact = await client.make()
     own, others = [bearer(await key_for(client.desk)) for _ in range(2)]
@@ -239,7 +239,7 @@ async def test_one_key_has_few_reads_at_a_time_and_another_does_not_wait_for_the
         await client.begin()
     stuck = [
         client.ask("resources/read", mode, takes=False, uri=f"artifact://s/{artifact.id}")
-        for _ in range(mcp_outlets.READS_AT_A_TIME)
+        for _ in range(outlets.READS_AT_A_TIME)
     ]
     async with asyncio.timeout(PATIENCE_SECONDS):
         for each in stuck:

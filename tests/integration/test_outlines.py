@@ -184,6 +184,8 @@ async def test_an_outline_of_other_content_is_as_good_as_none(store: Store) -> N
 async def test_a_folder_from_before_is_upgraded_and_read_as_it_was(store: Store) -> None:
     made = await store.made()
     store.change(
+        "DROP TABLE action_keys",
+        "DROP TABLE actions",
         "DROP TABLE outlines",
         "ALTER TABLE versions DROP COLUMN summary_data",
         "UPDATE alembic_version SET version_num = '0001'",

@@ -23,6 +23,7 @@ from handiwork.model import KIB, MIB, TOOL_RESULT
 from handiwork.portal import SyncToolbox
 from handiwork.tools.marks import Mark
 from handiwork.tools.results import Results
+from handiwork.tools.threads import Threads
 from handiwork.tools.tool import Answer, Offer
 from handiwork.tools.toolbox import Toolbox
 
@@ -219,6 +220,25 @@ async def test_a_summarizer_that_takes_for_ever_is_replaced_too(session: Verbs) 
     release.set()
     told: Any = answer.structured["summary"]
     assert told["total_count"] == len(RECORDS)
+
+
+async def test_a_summarizer_that_always_hangs_is_soon_waited_for_no_more(session: Verbs) -> None:
+    release, threads = threading.Event(), Threads(most_of_one=2)
+
+    def hangs(_result: dict[str, Any], _tool: str) -> dict[str, object]:
+        release.wait()
+        return {"late": True}
+
+    mark = Mark(is_cached=True, summarize=hangs, threshold_bytes=1)
+    before = threading.enumerate()
+    for call, seconds in enumerate((0.01, 0.01, 3600, 3600, 3600)):
+        results_of = Results(verbs=session, tool="hang", mark=mark, summary_seconds=seconds, threads=threads)
+        answer = await asyncio.wait_for(results_of.answer(RECORDS, f"call_{call}"), 5)
+        told: Any = answer.structured["summary"]
+        assert told["total_count"] == len(RECORDS)
+    hanging = [each for each in threading.enumerate() if each.name == "handiwork-apart" and each not in before]
+    release.set()
+    assert len(hanging) == 2
 
 
 async def test_an_answer_that_cannot_be_kept_is_told_in_short(session: Verbs) -> None:

@@ -20,9 +20,8 @@ from other_sides import NO_CONTENT, SIDES, AgUiSide, Side, Standing, blocks_of
 from handiwork.errors import HandiworkError
 from handiwork.ids import nanoid
 from handiwork.server.desk import Desk
-from handiwork.server.projections import Format, spelling_of
+from handiwork.server.projections import Format, Own, spelling_of
 from handiwork.session import Session
-from handiwork.wires.frames import Frames, server_sent
 
 SOON = 20.0
 FORMATS = sorted(SIDES)
@@ -158,7 +157,7 @@ async def follow(
     cursor, places = 0, iter(cut_after)
     while True:
         left = next(places, None)
-        spelling = spelling_of(format_, desk=desk, scope=session.scope, after=cursor, frames=Frames(server_sent))
+        spelling = spelling_of(format_, desk=desk, scope=session.scope, after=cursor, own=Own())
         side.connect()
         async with aclosing(_chunks(session, spelling, cursor)) as chunks:
             async for chunk in chunks:

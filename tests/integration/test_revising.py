@@ -164,7 +164,7 @@ LONG = "12345678901234567890.123456789"
     ids=["merge patch", "JSON Patch", "edit"],
 )
 async def test_numbers_that_a_patch_does_not_touch_stay_as_they_were_written(session: Session, patch: object) -> None:
-    content = f'{{\n  "a": {LONG},\n  "b": 1,\n  "c": [1.10, 1E5, {{"d": -0.000}}]\n}}'
+    content = f'{{\n  "a": {LONG},\n  "b": 1,\n  "c": [1.10, 1E5, -0, {{"d": -0.000}}]\n}}'
     made = await session.create("json", title="Facts", content=content)
     await session.revise(made.id, patch=patch)
     told = await text(session, made.id)
@@ -179,6 +179,13 @@ async def test_numbers_stay_as_they_were_written_where_two_changes_are_merged(se
     await session.revise(made.id, content=f'{{"a": {LONG}1, "b": 1, "c": 1, "d": 1.50}}', base_version=1)
     told = (await text(session, made.id)).split()
     assert "".join(told) == f'{{"a":{LONG}1,"b":2,"c":2,"d":1.50}}'
+
+
+async def test_a_zero_below_zero_is_another_content_than_zero_and_merged_as_it_was_written(session: Session) -> None:
+    made = await session.create("json", title="Facts", content='{"a": -0, "b": 1, "c": 0}')
+    await session.revise(made.id, patch={"b": 2})
+    await session.revise(made.id, content='{"a": -0, "b": 1, "c": -0}', base_version=1)
+    assert "".join((await text(session, made.id)).split()) == '{"a":-0,"b":2,"c":-0}'
 
 
 async def test_both_or_neither_of_content_and_patch_are_refused(session: Session) -> None:

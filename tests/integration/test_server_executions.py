@@ -11,9 +11,12 @@ import httpx2
 import pytest
 import pytest_asyncio
 from doors import API, Door, bearer, key_for, open_server
+from protocol_clients import PATIENCE_SECONDS
+from takers import leave, taking
 
 from handiwork.model import Reach
-from handiwork.server import executions
+from handiwork.server import executions, outlets
+from handiwork.server.app import guarded
 
 RUNS = f"{API}/sessions/s/executions"
 HELLO = "open('hello.txt', 'w').write('hello')\nprint('done')"
@@ -230,3 +233,41 @@ async def test_a_file_that_is_too_large_or_has_gone_is_left_out_and_named(
     again = await door.client.get(told["links"]["self"], params={"files": "base64"})
     assert again.status_code == 200
     assert "a.txt" not in [each["name"] for each in again.json()["files"]]
+
+
+async def test_one_key_takes_few_answers_with_files_at_a_time_and_the_rest_wait_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlets, "TURN_SECONDS", 0.1)
+    async with open_server(tmp_path, is_open=False) as door:
+        app, key, other = guarded(door.desk), bearer(await key_for(door.desk)), bearer(await key_for(door.desk))
+        answer = await door.client.post(RUNS, json={"code": "open('a.txt', 'w').write('a' * 300_000)"}, headers=key)
+        path, with_files = answer.json()["links"]["self"], {"files": "base64"}
+        stuck = [
+            taking(app, "GET", f"{path}?files=base64", headers=key, takes=False) for _ in range(outlets.READS_AT_A_TIME)
+        ]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            for each in stuck:
+                await each.offered.wait()
+        busy = await door.client.get(path, params=with_files, headers=key)
+        assert (busy.status_code, busy.json()["code"]) == (503, "reads_busy")
+        assert busy.headers["retry-after"]
+        # What was run is told all the same, and all that holds no files.
+        ran = await door.client.post(RUNS, json={"code": HELLO, "files": "base64"}, headers=key)
+        assert (ran.status_code, ran.json()["files"], ran.json()["filesLeftOut"]) == (200, [], ["hello.txt"])
+        assert (await door.client.get(path, headers=key)).status_code == 200
+        assert (await door.client.get(path, params=with_files, headers=other)).json()["filesLeftOut"] == []
+        stuck[0].takes.set()
+        await stuck[0].over()
+        assert max(map(len, stuck[0].pieces)) <= outlets.PIECE_BYTES
+        assert len(base64.b64decode(json.loads(stuck[0].text)["files"][0]["data"])) == 300_000
+        assert (await door.client.get(path, params=with_files, headers=key)).status_code == 200
+        await leave(*stuck)
+
+
+async def test_an_answer_with_files_that_is_not_taken_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions, "STALL_SECONDS", 0.1)
+    told = await order(door, HELLO)
+    stuck = taking(guarded(door.desk), "GET", f"{told['links']['self']}?files=base64", takes=False)
+    await stuck.over()
+    assert (stuck.offered.is_set(), stuck.is_whole) == (True, False)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import socket
 import struct
@@ -16,11 +17,14 @@ import httpx2
 import pytest
 import uvicorn
 from doors import API, Listening, listening_server
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 from uvicorn.server import ServerState
 
 from handiwork import wiring
 from handiwork.model import Scope
 from handiwork.server import connections
+from handiwork.server.app import guarded
 from handiwork.server.connections import BoundedProtocol
 from handiwork.server.desk import Origins
 from handiwork.server.serving import AddressUnusable, ServerEnded, answering, claim, claim_any
@@ -78,6 +82,11 @@ async def bounded(app: Any) -> AsyncGenerator[int]:
         yield server.sockets[0].getsockname()[1]
         for task in [*state.tasks]:
             task.cancel()
+        for connection in [*state.connections]:
+            connection.transport.abort()
+        # Those that were given up are closed on the next turn of the loop.
+        for _ in range(2):
+            await asyncio.sleep(0)
 
 
 async def said(wire: Wire, *, within: float = 5.0) -> bytes:
@@ -396,27 +405,90 @@ async def first_line(port: int, head: bytes) -> bytes:
         wire[1].close()
 
 
-def test_whoever_leaves_before_the_answer_has_begun_is_no_fault_of_the_server(tmp_path: Path) -> None:
-    with listening_server(tmp_path) as server:
-        address = httpx2.URL(server.url)
-        who = {"name": "test", "version": "1"}
-        params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": who}
-        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
-        accepted = {"accept": "application/json, text/event-stream"}
-        begun = httpx2.post(f"{server.url}/mcp?session=s", json=hello, headers=accepted)
-        # The head of this one is sent before there is anything to say.
-        head = [f"Host: {address.host}:{address.port}", "Accept: text/event-stream"]
-        head += [f"Mcp-Session-Id: {begun.headers['mcp-session-id']}"]
-        asked = "\r\n".join(["GET /mcp?session=s HTTP/1.1", *head, "", ""]).encode()
-        for turn in range(150):
-            with socket.create_connection((address.host, address.port or 80)) as leaving:
-                leaving.sendall(asked)
-                # Some leave while they are recognised, some while they are answered.
-                time.sleep(0.002 * (turn % 6))
-                if turn % 2:
+class Halting:
+    """An application that is halted at its n-th step, before or after something that it takes or sends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self.halts_at, self.steps = app, 0, 0
+        self.reached, self.goes_on, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def begin(self, halts_at: int) -> None:
+        self.halts_at, self.steps = halts_at, 0
+        self.reached, self.goes_on, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        halts_at, ended = self.halts_at, self.ended
+
+        async def step() -> None:
+            self.steps += 1
+            if self.steps == halts_at:
+                self.reached.set()
+                await self.goes_on.wait()
+
+        async def received() -> Message:
+            await step()
+            message = await receive()
+            await step()
+            return message
+
+        async def sent(message: Message) -> None:
+            await step()
+            await send(message)
+            await step()
+
+        try:
+            await self._app(scope, received, sent)
+        finally:
+            ended.set()
+
+
+@pytest.mark.parametrize("is_abrupt", [False, True])
+async def test_whoever_leaves_before_the_answer_has_begun_is_no_fault_of_the_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_abrupt: bool
+) -> None:
+    origins = Origins(public="http://127.0.0.1", content="http://127.0.0.2")
+    async with wiring.open_desk(tmp_path, settings=Settings(), origins=origins, is_open=True) as desk:
+        app = Halting(guarded(desk))
+        async with bounded(app) as port, httpx2.AsyncClient(headers={"host": "127.0.0.1"}) as client:
+            who = {"name": "test", "version": "1"}
+            params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": who}
+            hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+            accepted = {"accept": "application/json, text/event-stream"}
+            begun = await client.post(f"http://127.0.0.1:{port}/mcp?session=s", json=hello, headers=accepted)
+            # The head of this one is sent before there is anything to say.
+            head = ["Host: 127.0.0.1", "Accept: text/event-stream"]
+            head += [f"Mcp-Session-Id: {begun.headers['mcp-session-id']}"]
+            asked = "\r\n".join(["GET /mcp?session=s HTTP/1.1", *head, "", ""]).encode()
+
+            async def leave_at(step: int) -> int:
+                """Leave at a step, or when the answer has begun; return how many there were."""
+                app.begin(step)
+                loop, leaving = asyncio.get_running_loop(), socket.socket()
+                leaving.setblocking(False)
+                await loop.sock_connect(leaving, ("127.0.0.1", port))
+                await loop.sock_sendall(leaving, asked)
+                if step:
+                    await app.reached.wait()
+                else:
+                    assert b" 200 " in (await loop.sock_recv(leaving, 4096))[:20]
+                steps = app.steps
+                if is_abrupt:
+                    # The other side is told of it as an error.
                     leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        assert httpx2.get(f"{server.url}/healthz").status_code == 200
-    assert "Exception" not in (tmp_path / "server.log").read_text(encoding="utf-8")
+                leaving.close()
+                app.goes_on.set()
+                await app.ended.wait()
+                return steps
+
+            async with asyncio.timeout(15):
+                steps = await leave_at(0)
+                assert steps >= 2
+                for step in range(1, steps + 1):
+                    await leave_at(step)
+            app.begin(0)
+            assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+        desk.stopping.set()
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
 def test_the_socket_of_a_place_that_is_given_up_is_free_again() -> None:

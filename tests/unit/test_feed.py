@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import store_process
 from handiwork.errors import CursorTooOld, StorageFailed
 from handiwork.events import Delta, Event, Output, Settled
-from handiwork.feed import PASSING, Feed
+from handiwork.feed import BLOCK, PASSING, Feed
 from handiwork.ids import ArtifactId, ExecutionId
 from handiwork.model import Reach, Scope
 from handiwork.store.event_log import Stretch
@@ -124,6 +126,103 @@ async def test_who_is_too_slow_for_what_is_written_gets_the_text_so_far_again(fe
         assert came == [output(0), delta(0, "x" * (PASSING + 50))]
         feed.tell(delta(PASSING + 50, "y"))
         assert await asyncio.wait_for(anext(told), 5) == delta(PASSING + 50, "y")
+
+
+async def test_who_was_too_slow_gets_what_is_lacking_and_nothing_twice(feed: Feed, store: Store) -> None:
+    await add(store, "a")
+    async with aclosing(feed.follow_live(ADA, after=0)) as told:
+        assert isinstance(await anext(told), Event)
+        feed.tell(delta(0, "begin"))
+        assert await asyncio.wait_for(anext(told), 5) == delta(0, "begin")
+        for offset in range(PASSING + 50):
+            feed.tell(delta(5 + offset))
+        assert await asyncio.wait_for(anext(told), 5) == delta(5, "x" * (PASSING + 50))
+        # What is begun anew meanwhile is another text.
+        feed.forget(ADA, ArtifactId("art_1"))
+        for offset in range(PASSING + 50):
+            feed.tell(delta(offset, "z"))
+        assert await asyncio.wait_for(anext(told), 5) == delta(0, "z" * (PASSING + 50))
+
+
+async def test_long_text_is_told_in_blocks_that_all_who_are_late_share(feed: Feed, store: Store) -> None:
+    await add(store, "a")
+    text = "".join(chr(0x4E00 + place % 1000) for place in range(3 * BLOCK + 7))
+    feed.tell(delta(0, text[:10]))
+    feed.tell(delta(10, text[10:]))
+    came: list[list[Delta]] = []
+    for _ in range(2):
+        async with aclosing(feed.follow_live(ADA, after=1)) as told:
+            each = [await asyncio.wait_for(anext(told), 5) for _ in range(4)]
+            came.append([piece for piece in each if isinstance(piece, Delta)])
+    first, second = came
+    assert "".join(piece.text for piece in first) == text
+    assert [(piece.offset, piece.more) for piece in first] == [
+        (0, len(text) - BLOCK), (BLOCK, 0), (2 * BLOCK, 0), (3 * BLOCK, 0),
+    ]  # fmt: skip
+    assert [one is other for one, other in zip(first, second, strict=True)][1:3] == [True, True]
+
+
+@given(
+    pieces=st.lists(st.text("äz", min_size=1, max_size=40), min_size=1, max_size=30),
+    takes=st.lists(st.integers(0, 6), max_size=30),
+)
+async def test_whenever_one_joins_and_however_slowly_one_takes_the_text_comes_whole_and_once(
+    pieces: list[str], takes: list[int]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handiwork.feed.BLOCK", 16)
+        patch.setattr("handiwork.feed.PASSING", 3)
+        feed = Feed(Silent())  # pyright: ignore[reportArgumentType]  # narrower than the seam, on purpose
+        slow, written = Taken(feed), ""
+        for number, piece in enumerate(pieces):
+            feed.tell(delta(len(written), piece))
+            written += piece
+            await slow.take(takes[number] if number < len(takes) else 0)
+        await slow.take_all(len(written))
+        await feed.close()
+    assert slow.text == written
+
+
+class Silent:
+    """A log in which nothing happens."""
+
+    async def after(self, _scope: Scope, _seq: int, *, limit: int) -> Stretch:
+        del limit
+        return Stretch(events=(), last=0)
+
+    async def changed(self, _since: int) -> int:
+        return await asyncio.get_running_loop().create_future()
+
+
+class Taken:
+    """A follower, and the text that it has put together."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._told, self.text = feed.follow_live(ADA, after=0), ""
+        self._next = asyncio.ensure_future(anext(self._told))
+
+    async def take(self, most: int) -> None:
+        """Take so many pieces, as far as they are there."""
+        for _ in range(most):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            if not self._next.done():
+                return
+            await self._take_one()
+
+    async def take_all(self, length: int) -> None:
+        while len(self.text) < length:
+            await asyncio.wait_for(self._take_one(), 5)
+        self._next.cancel()
+        await asyncio.wait([self._next])
+        await self._told.aclose()
+
+    async def _take_one(self) -> None:
+        piece = await self._next
+        assert isinstance(piece, Delta)
+        assert piece.offset == len(self.text)
+        self.text += piece.text
+        self._next = asyncio.ensure_future(anext(self._told))
 
 
 async def test_a_session_is_followed_before_it_exists(feed: Feed, store: Store) -> None:

@@ -16,6 +16,7 @@ _ENDS = frozenset(";&|\n()<>")
 _BLANK = " \t\r"
 _OTHER_STREAM = re.compile(r"(?!2>)[0-9]+[<>]")
 _ALTERNATIVES = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
+_PARAMETERS = tuple("0123456789@*#!$-")
 _NOT_HERE = frozenset({"if", "while", "until", "case", "function", "select", "{", "[[", "!", "time", "coproc"})
 
 
@@ -132,6 +133,7 @@ class _Reader:
         if self._take("("):
             body = self.script(depth + 1)
             self._demand(")")
+            self._demand_end()
             return Group(body)
         word = self._reserved()
         if word == "for":
@@ -153,6 +155,7 @@ class _Reader:
         self._word_is("do")
         body = self.script(depth + 1, until=frozenset({"done"}))
         self._word_is("done")
+        self._demand_end()
         return Loop(variable, tuple(words), body)
 
     def _simple(self, depth: int) -> Simple:
@@ -180,7 +183,7 @@ class _Reader:
         if self._take("<<<"):
             self.refuse("`<<<`")
         if self._take("<<"):
-            self._here(redirects)
+            self._here(depth, redirects)
             return True
         for operator in ("2>>", "2>", "&>", ">>", ">", "<"):
             if self._take(operator):
@@ -192,7 +195,7 @@ class _Reader:
                 return True
         return False
 
-    def _here(self, redirects: list[Redirect]) -> None:
+    def _here(self, depth: int, redirects: list[Redirect]) -> None:
         is_indented = self._take("-")
         self._skip()
         word = self._word(DEEPEST)
@@ -214,7 +217,22 @@ class _Reader:
                 break
             lines.append(bare)
         self.text = self.text[:start] + self.text[end:]
-        redirects.append(Redirect("<<", (Text("".join(lines), is_quoted=True),)))
+        is_literal = any(isinstance(part, Text) and part.is_quoted for part in word)
+        said = "".join(lines)
+        target: Word = (Text(said, is_quoted=True),) if is_literal else self._document(said, mark, depth)
+        redirects.append(Redirect("<<", target))
+
+    def _document(self, said: str, mark: str, depth: int) -> Word:
+        """Read lines in which variables and commands are replaced, since the word that ends them was not quoted."""
+        reader = _Reader(said)
+        reader.documents = self.documents
+        try:
+            parts = reader.expandable(depth + 1)
+        except NotUnderstood as wrong:
+            instead = f"write `<<'{mark}'` for lines as they are"
+            raise NotUnderstood(f"in the lines up to `{mark}` {wrong} ({instead})") from None
+        self.documents = reader.documents
+        return tuple(parts)
 
     def _word(self, depth: int) -> Word | None:
         parts: list[Text | Variable | Substitution] = []
@@ -259,23 +277,29 @@ class _Reader:
         return [Text(text)]
 
     def _quoted(self, depth: int) -> list[Text | Variable | Substitution]:
+        self.at += 1
+        parts = self.expandable(depth, until='"')
+        self.at += 1
+        return parts
+
+    def expandable(self, depth: int, *, until: str = "") -> list[Text | Variable | Substitution]:
+        """Read text in which variables and commands are replaced, up to a mark or to the end."""
         parts: list[Text | Variable | Substitution] = []
         said: list[str] = []
-        self.at += 1
-        while (character := self._peek()) != '"':
+        escaped = ("$", "`", "\\", "\n", *until)
+        while (character := self._peek()) != until:
             if not character:
-                self.refuse('a `"` without its second')
+                self.refuse(f"a `{until}` without its second")
             if character == "$":
                 parts += [Text("".join(said), is_quoted=True), self._dollar(depth, is_quoted=True)]
                 said.clear()
                 continue
             if character == "`":
                 self.refuse("a backquote (write `$(…)`)")
-            is_escape = character == "\\" and self.text[self.at + 1 : self.at + 2] in tuple('$`"\\\n')
+            is_escape = character == "\\" and self.text[self.at + 1 : self.at + 2] in escaped
             self.at += is_escape
             said.append("" if is_escape and self._peek() == "\n" else self._peek())
             self.at += 1
-        self.at += 1
         return [*parts, Text("".join(said), is_quoted=True)]
 
     def _dollar(self, depth: int, *, is_quoted: bool) -> Text | Variable | Substitution:
@@ -296,6 +320,8 @@ class _Reader:
             return Variable("?", is_quoted)
         if self._peek().isalpha() or self._peek() == "_":
             return Variable(self._name(), is_quoted)
+        if self._peek() in _PARAMETERS:
+            self.refuse(f"`${self._peek()}` (a line has no arguments; write `\\$` for the character)")
         return Text("$", is_quoted)
 
     def _name(self) -> str:
@@ -351,6 +377,11 @@ class _Reader:
     def _demand(self, text: str) -> None:
         if not self._take(text):
             self.refuse(f"`{self._peek() or 'the end of the line'}` where `{text}` was expected".replace("\n", "↵"))
+
+    def _demand_end(self) -> None:
+        self._skip()
+        if self._peek() not in ("", ";", "|", "\n", ")", "&") or self.text.startswith("&>", self.at):
+            self.refuse("what comes after a group or a loop (redirect each command within it)")
 
     def refuse(self, what: str) -> NoReturn:
         raise NotUnderstood(f"{what} at character {self.at + 1} is not understood here")

@@ -4,31 +4,30 @@ Python is run in the sandbox with the session's files about it; what a line mean
 """
 
 import fnmatch
-import json
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import cast
+from itertools import takewhile
 
 from handiwork.adapters import command_lines, staging
 from handiwork.adapters.allowance import Allowance, Failed
 from handiwork.adapters.command_lines import Group, Loop, Pipe, Redirect, Script, Simple, Text, Variable, Word
 from handiwork.adapters.files import Files, cleaned
+from handiwork.adapters.programs import Programs
 from handiwork.adapters.words import LARGEST_OUTPUT, WORDS, Answered, Asked, Folders
 from handiwork.characters import HALF
 from handiwork.errors import HandiworkError
 from handiwork.errors.telling import told_with_hint
-from handiwork.model import Artifact, Execution, Limits
+from handiwork.model import Limits
 
 MOST_WORDS = 10_000
 LONGEST_PATTERN = 1_000
-MOST_INPUTS = 100
 INTERPRETERS = frozenset({"python", "python3"})
-NOT_FOUND, TIMED_OUT, KILLED = 127, 124, 137
-OF_THE_SANDBOX = frozenset({"inputs", ".tmp"})
-"""Folders that are there before a program begins, and in which nothing of it is kept."""
+NOT_FOUND = 127
 NOWHERE = "/dev/null"
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=", re.ASCII)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +77,7 @@ class Shell:
         self.allowance.step()
         match part:
             case Group(body):
-                return await self._script(body, given)
+                return await self._beside(body, given)
             case Loop(variable, words, body):
                 told = Answered()
                 for value in await self._expanded(words):
@@ -88,31 +87,41 @@ class Shell:
             case Simple():
                 return await self._simple(part, given)
 
+    async def _beside(self, script: Script, given: str | None) -> Answered:
+        """Carry out what changes neither the folder nor the variables of what comes after it."""
+        folder, variables = self.folder, dict(self.variables)
+        try:
+            return await self._script(script, given)
+        finally:
+            self.folder, self.variables = folder, variables
+
     async def _simple(self, command: Simple, given: str | None) -> Answered:
-        words = await self._expanded(command.words)
-        while words and (name := words[0].partition("=")[0]).isidentifier() and "=" in words[0]:
-            self.variables[name] = words.pop(0).partition("=")[2]
+        assigned = list(takewhile(_is_assigned, command.words))
+        words = await self._expanded(command.words[len(assigned) :])
+        # Before a command they are for it alone.
+        variables = dict[str, str]() if words else self.variables
+        for word in assigned:
+            name, _, value = (await self._text(word)).partition("=")
+            variables[name] = value
         try:
             for redirect in command.redirects:
                 if redirect.operator == "<<":
                     given = await self._text(redirect.target)
                 elif redirect.operator == "<":
                     given = await self._read(await self._text(redirect.target))
-            told = await self._carried_out(words, given) if words else Answered()
+            told = await self._carried_out(words, given, variables) if words else Answered()
             self.allowance.handle(told.output)
             self.allowance.handle(told.errors)
             return await self._redirected(told, command.redirects)
         except Failed as failed:
             return Answered(errors=f"shell: {failed}\n", code=1)
 
-    async def _carried_out(self, words: list[str], given: str | None) -> Answered:
+    async def _carried_out(self, words: list[str], given: str | None, variables: Mapping[str, str]) -> Answered:
         name, *arguments = words
         if name == "cd":
-            target = self._path(arguments[0]) if arguments else self.files.root
-            self.folder = target
-            return Answered()
+            return await self._changed_to(arguments)
         if name in INTERPRETERS:
-            return await self._python(arguments, given)
+            return await self._python(arguments, given, variables)
         if (carry_out := WORDS.get(name)) is None:
             return Answered(errors=f"{name}: cannot be run here. {REACH}\n", code=NOT_FOUND)
         asked = Asked(
@@ -129,6 +138,19 @@ class Shell:
             return Answered(errors=f"{name}: {failed}\n", code=1)
         except HandiworkError as refused:
             return Answered(errors=f"{name}: {told_with_hint(refused)}\n", code=1)
+
+    async def _changed_to(self, arguments: Sequence[str]) -> Answered:
+        wanted, *more = arguments or [self.files.root]
+        if more or wanted == "-":
+            return Answered(errors="cd: name one folder, which was before is not remembered\n", code=1)
+        target = self._path(wanted)
+        below, files = target.rstrip("/") + "/", await self.files.all()
+        if target in files:
+            return Answered(errors=f"cd: {wanted}: Not a directory\n", code=1)
+        if not any(f"{each}/".startswith(below) for each in (self.files.root, *self.folders.paths, *files)):
+            return Answered(errors=f"cd: {wanted}: No such file or directory, `mkdir -p` makes it\n", code=1)
+        self.folder = target
+        return Answered()
 
     async def _redirected(self, told: Answered, redirects: Sequence[Redirect]) -> Answered:
         """Put what a command has written where each of its streams leads at last."""
@@ -168,7 +190,7 @@ class Shell:
         content = await self.files.session.read(artifact.id)
         return self.allowance.handle(content.decode("utf-8", "surrogateescape"))
 
-    async def _python(self, arguments: list[str], given: str | None) -> Answered:
+    async def _python(self, arguments: list[str], given: str | None, variables: Mapping[str, str]) -> Answered:
         while arguments and arguments[0] in ("-u", "-B", "-q"):
             arguments = arguments[1:]
         match arguments:
@@ -186,8 +208,8 @@ class Shell:
                 asked = staging.Invocation(code=code, name=posixpath.basename(path), arguments=rest)
             case _:
                 return Answered(errors="python: give a script, `-c` with code, or code by `<<`.\n", code=2)
-        with_input = replace(asked, standard_input=given)
-        return await Programs(files=self.files, folder=self.folder, limits=self.limits).run(with_input)
+        whole = replace(asked, standard_input=given, environment=variables)
+        return await Programs(files=self.files, folder=self.folder, limits=self.limits).run(whole)
 
     async def _expanded(self, words: Sequence[Word]) -> list[str]:
         found: list[str] = []
@@ -222,7 +244,7 @@ class Shell:
                 case Variable(name):
                     parts.append({"PWD": self.folder, "HOME": self.files.root}.get(name, self.variables.get(name, "")))
                 case _:
-                    parts.append((await self._script(part.body, None)).output.rstrip("\n"))
+                    parts.append((await self._beside(part.body, None)).output.rstrip("\n"))
         if sum(map(len, parts)) > LARGEST_OUTPUT:
             raise Failed(f"a word has more than {LARGEST_OUTPUT:,} characters")
         return self.allowance.handle("".join(parts))
@@ -233,66 +255,10 @@ class Shell:
         return cleaned(posixpath.join(self.folder, path))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
-    """Runs Python of an agent among the files below the root; what it leaves there are their next versions."""
-
-    files: Files
-    folder: str
-    limits: Limits | None = None
-
-    async def run(self, asked: staging.Invocation) -> Answered:
-        """Run a program as it was called."""
-        files = await self.files.all()
-        below = {path.removeprefix(self._base): each for path, each in files.items() if path.startswith(self._base)}
-        folder = f"{self.folder}/".removeprefix(self._base).strip("/") if self._is_below else ""
-        if (wrong := _unfit(below)) is not None:
-            return Answered(errors=f"python: {wrong}\n", code=1)
-        session = self.files.session
-        if not below and not folder and not asked.arguments and asked.standard_input is None:
-            return _answered(await session.run(asked.code, limits=self.limits))
-        staged = [
-            staging.Staged(path=path, name=each.name, size=each.size, sha256=each.sha256)
-            for path, each in below.items()
-        ]
-        whole = staging.program(replace(asked, folder=folder, files=staged))
-        inputs = [f"{each.id}@{each.version.number}" for each in below.values()]
-        run = await session.run(whole, inputs=inputs, limits=self.limits)
-        refusals = [told for made in run.artifacts if (told := await self._refusal(made, below)) is not None]
-        told = _answered(run)
-        return replace(told, errors=told.errors + "".join(refusals), code=told.code or 1) if refusals else told
-
-    @property
-    def _base(self) -> str:
-        return self.files.root.rstrip("/") + "/"
-
-    @property
-    def _is_below(self) -> bool:
-        return f"{self.folder}/".startswith(self._base)
-
-    async def _refusal(self, made: Artifact, before: Mapping[str, Artifact]) -> str | None:
-        """Keep what the program left, or return why this one cannot be; what was there before then stays."""
-        try:
-            await self._kept(made, before)
-        except HandiworkError as refused:
-            with suppress(HandiworkError):
-                await self.files.session.remove(made.id)
-            path = self.files.path_of(made).removeprefix(self._base)
-            return f"{path} was not kept: {told_with_hint(refused)}\n"
-        return None
-
-    async def _kept(self, made: Artifact, before: Mapping[str, Artifact]) -> None:
-        """Make a next version of what was there before, or let go what the program has removed."""
-        session, path = self.files.session, self.files.path_of(made).removeprefix(self._base)
-        if path == staging.REMOVED:
-            for gone in _removed(await session.read(made.id), before):
-                with suppress(HandiworkError):
-                    await session.remove(gone.id)
-        elif (was := before.get(path)) is None:
-            return
-        elif made.sha256 != was.sha256:
-            await session.revise(was.id, content=await session.read(made.id))
-        await session.remove(made.id)
+def _is_assigned(word: Word) -> bool:
+    """Tell whether a word gives a variable its value, which only one can whose name is there and not quoted."""
+    first = word[0]
+    return isinstance(first, Text) and not first.is_quoted and _ASSIGNMENT.match(first.text) is not None
 
 
 def _is_like(path: str, pattern: str) -> bool:
@@ -301,53 +267,6 @@ def _is_like(path: str, pattern: str) -> bool:
         part[:1] == "." != other[:1] for part, other in zip(path.split("/"), pattern.split("/"), strict=False)
     )
     return path.count("/") == pattern.count("/") and not is_hidden and fnmatch.fnmatchcase(path, pattern)
-
-
-def _unfit(files: Mapping[str, Artifact]) -> str | None:
-    """Return why a program cannot have these files, or None."""
-    if len(files) > MOST_INPUTS:
-        return f"{len(files)} files are there, and a program takes at most {MOST_INPUTS}: remove some, or move them out"
-    paths: dict[str, str] = {}
-    for path, artifact in files.items():
-        folders = {path[:index] for index, character in enumerate(path) if character == "/"}
-        if folders & OF_THE_SANDBOX:
-            return f"`{path}` is in a folder that the sandbox has for itself, move it"
-        if path in OF_THE_SANDBOX:
-            return f"`{path}` is what the sandbox calls a folder of its own, rename it"
-        if folders & files.keys():
-            return f"`{min(folders & files.keys())}` is a file and a folder, rename one"
-        if artifact.name in paths:
-            return f"`{paths[artifact.name]}` and `{path}` have the same name, rename one"
-        paths[artifact.name] = path
-    return None
-
-
-def _removed(told: bytes, before: Mapping[str, Artifact]) -> list[Artifact]:
-    """Return what a program says that it has removed, of what it was given."""
-    try:
-        paths = json.loads(told)
-    except (ValueError, RecursionError):
-        return []
-    names = cast("list[object]", paths) if isinstance(paths, list) else []
-    return [before[path] for path in names if isinstance(path, str) and path in before]
-
-
-def _answered(run: Execution) -> Answered:
-    outcome = run.outcome
-    errors = outcome.stderr
-    if run.status not in ("succeeded", "failed"):
-        errors += f"python: {run.status.replace('_', ' ')}\n"
-    errors += "".join(f"line {each.line}: {each.message}\n" for each in outcome.violations)
-    errors += "".join(f"{each.name} was not kept: {each.reason}\n" for each in outcome.refused)
-    code = outcome.exit_code
-    if code is None:
-        code = {"timed_out": TIMED_OUT, "rejected": 1}.get(run.status, KILLED)
-    return Answered(
-        output=outcome.stdout,
-        errors=errors,
-        code=code if code or run.ok else 1,
-        is_cut=outcome.stdout_truncated or outcome.stderr_truncated,
-    )
 
 
 REACH = f"There are Python in a sandbox and, over the files of the session: {', '.join(sorted(WORDS))}."

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from handiwork.adapters.commands import Shell
 from handiwork.adapters.files import Files, cleaned
-from handiwork.adapters.loops import AnySession, at_home
 from handiwork.adapters.words import Folders, is_readable
 from handiwork.errors import ExtraMissing, HandiworkError, VersionConflict
 from handiwork.errors.telling import told_with_hint
+from handiwork.loops import AnySession, at_home
 from handiwork.model import Artifact, Limits
 
 try:

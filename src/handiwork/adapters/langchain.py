@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import PrivateAttr
 
-from handiwork.adapters.loops import AnySession, Home, at_home
 from handiwork.client.session import RemoteSession
 from handiwork.context.expander import Expander
 from handiwork.errors import ExtraMissing
+from handiwork.loops import AnySession, Home, at_home
 from handiwork.session import Session
 from handiwork.tools.tool import Answer, Tool
 from handiwork.tools.toolbox import Toolbox

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, M
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
-from handiwork.adapters.loops import AnySession, Home, at_home
 from handiwork.context.revealing import Reveal
 from handiwork.context.turn import CONTEXT_TOKENS
 from handiwork.errors import ExtraMissing
+from handiwork.loops import AnySession, Home, at_home
 from handiwork.tools.tool import Tool
 from handiwork.tools.toolbox import Toolbox
 

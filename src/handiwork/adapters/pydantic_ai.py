@@ -7,16 +7,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, M
 from dataclasses import replace
 from typing import Any, cast
 
-from pydantic_core import SchemaValidator, core_schema
-
-from handiwork.adapters.loops import AnySession, Home, at_home
 from handiwork.context.expander import Expander
 from handiwork.context.turn import CONTEXT_TOKENS
 from handiwork.errors import ExtraMissing
+from handiwork.loops import AnySession, Home, at_home
 from handiwork.tools.marks import THRESHOLD_BYTES, Mark
 from handiwork.tools.results import Results, Unspeakable
 from handiwork.tools.tool import Answer
-from handiwork.tools.toolbox import Toolbox
 
 try:
     from pydantic_ai.capabilities import AbstractCapability
@@ -33,12 +30,11 @@ try:
     )
     from pydantic_ai.run import AgentRunResult
     from pydantic_ai.tools import RunContext, ToolDefinition
-    from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
+    from pydantic_ai.toolsets import AbstractToolset
+
+    from handiwork.toolsets import OURS, ArtifactToolset
 except ModuleNotFoundError as missing:
     raise ExtraMissing("pydantic-ai", why="this is a capability of Pydantic AI") from missing
-
-TOOLSET = "handiwork"
-_OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
 
 
 class Artifacts(AbstractCapability[Any]):
@@ -61,7 +57,12 @@ class Artifacts(AbstractCapability[Any]):
         super().__init__()
         self._budget = budget
         self._session, self._home = at_home(session)
-        self._toolset = ArtifactToolset(self._session.tools(extra), self._home)
+        toolbox, home = self._session.tools(extra), self._home
+
+        async def call(name: str, arguments: dict[str, Any], tool_call_id: str | None) -> Answer:
+            return await home.visit(toolbox.call(name, arguments, tool_call_id=tool_call_id))
+
+        self._toolset = ArtifactToolset(toolbox, call, toolset_id=OURS)
         self._mark = Mark(is_cached=True, threshold_bytes=threshold_bytes)
 
     @classmethod
@@ -82,7 +83,7 @@ class Artifacts(AbstractCapability[Any]):
     ) -> Any:
         """Keep what another tool has answered where it is large, and refer to it."""
         value = _value_of(result)
-        if (tool_def.metadata or {}).get(TOOLSET) or _is_shown(value):
+        if (tool_def.metadata or {}).get(OURS) or _is_shown(value):
             return result
         results = Results(verbs=self._session, tool=call.tool_name, mark=self._mark)
         try:
@@ -123,42 +124,6 @@ class Artifacts(AbstractCapability[Any]):
 
     def _texts(self) -> "_Texts":
         return _Texts(self._session.expander("user"), self._home)
-
-
-class ArtifactToolset(AbstractToolset[Any]):
-    """The tools of a session. What was wrong with a call is told to the model as its answer."""
-
-    def __init__(self, toolbox: Toolbox, home: Home) -> None:
-        self._toolbox, self._home = toolbox, home
-
-    @property
-    def id(self) -> str:
-        """What the toolset is called in an agent."""
-        return TOOLSET
-
-    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
-        """Return the tools by name."""
-        return {
-            tool.name: ToolsetTool(
-                toolset=self,
-                tool_def=ToolDefinition(
-                    name=tool.name,
-                    description=tool.description,
-                    parameters_json_schema=dict(tool.parameters),
-                    metadata={TOOLSET: True},
-                ),
-                max_retries=1,
-                args_validator=_OBJECT,
-            )
-            for tool in self._toolbox
-        }
-
-    async def call_tool(
-        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
-    ) -> ToolReturn:
-        """Carry out a call; the references are in the metadata, which no model is sent."""
-        answer = await self._home.visit(self._toolbox.call(name, tool_args, tool_call_id=ctx.tool_call_id))
-        return ToolReturn(return_value=answer.text, metadata=dict(answer.structured))
 
 
 class _Texts:

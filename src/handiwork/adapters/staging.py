@@ -3,8 +3,8 @@
 The program around it runs in the sandbox and nowhere else; which files there are is known to `commands`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 REMOVED = "handiwork-removed.json"
 """The file in which a program tells which of the files that it was given it has removed."""
@@ -32,6 +32,8 @@ class Invocation:
     folder: str = ""
     standard_input: str | None = None
     files: Sequence[Staged] = ()
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that were given to this program beside those that every one has."""
 
 
 def program(asked: Invocation) -> str:
@@ -40,7 +42,8 @@ def program(asked: Invocation) -> str:
     # Written out once more where it is executed, for the check of the sandbox to judge it as any program.
     around = _PROGRAM.replace(_COMPILED, f"compile({asked.code!r}, {asked.name!r}, 'exec')")
     facts = (asked.code, asked.name, list(asked.arguments), asked.folder, asked.standard_input, files, REMOVED)
-    return f"_CODE, _NAME, _ARGUMENTS, _FOLDER, _INPUT, _FILES, _REMOVED = {facts!r}\n{around}"
+    told = f"_CODE, _NAME, _ARGUMENTS, _FOLDER, _INPUT, _FILES, _REMOVED = {facts!r}"
+    return f"{told}\n_ENVIRONMENT = {dict(asked.environment)!r}\n{around}"
 
 
 _COMPILED = 'compile(_CODE, _NAME, "exec")'
@@ -86,7 +89,9 @@ def _take_away():
 
 def _run():
     _sys.argv = [_NAME, *_ARGUMENTS]
-    _sys.path.insert(0, _os.path.join(_os.getcwd(), _os.path.dirname(_NAME)))
+    _os.environ.update(_ENVIRONMENT)
+    found = [_os.path.abspath(each) for each in _ENVIRONMENT.get("PYTHONPATH", "").split(":") if each]
+    _sys.path[:0] = [_os.path.join(_os.getcwd(), _os.path.dirname(_NAME)), *found]
     if _INPUT is not None:
         _sys.stdin = _io.TextIOWrapper(_io.BytesIO(_INPUT.encode("utf-8", "surrogateescape")), encoding="utf-8")
     _linecache.cache[_NAME] = (len(_CODE), None, _CODE.splitlines(True), _NAME)

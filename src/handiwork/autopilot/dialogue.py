@@ -12,12 +12,11 @@ from pydantic_ai.agent import CallToolsNode
 from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models import Model
-from pydantic_ai.toolsets import FunctionToolset
 
-from handiwork.autopilot.equipment import Call, bound
 from handiwork.autopilot.models import model_of
 from handiwork.errors import ModelUnusable
 from handiwork.tools.tool import Tool
+from handiwork.toolsets import ArtifactToolset, Call
 
 LONGEST_FAILURE = 300
 
@@ -45,7 +44,7 @@ class Dialogue:
         Raises:
             ModelUnusable: the model, or the way to it, fails.
         """
-        toolset = FunctionToolset([bound(tool, call) for tool in tools])
+        toolset = ArtifactToolset(tools, call)
         try:
             async with self._agent.iter(message, message_history=self._history, toolsets=[toolset]) as run:
                 async for node in run:

@@ -19,11 +19,9 @@ from handiwork.errors.telling import told_with_hint
 from handiwork.tasks import is_given_up, words_of
 from handiwork.tools.marks import mark_or_none
 from handiwork.tools.tool import Answer
-from handiwork.tools.tool import Tool as OurTool
 from handiwork.tools.toolbox import Toolbox
+from handiwork.toolsets import ArtifactToolset
 
-Call = Callable[[str, object, str | None], Awaitable[Answer]]
-"""Carries out the call of a tool: name, arguments, and the id that the model gave it."""
 Ingest = Callable[[object, str | None], Awaitable[object]]
 """Takes in the metadata of an answer, with the id of the call."""
 Keep = Callable[[Answer], Awaitable[object]]
@@ -81,17 +79,8 @@ def _named(function: Any) -> Tool[object]:
     return Tool(function) if mark is None else Tool(function, name=mark.name, description=mark.description)
 
 
-def bound(tool: OurTool, call: Call) -> Tool[object]:
-    """Return a tool as pydantic-ai takes it, whose calls are carried out by `call`."""
-
-    async def carry_out(ctx: RunContext[object], **arguments: Any) -> str:
-        return (await call(tool.name, arguments, ctx.tool_call_id)).text
-
-    return Tool.from_schema(carry_out, tool.name, tool.description, dict(tool.parameters), takes_ctx=True)
-
-
-def _boxed(toolbox: Toolbox, ingest: Ingest, keep: Keep) -> FunctionToolset[object]:
-    async def call(name: str, arguments: object, tool_call_id: str | None) -> Answer:
+def _boxed(toolbox: Toolbox, ingest: Ingest, keep: Keep) -> ArtifactToolset:
+    async def call(name: str, arguments: dict[str, Any], tool_call_id: str | None) -> Answer:
         answer = await toolbox.call(name, arguments, tool_call_id=tool_call_id)
         if answer.metadata is not None:
             await ingest(answer.metadata, tool_call_id)
@@ -99,7 +88,7 @@ def _boxed(toolbox: Toolbox, ingest: Ingest, keep: Keep) -> FunctionToolset[obje
             await keep(answer)
         return answer
 
-    return FunctionToolset([bound(tool, call) for tool in toolbox])
+    return ArtifactToolset(toolbox, call)
 
 
 def _said(failure: BaseException) -> str:

@@ -6,7 +6,7 @@ What happens in a run is in `flight`. No agent framework is imported before a ru
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing, nullcontext
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from anyio.from_thread import start_blocking_portal
 
@@ -16,6 +16,7 @@ from handiwork.client.session import RemoteSession
 from handiwork.collect.collector import ArtifactCollector
 from handiwork.errors import ExtraMissing, InvalidContent, InvalidName, InvalidTool, LoopRunning
 from handiwork.ids import nanoid
+from handiwork.loops import AnySession
 from handiwork.session import Session
 from handiwork.tasks import LoopElsewhere
 from handiwork.tools.marks import mark_or_none
@@ -30,15 +31,6 @@ LONGEST_RUN_ID = 200
 EXTRA = "pydantic-ai"
 
 
-class Portalled(Protocol):
-    """A session of an engine without `await`, such as `handiwork.open_sync` gives."""
-
-    @property
-    def session(self) -> Session | RemoteSession: ...
-    @property
-    def portal(self) -> LoopElsewhere: ...
-
-
 class Autopilot:
     """Lets a model work towards a goal. One Autopilot may be run several times, also at once."""
 
@@ -50,7 +42,7 @@ class Autopilot:
         budget: BudgetPolicy | None = None,
         artifacts: ArtifactCollector | bool | None = None,
         tools: Iterable[Callable[..., object] | Toolbox] = (),
-        session: Session | RemoteSession | Portalled | None = None,
+        session: AnySession | None = None,
     ) -> None:
         """Take a model of pydantic-ai or its name, and functions or toolboxes as `tools`.
 

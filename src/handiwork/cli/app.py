@@ -22,7 +22,7 @@ from handiwork.cli.flags import (
     VERSION,
     in_store,
 )
-from handiwork.cli.groups import db, keys
+from handiwork.cli.groups import actions, db, keys
 from handiwork.cli.help import Commands
 
 _INTERRUPTED = 130
@@ -325,6 +325,7 @@ def doctor(data: str | None, as_json: bool) -> int:
     return examination.run(data=data, as_json=as_json)
 
 
+app.add_command(actions)
 app.add_command(keys)
 app.add_command(db)
 

@@ -2,6 +2,7 @@
 
 from handiwork.cli.printing import notes, print_json, say
 from handiwork.errors import (
+    ActionNotFound,
     ArtifactExpired,
     ArtifactNotFound,
     ExecutionNotFound,
@@ -96,6 +97,7 @@ def exit_code(error: HandiworkError) -> int:
             | VersionNotFound()
             | ArtifactExpired()
             | ExecutionNotFound()
+            | ActionNotFound()
             | InputNotFound()
             | KeyNotFound()
             | StoreNotFound()

@@ -1,4 +1,4 @@
-"""The commands that come in groups, `keys` and `db`: one thin function each, as in `app`.
+"""The commands that come in groups, `actions`, `keys` and `db`: one thin function each, as in `app`.
 
 What they do is in the modules that they import when one is chosen.
 """
@@ -7,8 +7,43 @@ from typing import Any
 
 import click
 
-from handiwork.cli.flags import AS_JSON, DATA, KINDS, of_tenant
+from handiwork.cli.flags import AS_JSON, DATA, KINDS, in_store, of_tenant
 from handiwork.cli.help import Commands
+
+
+@click.group(cls=Commands)
+def actions() -> None:
+    """List, approve and reject what agents have proposed."""
+
+
+@actions.command("list")
+@click.argument("reference", metavar="REF")
+@in_store
+def list_actions(reference: str, **flags: Any) -> int:
+    """List what was proposed and done with an artifact."""
+    from handiwork.cli import actions as deciding
+
+    return deciding.list_actions(deciding.Place(**flags), reference)
+
+
+@actions.command()
+@click.argument("action_id", metavar="ID")
+@in_store
+def approve(action_id: str, **flags: Any) -> int:
+    """Agree to what was proposed, and do it."""
+    from handiwork.cli import actions as deciding
+
+    return deciding.approve(deciding.Place(**flags), action_id)
+
+
+@actions.command()
+@click.argument("action_id", metavar="ID")
+@in_store
+def reject(action_id: str, **flags: Any) -> int:
+    """Turn down what was proposed."""
+    from handiwork.cli import actions as deciding
+
+    return deciding.reject(deciding.Place(**flags), action_id)
 
 
 @click.group(cls=Commands)

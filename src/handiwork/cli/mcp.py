@@ -36,22 +36,23 @@ def speak_on_standard_streams(request: Request) -> int:
 
 async def _speak(request: Request) -> int:
     with remarks():
-        async with _opened(request) as session:
-            await speak(Visitor(session=session, toolbox=session.tools()))
+        async with _opened(request) as (session, may_approve):
+            await speak(Visitor(session=session, toolbox=session.tools(), may_approve=may_approve))
     return DONE
 
 
 @contextlib.asynccontextmanager
-async def _opened(request: Request) -> "AsyncGenerator[Session | RemoteSession]":
+async def _opened(request: Request) -> "AsyncGenerator[tuple[Session | RemoteSession, bool]]":
     # Whichever it is, the other costs as much to import.
     if request.url is not None:
         from handiwork.client.engine import connect
 
         async with connect(request.url, key=request.key) as remote:
             name = request.session or remote.caller.session or SESSION
-            yield remote.session(name, user=request.user)
+            yield remote.session(name, user=request.user), "action:execute" in remote.caller.permissions
         return
     from handiwork import wiring
 
     async with wiring.open(request.data) as engine:
-        yield engine.session(request.session or SESSION)
+        # Whoever starts this process on this machine has its store at hand anyway.
+        yield engine.session(request.session or SESSION), True

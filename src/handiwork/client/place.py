@@ -16,9 +16,7 @@ from handiwork.client.contents import Body
 from handiwork.client.json_bodies import unhurried
 from handiwork.errors import ArtifactNotFound, ExecutionNotFound, UnknownType, VersionNotFound
 from handiwork.model import Artifact, Execution, Scope
-from handiwork.verbs import version_number
-
-LARGEST_VERSION = 2**31 - 1
+from handiwork.verbs import LARGEST_VERSION, version_number
 
 Value = TypeVar("Value")
 

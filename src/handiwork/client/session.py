@@ -6,14 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Unpack
 
+from handiwork.actions.ledger import ActionList
 from handiwork.characters import whole_characters
 from handiwork.client import answers
+from handiwork.client.actions import acted_on, decided, listed_actions, moved
 from handiwork.client.connection import Query
 from handiwork.client.contents import Body, Given, body_of, object_of, result_of, revision_of, seconds_of
 from handiwork.client.downloads import Download
 from handiwork.client.expanding import expander_over
+from handiwork.client.history import listed_versions
 from handiwork.client.json_bodies import unhurried
-from handiwork.client.place import LARGEST_VERSION, Place
+from handiwork.client.place import Place
 from handiwork.client.runs import RemoteRuns, order_of
 from handiwork.context.artifact_store import ArtifactStore
 from handiwork.context.expander import Expander
@@ -25,7 +28,7 @@ from handiwork.executions.inputs import InputReference
 from handiwork.export.bundle import Exported
 from handiwork.export.target import Target, export
 from handiwork.media.names import named_after
-from handiwork.model import MIB, Artifact, Execution, Limits, Principal, Scope, Version
+from handiwork.model import MIB, Acted, Artifact, Execution, Limits, Principal, Scope
 from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.store.records import Page
 from handiwork.store.revisions import VersionPage
@@ -34,6 +37,7 @@ from handiwork.tools.tool import Offer
 from handiwork.tools.toolbox import Toolbox
 from handiwork.verbs import (
     SELECTION_BYTES,
+    Acting,
     Described,
     Introduced,
     Ordered,
@@ -44,7 +48,6 @@ from handiwork.verbs import (
     page_size,
     retention_asked,
     selection_budget,
-    version_number,
 )
 from handiwork.versions.arguments import Arguments
 from handiwork.versions.calls import GenerateArtifact, ReviseArtifact, parsed_call, said_in, suffix_of
@@ -55,8 +58,6 @@ from handiwork.versions.selectors import Selector
 from handiwork.versions.texts import Difference
 from handiwork.versions.tool_results import demand_tool, demand_tool_call_id
 
-# What a server gives at most of these at once.
-MOST_VERSIONS = 100
 # With more it is asked for the cap first: a server that refuses so much may be gone before its answer is read.
 UNASKED_BYTES = MIB
 
@@ -285,22 +286,7 @@ class RemoteSession:
 
     async def versions(self, reference: str, *, limit: int = 100, before: int | None = None) -> VersionPage:
         """Return versions with numbers below `before`, the newest first."""
-        found: list[Version] = []
-        wanted, before = page_size(limit), version_number(before)
-        if before is not None and before > LARGEST_VERSION:
-            before = None
-        if before is not None and before < 1:
-            await self.get(reference)
-            return VersionPage(items=(), next_before=None)
-        while True:
-            query: Query = {"limit": min(wanted - len(found), MOST_VERSIONS), "cursor": before}
-            page = await self.place.ask(
-                self.place.call_on(reference, "GET", "/versions", query=query), answers.version_page
-            )
-            found += page.items
-            before = page.next_before
-            if before is None or len(found) >= wanted or not page.items:
-                return VersionPage(items=tuple(found), next_before=before)
+        return await listed_versions(self.place, reference, limit=limit, before=before)
 
     async def diff(self, reference: str, start: int, end: int | None = None) -> Difference:
         """Tell what differs between two versions; `end` None is the newest."""
@@ -350,9 +336,27 @@ class RemoteSession:
         self, reference: str, *, state: str | None = None, facts: Mapping[str, object] | None = None
     ) -> Artifact:
         """Go on to a state that the type allows from this one, and note facts. See `Session.step`."""
-        demand_whole(state=state)
-        body = Body(value={"state": state, "facts": object_of(facts, "facts")})
-        return await self.place.artifact("PATCH", reference, "/state", body=body)
+        return await moved(self.place, reference, by=self.principal, state=state, facts=facts)
+
+    async def act(self, reference: str, action: str, **said: Unpack[Acting]) -> Acted:
+        """Do an action, or propose it where the key permits no more. See `Session.act`."""
+        return await acted_on(self.place, reference, action, is_proposal=self.principal.kind == "agent", **said)
+
+    async def propose(self, reference: str, action: str, **said: Unpack[Acting]) -> Acted:
+        """Ask a user for an action on one version of an artifact. See `Session.propose`."""
+        return await acted_on(self.place, reference, action, is_proposal=True, **said)
+
+    async def approve(self, action_id: str) -> Acted:
+        """Agree to what was proposed and do it, where the key permits that. See `Session.approve`."""
+        return await decided(self.place, action_id, "approve", by=self.principal)
+
+    async def reject(self, action_id: str) -> Acted:
+        """Turn down what was proposed. See `Session.reject`."""
+        return await decided(self.place, action_id, "reject", by=self.principal)
+
+    async def actions(self, reference: str, *, limit: int = 100) -> ActionList:
+        """Return what can be done with an artifact now, and what was proposed and done. See `Session.actions`."""
+        return await listed_actions(self.place, reference, limit=limit)
 
     async def remove(self, reference: str) -> None:
         """Let an artifact expire now and delete its bytes. Raises `ArtifactHeld` for one that is pinned."""
@@ -367,12 +371,12 @@ class RemoteSession:
         return await export(self, target, references)
 
     def tools(self, extra: Iterable[object] = ()) -> Toolbox:
-        """Return the tools for a model. See `Session.tools`; here the key says as whom they act."""
-        return Toolbox(self, self.offer, extra)
+        """Return the tools for a model. See `Session.tools` and `as_agent`."""
+        return Toolbox(self.as_agent(), self.offer, extra)
 
     def as_agent(self) -> "RemoteSession":
-        """Return this session: here the key says as whom it acts."""
-        return self
+        """Return this session for an agent, which only proposes; as whose it is told what is made says the key."""
+        return replace(self, principal=replace(self.principal, kind="agent"))
 
     async def execution(self, execution_id: str) -> Execution:
         """Return a run of this session. Raises `ExecutionNotFound`."""

@@ -27,7 +27,7 @@ MOST_EVENTS = 2000
 _LEAST_OF_ONE = 12
 # The most of a budget that goes to what users did, as long as there are artifacts.
 _SHARE_OF_ACTIONS = 3
-_TYPES: tuple[EventType, ...] = ("artifact-revised", "artifact-state-changed", "artifact-expired")
+_TYPES: tuple[EventType, ...] = ("artifact-revised", "artifact-state-changed", "artifact-action", "artifact-expired")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +101,26 @@ class _Done:
 
 async def _actions(records: Records, past: Past, scope: Scope, *, most: int) -> _Done:
     latest = await past.latest(scope, _TYPES, limit=MOST_EVENTS)
-    by_users = [event for event in latest if event.facts.get("principal") == "user" and event.artifact_id is not None]
+    by_users = [event for event in latest if _is_of_user(event)]
     told = by_users[:most]
     handles = await records.handles(scope, sorted({event.artifact_id for event in told if event.artifact_id}))
     # In the words of the user, as long as the version is to be had.
     reasons = await records.reasons(scope, [made for event in told if (made := _made(event))])
     texts = [_action(event, handles, (made := _made(event)) and reasons.get(made)) for event in told]
     return _Done(newest_first=texts, earlier=len(by_users) - len(told))
+
+
+def _is_of_user(event: Event) -> bool:
+    by = event.facts.get("principal")
+    if event.artifact_id is None:
+        return False
+    if event.type == "artifact-action":
+        # Who decides for a user is told too, or the agent would go on waiting.
+        return by in {"user", "admin"} and event.facts.get("status") != "proposed"
+    if by != "user":
+        return False
+    # The change of state that an action makes is told by the action.
+    return "actionId" not in event.facts
 
 
 def _made(event: Event) -> tuple[ArtifactId, int] | None:
@@ -125,12 +138,16 @@ def _action(event: Event, handles: Mapping[ArtifactId, Handle], reason: str | No
             action = "edited" if "restores" not in facts else "restored"
         case "artifact-expired":
             action = "removed"
+        case "artifact-action":
+            done = "approved" if "proposedBy" in facts else "done"
+            action = "rejected" if facts.get("status") == "rejected" else done
         case _:
             action = "changed"
     said = attributes(
         (
             ("id", handles.get(id, id) if id is not None else None, LONGEST_ID),
             ("action", action, LONGEST_STATE),
+            ("what", facts.get("action"), LONGEST_STATE),
             ("version", facts.get("version"), LONGEST_STATE),
             ("restores", facts.get("restores"), LONGEST_STATE),
             ("changed", facts.get("changed"), LONGEST_STATE),
@@ -138,7 +155,7 @@ def _action(event: Event, handles: Mapping[ArtifactId, Handle], reason: str | No
             ("reason", reason, LONGEST_SUMMARY),
         )
     )
-    return f'<artifact_action by="user" {said} />'
+    return f'<artifact_action by="{"admin" if facts.get("principal") == "admin" else "user"}" {said} />'
 
 
 def _folded(done: _Done, *, room: int) -> list[str]:

@@ -3,6 +3,14 @@
 `code` is stable and for programs, the message is for people and models, `hint` names the next step.
 """
 
+from handiwork.errors.actions import (
+    ActionDecided,
+    ActionImpossible,
+    ActionNotFound,
+    ActionStale,
+    ActionVoid,
+    IdempotencyKeyReused,
+)
 from handiwork.errors.artifacts import (
     ArtifactExpired,
     ArtifactHeld,
@@ -26,6 +34,7 @@ from handiwork.errors.asking import (
     UnsupportedFormat,
 )
 from handiwork.errors.callers import (
+    ApprovalNeeded,
     KeyNotFound,
     LinkInvalid,
     NotAllowed,
@@ -62,7 +71,13 @@ from handiwork.errors.tool_results import AlreadyPromoted, ToolResultNotFound
 from handiwork.errors.tools import InvalidTool
 
 __all__ = [
+    "ActionDecided",
+    "ActionImpossible",
+    "ActionNotFound",
+    "ActionStale",
+    "ActionVoid",
     "AlreadyPromoted",
+    "ApprovalNeeded",
     "ArtifactExpired",
     "ArtifactHeld",
     "ArtifactNotFound",
@@ -84,6 +99,7 @@ __all__ = [
     "HandiworkError",
     "HandleTaken",
     "HeadMoved",
+    "IdempotencyKeyReused",
     "IllegalTransition",
     "InputNotFound",
     "InvalidContent",

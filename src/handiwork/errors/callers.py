@@ -3,6 +3,8 @@
 What they asked for is in `artifacts`.
 """
 
+from typing import Literal
+
 from handiwork.errors.root import HandiworkError
 
 
@@ -68,6 +70,25 @@ class NotAllowed(HandiworkError):
         super().__init__(f"This takes the permission `{permission}`, which this {principal} does not have.")
         self.permission, self.principal = permission, principal
         self.hint = f"Use a key or token with `{permission}`."
+
+
+class ApprovalNeeded(NotAllowed):
+    """This is for users to decide, and who asks may only propose it."""
+
+    code = "approval_needed"
+    permission = "action:execute"
+
+    def __init__(self, asked: Literal["decision", "state"], *, principal: str) -> None:
+        match asked:
+            case "decision":
+                message = f"Approving and rejecting is up to users; this {principal} may only propose."
+                hint = "Tell the user to run `handiwork actions approve ID`, or to approve it in the application."
+            case "state":
+                message = f"To go on to another state takes a user's approval, which this {principal} cannot give."
+                hint = "Propose it: an action that leads to the state is called like it, and a user approves it."
+        # The words of the other are about keys, which there are none of in this process.
+        super(NotAllowed, self).__init__(message)
+        self.asked, self.principal, self.hint = asked, principal, hint
 
 
 class LinkInvalid(HandiworkError):

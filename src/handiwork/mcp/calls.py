@@ -11,9 +11,11 @@ from typing import Any
 import mcp_types as mcp
 from mcp.server.session import ServerSession
 
+from handiwork.mcp.approvals import Approvals, Context
 from handiwork.mcp.shelf import Shelf
 from handiwork.mcp.visitors import Visitor
 from handiwork.tools.spelling import reference_of
+from handiwork.tools.table import PROPOSE
 from handiwork.tools.tool import Answer, Tool
 
 PROGRESS_SECONDS = 1.0
@@ -39,9 +41,19 @@ _ERROR = {
     "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "hint": {"type": ["string", "null"]}},
     "required": ["code", "message"],
 }
+_ACTION = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "action": {"type": "string"},
+        "status": {"enum": ["proposed", "rejected", "finished"]},
+        "version": {"type": "integer"},
+    },
+    "required": ["id", "action", "status", "version"],
+}
 OUTPUT: Mapping[str, Any] = {
     "type": "object",
-    "properties": {"artifacts": {"type": "array", "items": _REFERENCE}, "error": _ERROR},
+    "properties": {"artifacts": {"type": "array", "items": _REFERENCE}, "action": _ACTION, "error": _ERROR},
     "required": ["artifacts"],
 }
 """What every tool answers beside its text."""
@@ -53,14 +65,22 @@ def listed(visitor: Visitor) -> list[mcp.Tool]:
     return [mcp.Tool.model_validate({**entry, "outputSchema": OUTPUT}) for tool, entry in told if visitor.may_use(tool)]
 
 
-async def called(visitor: Visitor, client: ServerSession, asked: mcp.CallToolRequestParams) -> mcp.CallToolResult:
+async def called(
+    visitor: Visitor, approvals: Approvals, context: Context, asked: mcp.CallToolRequestParams
+) -> mcp.CallToolResult | mcp.InputRequiredResult:
     """Carry out a call, and say meanwhile that it goes on to a client that wants to know."""
     tool = next((each for each in visitor.toolbox if each.name == asked.name), None)
     if tool is not None and not visitor.may_use(tool):
         return _refused(tool)
-    reporting = asyncio.create_task(_report(client, asked.name))
+    reporting = asyncio.create_task(_report(context.session, asked.name))
     try:
-        return _result(visitor, await visitor.toolbox.call(asked.name, asked.arguments or {}))
+        if asked.name != PROPOSE:
+            return _result(visitor, await visitor.toolbox.call(asked.name, asked.arguments or {}))
+        settled = await approvals.resumed(asked)
+        if settled is None:
+            proposed = await visitor.toolbox.call(asked.name, asked.arguments or {})
+            settled = await approvals.settled(context, proposed)
+        return _result(visitor, settled) if isinstance(settled, Answer) else settled
     finally:
         reporting.cancel()
         await asyncio.wait([reporting])

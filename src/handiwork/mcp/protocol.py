@@ -6,7 +6,7 @@ The low-level server of the SDK is used, since the tools, their schemas and thei
 import importlib.metadata
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from handiwork.errors import ArtifactExpired, ArtifactNotFound, HandiworkError, VersionNotFound
 from handiwork.errors.telling import told_outside
 from handiwork.mcp import calls
-from handiwork.mcp.backlog import Backlog
+from handiwork.mcp.approvals import Approvals
 from handiwork.mcp.changes import Subscriptions, listen
 from handiwork.mcp.shelf import Shelf
 from handiwork.mcp.visitors import Visitor
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 def server_for(visitor: Visitor) -> Server[Subscriptions]:
     """Return a server for one connection, or for one request where that is all there is of one."""
     questions = Questions(visitor)
-    answering = partial(_answering, visitor.backlog)
+    answering, streaming = partial(_answering, visitor.backlog.one_more), partial(_answering, visitor.streams.one_more)
     return Server(
         NAME,
         version=importlib.metadata.version("handiwork"),
@@ -60,7 +60,7 @@ def server_for(visitor: Visitor) -> Server[Subscriptions]:
         on_read_resource=answering(questions.read),
         on_subscribe_resource=answering(questions.subscribe),
         on_unsubscribe_resource=answering(questions.unsubscribe),
-        on_subscriptions_listen=answering(questions.listen),
+        on_subscriptions_listen=streaming(questions.listen),
     )
 
 
@@ -68,7 +68,7 @@ class Questions:
     """What a client asks, each with its answer; what goes wrong is raised."""
 
     def __init__(self, visitor: Visitor) -> None:
-        self._visitor, self._shelf = visitor, Shelf(visitor.session)
+        self._visitor, self._shelf, self._approvals = visitor, Shelf(visitor.session), Approvals(visitor)
 
     @asynccontextmanager
     async def connection(self, _server: Server[Subscriptions]) -> AsyncGenerator[Subscriptions]:
@@ -79,8 +79,10 @@ class Questions:
     async def tools(self, _: Context, __: mcp.PaginatedRequestParams | None) -> mcp.ListToolsResult:
         return mcp.ListToolsResult(tools=calls.listed(self._visitor))
 
-    async def call(self, context: Context, asked: mcp.CallToolRequestParams) -> mcp.CallToolResult:
-        return await calls.called(self._visitor, context.session, asked)
+    async def call(
+        self, context: Context, asked: mcp.CallToolRequestParams
+    ) -> mcp.CallToolResult | mcp.InputRequiredResult:
+        return await calls.called(self._visitor, self._approvals, context, asked)
 
     async def resources(self, context: Context, asked: mcp.PaginatedRequestParams | None) -> mcp.ListResourcesResult:
         result, seq = await self._shelf.page(None if asked is None else asked.cursor)
@@ -114,14 +116,14 @@ def notifications() -> NotificationOptions:
 
 
 def _answering(
-    backlog: Backlog,
+    counted: Callable[[], AbstractContextManager[None]],
     handler: Callable[[Context, Question], Awaitable[Result]],
 ) -> Callable[[Context, Question], Awaitable[Result]]:
     """Let what a handler raises be an error of the protocol that tells a client what to do, and no more than that."""
 
     async def answer(context: Context, asked: Question) -> Result:
         try:
-            with backlog.one_more():
+            with counted():
                 return await handler(context, asked)
         except MCPError:
             raise

@@ -263,6 +263,13 @@ class RunAnswer(Answer):
     files_left_out: Sequence[str] = ()
 
 
+class ActionTypeAnswer(Answer):
+    """What can be done with an artifact, and the JSON Schema of the arguments."""
+
+    name: str
+    schema_: Annotated[Mapping[str, Any], Field(alias="schema")]
+
+
 class ArtifactTypeAnswer(Answer):
     """What an artifact can be; `cap` is the most bytes that one may have."""
 
@@ -275,7 +282,7 @@ class ArtifactTypeAnswer(Answer):
     schema_: Annotated[Mapping[str, Any] | None, Field(alias="schema")]
     states: Sequence[str]
     transitions: Mapping[str, Sequence[str]]
-    actions: Sequence[str]
+    actions: Sequence[ActionTypeAnswer]
     cap: int
     media_type: str
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from handiwork.executions.runs import LONGEST_CODE_BYTES
 from handiwork.model import KIB, MIB
 from handiwork.server import (
+    actions,
     artifacts,
     collecting,
     context,
@@ -40,6 +41,7 @@ ROUTERS = (
     operations.router,
     artifacts.router,
     revisions.router,
+    actions.router,
     executions.router,
     context.router,
     exports.router,

@@ -7,14 +7,19 @@ they are too many.
 uvicorn waits for the rest of a head for ever and keeps all of it, so that a few slow or endless ones would cost a
 connection or the memory of the server; the trailers and extensions of a chunked body likewise. Who sends such is cut
 off without an answer.
+
+An answer that must not go on is cut off too, so that its client sees that the rest is missing. uvicorn takes an answer
+without an end for a fault of the application, so it is told beforehand that nobody is there any more.
 """
 
 import asyncio
 import resource
+from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from handiwork.server import cutting
 from handiwork.server.problems import refuse
 from handiwork.server.refusals import TooManyConnections
 
@@ -76,8 +81,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._has_come_on()
         before = self.cycle
         super().on_headers_complete()
+        if self.cycle is before:
+            return
+        self.cycle.scope["extensions"] = {cutting.EXTENSION: {"now": partial(_end_early, self.cycle)}}
         # The answer to HEAD has no body that would send its head along.
-        if self.cycle is not before and self.cycle.scope["method"] != "HEAD":
+        if self.cycle.scope["method"] != "HEAD":
             self.cycle.transport = _HeadWithBody(self.transport, self.loop)
 
     def on_body(self, body: bytes) -> None:
@@ -165,6 +173,11 @@ def bounded_to(share: float) -> type[BoundedProtocol]:
         most_connections = max(int(room * share), 1)
 
     return Bounded
+
+
+def _end_early(cycle: RequestResponseCycle) -> None:
+    cycle.disconnected = True
+    cycle.transport.close()
 
 
 def _turning_away(limit: int) -> ASGIApp:

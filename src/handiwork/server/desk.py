@@ -14,6 +14,7 @@ from handiwork.access.tokens import Tokens
 from handiwork.clock import Clock
 from handiwork.engine import Engine
 from handiwork.errors import NotAuthenticated
+from handiwork.server.outlets import Reads
 
 API = "/api/v1"
 MCP = "/mcp"
@@ -40,7 +41,7 @@ class Desk:
 
     `is_open` is for a server that listens on loopback: as long as no key was ever made, whoever can reach it is its
     local user. `stopping` is set when the server begins to stop: streams end then. `mcp_session` is the session of
-    clients of MCP that name none.
+    clients of MCP that name none. `reads` are the answers with content that are being taken.
     """
 
     engine: Engine
@@ -54,6 +55,7 @@ class Desk:
     body_limit: int
     mcp_session: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    reads: Reads = field(default_factory=Reads)
 
     async def recognised(self, credentials: str | None) -> Caller:
         """Return who sends `credentials`, the value of an `Authorization` header or a bare key or token.

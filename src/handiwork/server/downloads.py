@@ -29,6 +29,7 @@ from handiwork.errors import (
 )
 from handiwork.media.formats import FORMATS
 from handiwork.model import Disposition
+from handiwork.server.cutting import cut_off
 from handiwork.server.file_names import content_disposition
 from handiwork.server.refusals import PreconditionFailed, RangeNotSatisfiable
 
@@ -228,7 +229,7 @@ class ContentResponse(Response):
                 await self._begin(send)
                 await send({"type": "http.response.body", "body": body})
             else:
-                await self._stream(send)
+                await self._stream(scope, send)
         finally:
             if isinstance(self._source, AsyncGenerator):
                 await cast("AsyncGenerator[bytes, None]", self._source).aclose()
@@ -241,7 +242,7 @@ class ContentResponse(Response):
             chunks = [chunk async for chunk in counted]
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def _stream(self, send: Send) -> None:
+    async def _stream(self, scope: Scope, send: Send) -> None:
         held: bytes | None = None
         has_begun = False
         try:
@@ -255,7 +256,8 @@ class ContentResponse(Response):
                     held = chunk
         except WITHDRAWN:
             if has_begun:
-                # Without an end the web server cuts the connection, and who asks for the rest is told why.
+                # Who asks for the rest is told why.
+                cut_off(scope)
                 return
             raise
         if not has_begun:

@@ -13,6 +13,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
 
 from handiwork.access.policy import Caller
 from handiwork.engine import Engine
@@ -26,8 +28,10 @@ from handiwork.server.artifacts import json_answer, shape_of
 from handiwork.server.bodies import RunOrder
 from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
 from handiwork.server.desk import API, Desk
+from handiwork.server.downloads import STALL_SECONDS
+from handiwork.server.outlets import Outlet
 from handiwork.server.path_names import PathName, name_in_path
-from handiwork.server.refusals import MalformedRequest
+from handiwork.server.refusals import MalformedRequest, ReadsBusy
 from handiwork.server.strict_bodies import short_and_strictly
 from handiwork.shapes import Shape, execution_shape, time_shape
 from handiwork.tools.accounts import account_of
@@ -65,9 +69,12 @@ async def _order(
     if body.wait:
         # A client that goes away has not said that the run shall end.
         execution = await runs.see_through(scope, caller.principal, ordered)
-        return await _answer(desk, execution, files or body.files)
+        if (files or body.files) is None:
+            return _told(desk, execution)
+        # The run is over, and whoever has no turn now can ask for the files later.
+        return AnswerWithFiles(desk, caller, execution, when_busy="leave_out")
     execution = await runs.start(scope, caller.principal, ordered)
-    return await _answer(desk, execution, None, status=202, headers={"location": _path(execution.id)})
+    return _told(desk, execution, status=202, headers={"location": _path(execution.id)})
 
 
 async def _order_shortly(request: Request, desk: Desk, caller: Caller) -> Response | None:
@@ -98,7 +105,7 @@ router.include_router(ordering)
 
 @router.get(
     f"{API}/executions/{{execution}}",
-    responses={200: _ANSWERS, **problems(404, 422)},
+    responses={200: _ANSWERS, **problems(404, 422, 503)},
     **demands("artifact:read"),
 )
 async def look_up(
@@ -106,7 +113,7 @@ async def look_up(
 ) -> Response:
     """How a run stands: `queued` and `running` before its end."""
     found = await desk.engine.execution(caller.within(session=session), execution)
-    return await _answer(desk, found, files)
+    return _told(desk, found) if files is None else AnswerWithFiles(desk, caller, found, when_busy="refuse")
 
 
 @router.post(
@@ -117,23 +124,43 @@ async def look_up(
 async def cancel(execution: PathName, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
     """End a run; one that has ended stays as it is."""
     ended = await desk.engine.cancel(caller.within(session=session), execution)
-    return await _answer(desk, ended, None)
+    return _told(desk, ended)
 
 
-async def _answer(
-    desk: Desk,
-    execution: Execution,
-    files: Encoding | None,
-    *,
-    status: int = 200,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    shape = _shape(desk, execution)
-    if files is None:
-        return json_answer(shape, status, headers)
-    shape["files"], shape["filesLeftOut"] = await _files(desk.engine, execution.artifacts)
-    # Ten megabytes of base64 would keep the others waiting.
-    return await asyncio.to_thread(json_answer, shape, status, headers)
+class AnswerWithFiles(Response):
+    """How a run went, and its files, which are read when it is the client's turn and held until they are taken."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        caller: Caller,
+        execution: Execution,
+        *,
+        when_busy: Literal["refuse", "leave_out"],
+    ) -> None:
+        super().__init__()
+        self._desk, self._execution, self._when_busy = desk, execution, when_busy
+        self._client = (execution.scope.tenant, execution.scope.user, caller.key_id)
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        shape, made = _shape(self._desk, self._execution), self._execution.artifacts
+        outlet = Outlet(scope, send, stall_seconds=STALL_SECONDS)
+        try:
+            async with self._desk.reads.turn(self._client):
+                shape["files"], shape["filesLeftOut"] = await _files(self._desk.engine, made)
+                # Ten megabytes of base64 would keep the others waiting.
+                answer = await asyncio.to_thread(json_answer, shape)
+                shape.clear()
+                await outlet.answer(lambda taken: answer(scope, receive, taken))
+        except ReadsBusy:
+            if self._when_busy == "refuse":
+                raise
+            shape |= {"files": [], "filesLeftOut": [each.name for each in made]}
+            await json_answer(shape)(scope, receive, send)
+
+
+def _told(desk: Desk, execution: Execution, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return json_answer(_shape(desk, execution), status, headers)
 
 
 def _shape(desk: Desk, execution: Execution) -> Shape:

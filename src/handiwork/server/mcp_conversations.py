@@ -24,7 +24,6 @@ from handiwork.mcp.protocol import notifications, server_for
 from handiwork.mcp.visitors import Visitor
 from handiwork.model import Scope
 from handiwork.server.headers import header_values
-from handiwork.server.mcp_outlets import Reads
 from handiwork.server.refusals import ConversationNotFound, TooManyConversations
 from handiwork.tasks import trace_of
 
@@ -100,7 +99,6 @@ class Conversations:
     def __init__(self, *, most: int = MOST_CONVERSATIONS, most_of_one: int = MOST_OF_ONE_CALLER) -> None:
         self._most, self._most_of_one = most, most_of_one
         self._held: dict[str, Conversation] = {}
-        self.reads = Reads()
 
     def __len__(self) -> int:
         return len(self._held)

@@ -25,7 +25,7 @@ from handiwork.mcp.visitors import Visitor
 from handiwork.model import Scope
 from handiwork.server.desk import Desk
 from handiwork.server.mcp_conversations import Conversations, Holder
-from handiwork.server.mcp_outlets import Outlet
+from handiwork.server.outlets import Outlet
 from handiwork.server.problems import problem_response
 from handiwork.server.refusals import MalformedRequest
 from handiwork.server.streams import Streams, until_over
@@ -54,7 +54,7 @@ class Exchange(Response):
         self._holder = Holder(caller=caller, scope=place)
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        outlet = Outlet(send, stall_seconds=self._streams.pace.stall_seconds)
+        outlet = Outlet(scope, send, stall_seconds=self._streams.pace.stall_seconds)
         await outlet.answer(lambda taken: self._answer(scope, receive, taken))
 
     async def _answer(self, scope: Connection, receive: Receive, send: Send) -> None:
@@ -65,7 +65,7 @@ class Exchange(Response):
             is_read = isinstance(asked, dict) and asked.get("method") == READ
             place, key_id = self._holder.scope, self._holder.caller.key_id
             client = (place.tenant, place.user, key_id)
-            turn = self._conversations.reads.turn(client) if is_read else contextlib.nullcontext()
+            turn = self._desk.reads.turn(client) if is_read else contextlib.nullcontext()
             async with turn:
                 await self._pass_on(request, receive, send)
         except (MalformedRequest, RequestValidationError) as wrong:
@@ -96,6 +96,8 @@ class Exchange(Response):
             session=session,
             toolbox=session.tools(),
             may_use=lambda tool: permission_for(tool) in may,
+            # An agent's key is held by whoever runs the agent, so that nothing it says is a user's word.
+            may_approve="action:execute" in may,
             until_over=over,
             is_over=lambda: caller().is_over_at(desk.clock()),
         )

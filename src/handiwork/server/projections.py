@@ -5,7 +5,7 @@ is known to `wires`, and when what is sent to `streams`.
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from handiwork.errors import ArtifactExpired, ArtifactNotFound, CursorTooOld, HandiworkError, VersionNotFound
@@ -22,6 +22,8 @@ from handiwork.wires.ai_sdk import AiSdk
 from handiwork.wires.frames import (
     RETRY,
     Frames,
+    PassingFrames,
+    server_sent,
     server_sent_passing,
     server_sent_resync,
     server_sent_shapes,
@@ -58,9 +60,10 @@ class Spelling(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
-    """Our own frames; those of events are shared by all who follow."""
+    """Our own frames, which are shared by all who follow."""
 
-    frames: Frames[bytes]
+    frames: Frames[bytes] = field(default_factory=lambda: Frames(server_sent))
+    passing: PassingFrames[bytes] = field(default_factory=lambda: PassingFrames(server_sent_passing))
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -76,7 +79,7 @@ class Own:
             case Settled() | Listed():
                 return b""
             case _:
-                return server_sent_passing(told)
+                return self.passing.of(told)
 
     def break_off(self, failure: HandiworkError) -> bytes:
         # A client that comes back is told what else is wrong.
@@ -137,11 +140,11 @@ class Projected:
         return await whole_shape(self.desk, artifact) if look.is_whole else shape_of(artifact)
 
 
-def spelling_of(format_: Format, *, desk: Desk, scope: Scope, after: int, frames: Frames[bytes]) -> Spelling:
+def spelling_of(format_: Format, *, desk: Desk, scope: Scope, after: int, own: Own) -> Spelling:
     """Return how one client is told what happens in a session after its cursor."""
     match format_:
         case "handiwork":
-            return Own(frames=frames)
+            return own
         case "ag-ui":
             wire: Wire = AgUi(scope.session, run_id=f"run_{nanoid()}")
         case "ai-sdk":

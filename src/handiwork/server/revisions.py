@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from handiwork.access.policy import Caller
-from handiwork.errors import HeadMoved, InvalidName
+from handiwork.errors import ApprovalNeeded, HeadMoved, InvalidName
 from handiwork.model import Artifact, Reach, Scope, Version
 from handiwork.server.answers import DifferenceAnswer, VersionsAnswer, problems
 from handiwork.server.artifacts import (
@@ -164,12 +164,14 @@ async def edit(
 
 @router.patch(
     f"{API}/artifacts/{{artifact}}/state",
-    responses={200: _MADE, **problems(404, 409, 410, 422)},
+    responses={200: _MADE, **problems(403, 404, 409, 410, 422)},
     **demands("artifact:write"),
 )
 async def step(artifact: PathName, body: Step, desk: TheDesk, caller: TheCaller, session: OfSession = None) -> Response:
-    """Go on to another state that the type allows from this one, and note facts."""
+    """Go on to another state that the type allows from this one, and note facts; to a state goes who may act."""
     reach, by = caller.within(session=session), caller.principal.kind
+    if body.state is not None and "action:execute" not in caller.permissions:
+        raise ApprovalNeeded("state", principal=by)
     made = await desk.engine.marking.step(reach, artifact, state=body.state, facts=body.facts, by=by)
     return await _answered(desk, made)
 

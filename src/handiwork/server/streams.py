@@ -31,8 +31,15 @@ from handiwork.server.callers import TheCaller, TheDesk, demands, desk_of
 from handiwork.server.desk import API, Desk
 from handiwork.server.path_names import PathName
 from handiwork.server.problems import CLOSE_CODE_BASE, problem_of
-from handiwork.server.projections import Format, Listed, Projected, Spelling, spelling_of
-from handiwork.wires.frames import HEARTBEAT, Frames, message, passing_message, resync_reason, server_sent
+from handiwork.server.projections import Format, Listed, Own, Projected, Spelling, spelling_of
+from handiwork.wires.frames import (
+    HEARTBEAT,
+    Frames,
+    PassingFrames,
+    message,
+    passing_message,
+    resync_reason,
+)
 
 SUBPROTOCOL = "handiwork"
 BEARER = "bearer."
@@ -76,8 +83,9 @@ class Streams:
 
     pace: Pace = field(default_factory=Pace)
     confirming: asyncio.Lock = field(default_factory=asyncio.Lock)
-    frames: Frames[bytes] = field(default_factory=lambda: Frames(server_sent))
+    own: Own = field(default_factory=Own)
     messages: Frames[str] = field(default_factory=lambda: Frames(message))
+    passing_messages: PassingFrames[str] = field(default_factory=lambda: PassingFrames(passing_message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +246,7 @@ async def events(
     """
     scope = caller.scope(session)
     # Looked at here, since once the stream has begun there is no other status.
-    spelling, catching_up = spelling_of(format, desk=desk, scope=scope, after=after, frames=streams.frames), None
+    spelling, catching_up = spelling_of(format, desk=desk, scope=scope, after=after, own=streams.own), None
     try:
         await desk.engine.retention.log.after(scope, after, limit=1)
     except CursorTooOld:
@@ -259,7 +267,7 @@ async def socket(websocket: WebSocket, session: PathName, streams: TheStreams) -
         if isinstance(told, Event):
             await websocket.send_text(streams.messages.of(told))
         elif not isinstance(told, Settled | Listed):
-            await websocket.send_text(passing_message(told))
+            await websocket.send_text(streams.passing_messages.of(told))
 
     # A browser tells its page the code of the end only of a WebSocket that was accepted.
     try:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from handiwork.events import Happening
+from handiwork.ids import ActionId
 from handiwork.model import Artifact, PrincipalKind, Reach, Scope, Version
 from handiwork.store.records import Filed, Terms
 
@@ -31,6 +32,10 @@ class Marks:
     labels: Sequence[str] | None = None
     by: PrincipalKind | None = None
     """Who noted it, for the event alone."""
+    version: int | None = None
+    """The number of the head that it is for; None is whichever it is."""
+    action_id: ActionId | None = None
+    """By which action it came, for the event alone."""
 
 
 class Revisions(Protocol):

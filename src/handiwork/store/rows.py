@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping, Table
 
 from handiwork.errors import EncryptionChanged, StorageFailed
 from handiwork.events import Event
-from handiwork.model import Artifact, Execution, Outcome, Scope, Version
+from handiwork.model import Action, Artifact, Execution, Outcome, Scope, Version
 from handiwork.store import outlines, tables
 from handiwork.store.key_records import KeyRecord
 from handiwork.store.keys import BlobKey
@@ -35,7 +35,10 @@ _BLANK_VERSION: Row = {
     "provenance": {},
 }
 _BLANK_OUTLINE: Row = {"told": ""}
+_BLANK_ACTION: Row = {"told": {}}
 _BLANK_EXECUTION: Row = {"outcome": {}}
+_TOLD_OF_ACTION = ("params", "idempotency_key", "outcome", "principal", "decided_by")
+_TIMES_OF_ACTION = ("proposed_at", "expires_at", "started_at", "finished_at")
 
 
 def artifact_row(artifact: Artifact, *, ordinal: int, sealing: Sealing = PLAIN) -> Row:
@@ -95,6 +98,14 @@ def outline_row(filed: Filed, outline: Outline, *, sealing: Sealing = PLAIN) -> 
     return _sealed(row, _of_outline(filed), _BLANK_OUTLINE, sealing)
 
 
+def action_row(action: Action, *, sealing: Sealing = PLAIN) -> Row:
+    """Return what the ledger keeps of an action beside the hashes by which it is found."""
+    told = {name: _plain(getattr(action, name)) for name in _TOLD_OF_ACTION}
+    columns = ("id", "artifact_id", "name", "version", "sha256", "status", *_TIMES_OF_ACTION)
+    row: Row = {**{name: getattr(action, name) for name in columns}, **scope_row(action.scope), "told": told}
+    return _sealed(row, _of_action(action.scope.tenant, action.id), _BLANK_ACTION, sealing)
+
+
 def execution_row(execution: Execution, *, finished_at: datetime | None, sealing: Sealing = PLAIN) -> Row:
     row: Row = {
         "id": execution.id,
@@ -140,6 +151,14 @@ def outline_of(row: RowMapping, filed: Filed, sealing: Sealing = PLAIN) -> Outli
         with suppress(EncryptionChanged, StorageFailed):
             told = sealing.open(_of_outline(filed), row[c.sealed])["told"]
     return outlines.understood(str(told), filed.artifact.version)
+
+
+def action_of(row: RowMapping, sealing: Sealing = PLAIN) -> Action:
+    facts = _facts(row, tables.actions)
+    if facts["sealed"] is not None:
+        facts |= sealing.open(_of_action(row[tables.actions.c.tenant], row[tables.actions.c.id]), str(facts["sealed"]))
+    told: Mapping[str, object] = TypeAdapter(dict[str, object]).validate_python(facts["told"])
+    return _actions().validate_python({**facts, **told, "scope": facts})
 
 
 def execution_of(row: RowMapping, artifacts: tuple[Artifact, ...], sealing: Sealing = PLAIN) -> Execution:
@@ -202,6 +221,10 @@ def _of_outline(filed: Filed) -> Place:
     return Place(table="outlines", tenant=filed.artifact.scope.tenant, id=filed.blob_key)
 
 
+def _of_action(tenant: str, id: str) -> Place:
+    return Place(table="actions", tenant=tenant, id=id)
+
+
 def _of_execution(tenant: str, id: str) -> Place:
     return Place(table="executions", tenant=tenant, id=id)
 
@@ -232,6 +255,11 @@ def _artifacts() -> TypeAdapter[Artifact]:
 @cache
 def _versions() -> TypeAdapter[Version]:
     return TypeAdapter(Version)
+
+
+@cache
+def _actions() -> TypeAdapter[Action]:
+    return TypeAdapter(Action)
 
 
 @cache

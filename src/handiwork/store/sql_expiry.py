@@ -15,7 +15,17 @@ from handiwork.store.erasures import note_erasure
 from handiwork.store.expiry import Due, Erased, Owed
 from handiwork.store.keys import BlobKey
 from handiwork.store.sql_events import record
-from handiwork.store.tables import artifacts, events, executions, keys, outlines, promotions, sessions, versions
+from handiwork.store.tables import (
+    actions,
+    artifacts,
+    events,
+    executions,
+    keys,
+    outlines,
+    promotions,
+    sessions,
+    versions,
+)
 
 # Longer than any upload or run can last, and than a client is expected to stay away with its cursor.
 ERASURE_NOTED = timedelta(days=30)
@@ -94,6 +104,7 @@ def _bury(connection: Connection, dead: Sequence[Due], now: datetime) -> None:
         connection.execute(delete(versions).where(versions.c.artifact_id == each.id))
         connection.execute(delete(outlines).where(outlines.c.artifact_id == each.id))
         connection.execute(delete(promotions).where(promotions.c.artifact_id == each.id))
+        connection.execute(delete(actions).where(actions.c.artifact_id == each.id))
         expired = Happening(type="artifact-expired", artifact_id=each.id, facts={"reason": "retention"})
         happenings = [] if found.is_removed else [expired]
         record(connection, each.scope, happenings, at=now, added=(-1, -(size or 0)))
@@ -109,7 +120,7 @@ def _erase(connection: Connection, reach: Reach, now: datetime) -> Erased:
     connection.execute(delete(outlines).where(outlines.c.artifact_id.in_(of_them)))
     gone = {
         table.name: connection.execute(delete(table).where(within(reach, table))).rowcount
-        for table in (promotions, artifacts, executions, events, sessions)
+        for table in (actions, promotions, artifacts, executions, events, sessions)
     }
     # That there were keys must stay known, or a server on loopback would be open again.
     nobody = {"name": "", "user": None, "session": None, "secret_sha256": "", "revoked_at": now}

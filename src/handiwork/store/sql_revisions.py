@@ -90,7 +90,7 @@ class SqlRevisions:
 
     async def mark(self, artifact: Artifact, marks: Marks) -> Artifact:
         return await self._database.write(
-            lambda connection: _mark(connection, artifact, marks, self._clock(), self._sealing)
+            lambda connection: mark(connection, artifact, marks, self._clock(), self._sealing)
         )
 
 
@@ -133,9 +133,11 @@ def _revised(artifact: Artifact, restores: int | None) -> Happening:
     )
 
 
-def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetime, sealing: Sealing) -> Artifact:
+def mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetime, sealing: Sealing) -> Artifact:
+    """Keep `Revisions.mark`'s promises within a transaction that does more."""
     found = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
-    if (found.state, found.facts) != (artifact.state, artifact.facts):
+    head = found.version.number if marks.version is None else marks.version
+    if (found.state, found.facts, found.version.number) != (artifact.state, artifact.facts, head):
         raise MarksMoved(artifact.id)
     changed = replace(
         found,
@@ -150,7 +152,7 @@ def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetim
     # Every mark and every version moves the time, so that facts, which not every database compares, go by it.
     is_as_found = and_(
         artifacts.c.state.is_not_distinct_from(found.state),
-        artifacts.c.head == found.version.number,
+        artifacts.c.head == head,
         artifacts.c.updated_at == found.updated_at,
     )
     if not connection.execute(update(artifacts).where(is_it, is_as_found).values(**values)).rowcount:
@@ -166,6 +168,7 @@ def _mark(connection: Connection, artifact: Artifact, marks: Marks, now: datetim
     }
     facts = {"changed": ",".join(sorted(told)), **({} if changed.state is None else {"state": changed.state})}
     facts |= {} if marks.by is None else {"principal": marks.by}
+    facts |= {} if marks.action_id is None else {"actionId": marks.action_id}
     record(
         connection,
         artifact.scope,

@@ -161,6 +161,41 @@ promotions = Table(
     **WITHOUT_ROWID,
 )
 
+# The ledger: what was proposed and done with one version of an artifact each.
+actions = Table(
+    "actions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    *_scope(),
+    Column("artifact_id", String(64), ForeignKey("artifacts.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    # What was asked for, as a hash: the same is not open twice, and a key stands for one thing.
+    Column("asked_sha256", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("proposed_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    # Arguments, idempotency key, outcome, and who has proposed and decided it.
+    Column("told", JSON, nullable=False),
+    # The same, where it is encrypted.
+    Column("sealed", Text),
+    Index(None, "artifact_id", "proposed_at", "id"),
+    **WITHOUT_ROWID,
+)
+
+# What was asked for with which keys: who asks for what is open already, with a key of his own, has asked for that.
+action_keys = Table(
+    "action_keys",
+    metadata,
+    Column("artifact_id", String(64), primary_key=True),
+    Column("key_sha256", String(64), primary_key=True),
+    Column("action_id", String(64), ForeignKey("actions.id", ondelete="CASCADE"), nullable=False, index=True),
+    **WITHOUT_ROWID,
+)
+
 executions = Table(
     "executions",
     metadata,

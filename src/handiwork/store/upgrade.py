@@ -59,7 +59,7 @@ _REVISION = Table(
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
-HISTORY = History(revisions=("0001", "0002"), folder=Path(__file__).with_name("migrations"))
+HISTORY = History(revisions=("0001", "0002", "0003"), folder=Path(__file__).with_name("migrations"))
 
 
 def check(path: Path, *, history: History = HISTORY) -> Revision:

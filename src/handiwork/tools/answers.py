@@ -16,7 +16,7 @@ from handiwork.errors import (
     VersionConflict,
 )
 from handiwork.errors.telling import told_outside
-from handiwork.model import KIB, Artifact, Execution
+from handiwork.model import KIB, Acted, Artifact, Execution
 from handiwork.quantities import counted
 from handiwork.references import escaped, legible
 from handiwork.store.records import Page
@@ -67,6 +67,22 @@ def told(text: str, *artifacts: Artifact) -> Answer:
     """Say a sentence and name artifacts below it."""
     parts = [text, tags_of(artifacts)]
     return Answer(text="\n".join(parts), artifacts=artifacts, structured=_structured(artifacts))
+
+
+def acted(stands: Acted) -> Answer:
+    """Tell how an action stands: done, waiting for the user, or turned down."""
+    action = stands.action
+    what = f"`{line(action.name, longest=LONGEST_TITLE)}` with version {action.version}"
+    match action.status:
+        case "finished":
+            said = f"Done, as the user has decided: {what}."
+        case "rejected":
+            said = f"The user has turned down {what}, and nothing was done. Ask what should be different."
+        case "proposed":
+            said = f"Proposed as {action.id}: {what}. It waits for the user's approval, and nothing is done until then."
+    reference = {"id": action.id, "action": action.name, "status": action.status, "version": action.version}
+    answer = told(said, stands.artifact)
+    return replace(answer, structured={**answer.structured, "action": reference})
 
 
 def cached_part(artifact: Artifact, selection: Selection) -> Answer:

@@ -156,6 +156,16 @@ class ProposeAction(Call):
     action: str
     params: Params = None
 
+    @property
+    def said(self) -> Mapping[str, object] | None:
+        """The arguments of the action; in the strict form they come as JSON text. Raises `InvalidContent`."""
+        value: object = self.params
+        if isinstance(value, str):
+            value = _read(value, "params")
+        if value is not None and not isinstance(value, dict):
+            raise InvalidContent("params", expected="one JSON object", got=f"a `{type(value).__name__}`")
+        return cast("dict[str, object] | None", value)
+
 
 async def arguments_of(given: object) -> Mapping[str, object]:
     """Return the arguments of a call, given as JSON text or as a mapping.
@@ -170,7 +180,7 @@ async def arguments_of(given: object) -> Mapping[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _read(given: object) -> object:
+def _read(given: object, subject: str = "arguments") -> object:
     try:
         if isinstance(given, (bytes, bytearray)):
             given = given.decode()
@@ -180,10 +190,10 @@ def _read(given: object) -> object:
             # Written and read again, it holds nothing that JSON does not know, however it was made.
             given = written(given, type_name="json", most_bytes=LARGEST_BYTES).decode()
         if len(given) > LARGEST_BYTES:
-            raise ContentTooLarge("arguments", size=len(given), limit=LARGEST_BYTES)
+            raise ContentTooLarge(subject, size=len(given), limit=LARGEST_BYTES)
         return parsed(given, type_name="json")
     except ContentRefused as wrong:
         place = "" if wrong.where is None else f" at {wrong.where}"
-        raise InvalidContent("arguments", expected=wrong.expected, got=f"{wrong.got}{place}") from wrong
+        raise InvalidContent(subject, expected=wrong.expected, got=f"{wrong.got}{place}") from wrong
     except UnicodeDecodeError as wrong:
-        raise InvalidContent("arguments", expected="UTF-8", got=f"other bytes at {wrong.start}") from wrong
+        raise InvalidContent(subject, expected="UTF-8", got=f"other bytes at {wrong.start}") from wrong

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar, Unpack
 
 from handiwork.errors import ArtifactExpired, ArtifactNotFound, InvalidName
 from handiwork.executions.inputs import InputReference
-from handiwork.model import KIB, TOOL_RESULT, Artifact, Execution
+from handiwork.model import KIB, TOOL_RESULT, Acted, Artifact, Execution
 from handiwork.store.records import Page
 from handiwork.tools import answers
 from handiwork.tools.arguments import (
@@ -22,7 +22,7 @@ from handiwork.tools.arguments import (
     ReviseArtifact,
 )
 from handiwork.tools.tool import Answer
-from handiwork.verbs import Recorded
+from handiwork.verbs import Acting, Recorded
 from handiwork.versions.arguments import Arguments as Given
 from handiwork.versions.calls import Call, parsed_call, said_in
 from handiwork.versions.excerpts import is_text
@@ -52,6 +52,7 @@ class Verbs(Protocol):
         self, text: str = "", *, metadata: object = None, tool_call_id: str | None = None
     ) -> tuple[Artifact, ...]: ...
     async def promote(self, tool_call_id: str, type: str, *, title: str | None = None) -> Artifact: ...
+    async def propose(self, reference: str, action: str, **said: Unpack[Acting]) -> Acted: ...
     async def get(self, reference: str, *, version: int | None = None) -> Artifact: ...
     async def list(
         self, *, type: str | None = None, query: str | None = None, limit: int = 100, without: str | None = None
@@ -124,8 +125,7 @@ class Calls:
 
     async def _propose_action(self, arguments: Arguments, _tool_call_id: str | None) -> Answer:
         call = _asked(ProposeAction, arguments)
-        found = await self._verbs.get(call.artifact_id)
-        raise InvalidName("action", call.action[:100], expected=f"none, since a {found.type} has no actions yet")
+        return answers.acted(await self._verbs.propose(call.artifact_id, call.action, params=call.said))
 
     async def _part(self, found: Artifact, selector: str | None) -> Answer:
         if selector is None and not is_text(found.media_type.partition(";")[0].strip().lower()):

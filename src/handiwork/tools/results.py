@@ -20,19 +20,22 @@ from handiwork.errors.telling import told_outside
 from handiwork.ids import nanoid
 from handiwork.model import Artifact
 from handiwork.quantities import counted
-from handiwork.tasks import in_thread, left_alone, words_of
+from handiwork.tasks import in_thread, words_of
 from handiwork.tools.accounts import line
 from handiwork.tools.answers import LONGEST_MISTAKE
 from handiwork.tools.calls import Verbs
 from handiwork.tools.marks import Mark
 from handiwork.tools.spelling import reference_of, tag_of
 from handiwork.tools.summaries import Summary, keepable, rows_of, summary_of
+from handiwork.tools.threads import AllHang, Threads
 from handiwork.tools.tool import Answer
 from handiwork.types.tool_result import RETENTION
 from handiwork.verbs import Recorded
 
 MOST_YIELDED = 100_000
 SUMMARY_SECONDS = 60.0
+
+_THREADS = Threads()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,8 @@ class Results:
     mark: Mark
     summary_seconds: float = SUMMARY_SECONDS
     """How long a summarizer may take; after that it is said what can be said of any answer."""
+    threads: Threads = _THREADS
+    """Those of the whole process: a summarizer that hangs keeps the one that it has."""
 
     async def answer(self, result: object, tool_call_id: str | None) -> Answer:
         """Return what the model gets for what the tool has returned. Raises `Unspeakable`."""
@@ -151,10 +156,11 @@ class Results:
         )
 
     async def _summary(self, value: Mapping[str, object]) -> Summary:
-        # One of somebody's own may take for ever, and an answer that has come must not be lost for it.
-        with contextlib.suppress(TimeoutError):
+        if self.mark.summarize is not None:
+            # One of somebody's own may take for ever, and an answer that has come must not be lost for it.
             summarized = partial(summary_of, value, self.tool, self.mark.summarize)
-            return await left_alone(summarized, seconds=self.summary_seconds)
+            with contextlib.suppress(TimeoutError, AllHang):
+                return await self.threads.do(summarized, name=self.tool, seconds=self.summary_seconds)
         return await in_thread(summary_of, value, self.tool, None)
 
     async def _recorded(

@@ -4,7 +4,7 @@ The types themselves are declared in modules of their own and gathered in `regis
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
@@ -14,6 +14,7 @@ from handiwork.media.formats import BY_NAME, Format, format_named
 from handiwork.media.places import Places
 from handiwork.model import Category
 from handiwork.quantities import counted
+from handiwork.types.action_type import ActionType
 from handiwork.types.plain_text import bytes_of, text_of
 from handiwork.types.strict_json import written
 
@@ -68,7 +69,6 @@ class ArtifactType:
     """The first is the initial one. A type without states leaves the artifact's state None."""
     transitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], hash=False)
     """Which states may follow a state."""
-    actions: tuple[str, ...] = ()
     retention: timedelta | None = None
     """How long one is kept unless somebody says otherwise; None is what the deployment says."""
     examine: "Callable[[ArtifactType, bytes], Checked] | None" = None
@@ -97,6 +97,18 @@ class ArtifactType:
     @property
     def initial_state(self) -> str | None:
         return self.states[0] if self.states else None
+
+    @property
+    def actions(self) -> tuple[ActionType, ...]:
+        """What can be done with an artifact of this type in one state or another."""
+        return self._leading_to({state for following in self.transitions.values() for state in following})
+
+    def actions_in(self, state: str | None) -> tuple[ActionType, ...]:
+        """Return what can be done with an artifact in this state."""
+        return self._leading_to(self.transitions.get(state or "", ()))
+
+    def _leading_to(self, states: Collection[str]) -> tuple[ActionType, ...]:
+        return tuple(ActionType(name=state) for state in self.states if state in states)
 
     def check(self, content: object, *, language: str | None = None) -> Checked:
         """Return what is to be stored of `content`, in time that grows with its size alone.

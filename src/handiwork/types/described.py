@@ -16,7 +16,7 @@ def describe(type_: ArtifactType) -> Shape:
         "schema": None if type_.schema is None else dict(type_.schema),
         "states": list(type_.states),
         "transitions": {state: list(following) for state, following in type_.transitions.items()},
-        "actions": list(type_.actions),
+        "actions": [{"name": each.name, "schema": dict(each.schema)} for each in type_.actions],
         "cap": type_.cap_bytes,
         "mediaType": type_.media_type,
     }

@@ -28,7 +28,7 @@ class Written(float):
 
 
 def number_of(digits: str) -> float:
-    """Return a number with a fraction or an exponent, so that writing it gives the same digits."""
+    """Return a number with a fraction, an exponent or a sign at zero, so that writing it gives the same digits."""
     number = float(digits)
     return number if repr(number) == digits else Written(digits)
 

@@ -58,8 +58,10 @@ class _Fault:
     """The name in an object at which it is wrong."""
 
 
-def parsed(text: str, *, type_name: str, number_of: Callable[[str], float] = float) -> object:
-    """Return the one value that the text holds; `number_of` reads numbers with a fraction or an exponent.
+def parsed(text: str, *, type_name: str, number_of: Callable[[str], float] | None = None) -> object:
+    """Return the one value that the text holds; `number_of` reads numbers that a whole number of Python cannot be.
+
+    Without it those with a fraction or an exponent are floats, and the zero below zero is none.
 
     Raises `ContentRefused` for all that RFC 8259 does not know, for a name twice in an object, for half a surrogate
     pair, and for what is beyond the limits of this module.
@@ -140,7 +142,7 @@ def json_path(keys: Iterable[Key]) -> str:
 class _Hooks:
     """What the reader calls for every object and number."""
 
-    def __init__(self, number_of: Callable[[str], float]) -> None:
+    def __init__(self, number_of: Callable[[str], float] | None) -> None:
         self._number_of = number_of
         self.first_fault: _Fault | None = None
         self._faults = 0
@@ -154,12 +156,14 @@ class _Hooks:
         return self._fault(_Fault("every name once in an object", f"{excerpt(twice)} twice", name=twice))
 
     def whole(self, digits: str) -> object:
+        if digits == "-0" and self._number_of is not None:
+            return self._number_of(digits)
         return int(digits) if len(digits) <= LONGEST_NUMBER else self._too_long(digits)
 
     def fraction(self, digits: str) -> object:
         if len(digits) > LONGEST_NUMBER:
             return self._too_long(digits)
-        number = self._number_of(digits)
+        number = (self._number_of or float)(digits)
         return number if math.isfinite(number) else self._fault(_Fault("a number of at most 1.8e308", excerpt(digits)))
 
     def constant(self, word: str) -> object:

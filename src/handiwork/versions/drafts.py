@@ -4,11 +4,11 @@ Nothing is stored here; that is for `creation` and `revising`.
 """
 
 import itertools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, Protocol, Unpack, cast, runtime_checkable
 
 from handiwork.errors import ContentTooLarge, InvalidContent, ProducingDisabled, UnsupportedFormat
 from handiwork.ids import ArtifactId, Handle
@@ -21,6 +21,7 @@ from handiwork.store.blobs import SEAL
 from handiwork.tasks import in_thread
 from handiwork.types.artifact_type import ArtifactType
 from handiwork.types.image import REFERENCE
+from handiwork.verbs import Introduced, Retained, handle_asked, retention_asked
 from handiwork.versions.content import Bytes, HostFile
 from handiwork.versions.notes import demand_named, demand_object, demand_texts
 
@@ -162,6 +163,33 @@ async def received(value: object, type_: ArtifactType) -> Content:
     if isinstance(value, bytes) or is_text or (not isinstance(value, Path) and _is_little(value)):
         return content_of(value, type_)
     return await in_thread(content_of, value, type_)
+
+
+async def introduced(
+    type_: ArtifactType,
+    content: object,
+    *,
+    name: str | None,
+    retention: Retained,
+    provenance: Provenance,
+    **described: Unpack[Introduced],
+) -> Draft:
+    """Return a draft of what a caller gives and says; of content that comes in pieces nothing is in it yet.
+
+    Raises what `received`, `retention_asked` and `handle_asked` do.
+    """
+    return Draft(
+        type=type_,
+        name=name or (content.name if isinstance(content, Path) else None),
+        content=Bytes(b"") if isinstance(content, AsyncIterable) else await received(content, type_),
+        title=described.get("title"),
+        language=described.get("language"),
+        metadata=described.get("metadata") or {},
+        retention=retention_asked(retention),
+        provenance=provenance,
+        summary=described.get("summary"),
+        handle=handle_asked(described.get("handle")),
+    )
 
 
 def all_of(content: Content) -> bytes:

@@ -1,6 +1,6 @@
 """Noting things about an artifact beside its content: labels, free facts, and steps from state to state.
 
-Which steps there are is declared by its type. Steps that reach the outside world are actions and are not made here.
+Which steps there are is declared by its type. What an agent proposes, and a user then agrees to, is known to `actions`.
 """
 
 import asyncio
@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-from handiwork.errors import IllegalTransition, MarksMoved
+from handiwork.errors import ApprovalNeeded, IllegalTransition, MarksMoved
 from handiwork.ids import ArtifactId
 from handiwork.model import Artifact, PrincipalKind, Reach, Scope
 from handiwork.store.records import Records
 from handiwork.store.revisions import Marks, Revisions
 from handiwork.types.registry import Registry
+from handiwork.verbs import demand_whole
 from handiwork.versions.notes import demand_object, distinct_labels
 
 ATTEMPTS = 200
@@ -54,10 +55,13 @@ class Marking:
         """Go on to a state, and merge facts into those that are noted; a fact that is None is taken away.
 
         Raises:
+            ApprovalNeeded: an agent moves no state; it proposes to, and notes facts.
             IllegalTransition: the type knows no such step from the state that the artifact is in.
-            InvalidContent: the facts are no JSON, or too large.
+            InvalidContent: the facts are no JSON, or too large, or the state is no text.
             ArtifactNotFound, ArtifactExpired: there is none to be had.
         """
+        demand_whole(state=state)
+        demand_mover(state, by=by)
 
         def marks(artifact: Artifact) -> Marks:
             if state is not None and state != artifact.state:
@@ -81,6 +85,12 @@ class Marking:
                     return await self.revisions.mark(artifact, marks(artifact))
             artifact = (await self.records.get(reach, artifact.id)).artifact
             return await self.revisions.mark(artifact, marks(artifact))
+
+
+def demand_mover(state: str | None, *, by: PrincipalKind | None) -> None:
+    """Raise `ApprovalNeeded` for who may only ask that an artifact goes on to another state."""
+    if state is not None and by == "agent":
+        raise ApprovalNeeded("state", principal=by)
 
 
 def _merged(was: Mapping[str, object], said: Mapping[str, object]) -> Mapping[str, object]:

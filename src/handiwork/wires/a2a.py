@@ -10,7 +10,7 @@ is not known here.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from handiwork.events import Delta, Event, Output, Settled, Told
@@ -39,6 +39,29 @@ class _Draft:
         self.hashed.update(text.encode("utf-8", "surrogatepass"))
 
 
+@dataclass(slots=True, kw_only=True)
+class _SoFar:
+    """Text that had been written before the client came, as far as it has been told."""
+
+    begun: Delta
+    seen: Shape | None
+    texts: list[str]
+    lacks: int
+
+    def takes(self, delta: Delta) -> bool:
+        """Take what follows what has come."""
+        follows = len(self.begun.text) + self.begun.more - self.lacks
+        if delta.artifact_id != self.begun.artifact_id or delta.offset != follows:
+            return False
+        self.texts.append(delta.text)
+        self.lacks -= len(delta.text)
+        return True
+
+    @property
+    def whole(self) -> Delta:
+        return replace(self.begun, text="".join(self.texts), more=0)
+
+
 class A2A:
     """One connection to the task that a session is; `public` is the origin at which content is to be had."""
 
@@ -50,6 +73,7 @@ class A2A:
         self._public = public
         self._is_resumed = is_resumed
         self._drafts: Newest[_Draft] = Newest()
+        self._so_far: _SoFar | None = None
 
     def look(self, told: Told) -> Look | None:
         match told:
@@ -104,6 +128,15 @@ class A2A:
 
     def _written(self, delta: Delta, seen: Shape | None) -> Sequence[Shape]:
         """Tell of a piece: the text so far makes the artifact anew, and a further piece is appended."""
+        if delta.more:
+            # Only from all of it is known whether it has just been stored.
+            self._so_far = _SoFar(begun=delta, seen=seen, texts=[delta.text], lacks=delta.more)
+            return []
+        if self._so_far is not None and self._so_far.takes(delta):
+            if self._so_far.lacks:
+                return []
+            delta, seen = self._so_far.whole, self._so_far.seen
+            self._so_far = None
         id, draft = delta.artifact_id, self._drafts.get(delta.artifact_id)
         if delta.offset == 0:
             if seen is not None and seen["version"]["sha256"] == _sha256(delta.text):

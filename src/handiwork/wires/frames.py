@@ -1,7 +1,8 @@
 """Events as they go over the wire: as a message of a WebSocket, as a frame of Server-Sent Events. Pure functions.
 
-To whom a frame is sent, and when, is not known here. `Frames` keeps what was made, so that an event is put into words
-once however many follow it. What the protocols of others say in a frame is known to `ag_ui`, `ai_sdk` and `a2a`.
+To whom a frame is sent, and when, is not known here. `Frames` and `PassingFrames` keep what was made, so that an event
+is put into words once however many follow it. What the protocols of others say in a frame is known to `ag_ui`, `ai_sdk`
+and `a2a`.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Generic, TypeVar
 from handiwork.errors import CursorTooOld
 from handiwork.events import Event, Passing
 from handiwork.ids import EventId
+from handiwork.model import MIB
 from handiwork.shapes import Shape, event_shape, passing_shape
 
 RETRY = b"retry: 1000\n\n"
@@ -19,6 +21,7 @@ RETRY = b"retry: 1000\n\n"
 HEARTBEAT = b":\n\n"
 """A comment, which clients pass over and which keeps proxies from closing a quiet stream."""
 FRAMES_KEPT = 2000
+PASSING_KEPT_BYTES = 8 * MIB
 
 Frame = TypeVar("Frame", bytes, str)
 
@@ -78,6 +81,27 @@ class Frames(Generic[Frame]):
             frame = self._made[event.id] = self._make(event)
             if len(self._made) > self._most:
                 self._made.popitem(last=False)
+        return frame
+
+
+class PassingFrames(Generic[Frame]):
+    """Makes the frame of what passes by once, as long as it is among the newest. All who follow are told the same."""
+
+    def __init__(self, make: Callable[[Passing], Frame], *, most_bytes: int = PASSING_KEPT_BYTES) -> None:
+        self._make, self._room = make, most_bytes
+        # What passes by has no id; as long as it is kept, no other has its place in memory.
+        self._made: OrderedDict[int, tuple[Passing, Frame]] = OrderedDict()
+
+    def of(self, passing: Passing) -> Frame:
+        made = self._made.get(id(passing))
+        if made is not None:
+            return made[1]
+        frame = self._make(passing)
+        self._made[id(passing)] = passing, frame
+        self._room -= len(frame)
+        while self._room < 0:
+            _, (_, gone) = self._made.popitem(last=False)
+            self._room += len(gone)
         return frame
 
 

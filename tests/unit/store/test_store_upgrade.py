@@ -23,7 +23,7 @@ from alembic import op
 import sqlalchemy as sa
 
 revision = "next"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade():
@@ -121,9 +121,9 @@ def test_an_older_database_is_copied_and_then_upgraded(path: Path, tmp_path: Pat
         before = upgrade(path, history=next_release(tmp_path / "steps"))
 
     copy = path.with_name("handiwork.db.before-next")
-    assert (before.found, before.expected, before.standing) == ("0002", "next", "older")
+    assert (before.found, before.expected, before.standing) == ("0003", "next", "older")
     assert ask(path, "SELECT version_num FROM alembic_version") == [("next",)]
-    assert ask(copy, "SELECT version_num FROM alembic_version") == [("0002",)]
+    assert ask(copy, "SELECT version_num FROM alembic_version") == [("0003",)]
     assert columns(path) - columns(copy) == {"pinned"}
     assert ask(path, "SELECT id FROM executions") == ask(copy, "SELECT id FROM executions") == [("exc_1",)]
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -150,7 +150,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(path: Path, tmp_path: Pat
     with pytest.raises(StoreVersionMismatch) as caught:
         upgrade(path)
 
-    assert (caught.value.found, caught.value.expected) == ("next", "0002")
+    assert (caught.value.found, caught.value.expected) == ("next", "0003")
     assert "pinned" in columns(path)
 
 

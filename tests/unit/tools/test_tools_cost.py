@@ -74,3 +74,17 @@ def test_the_readme_states_what_the_table_costs() -> None:
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     stated = int(readme.partition("the whole table costs about ")[2].partition(" tokens")[0].replace(",", ""))
     assert stated * 0.95 <= cost <= stated * 1.05
+
+
+def test_the_readme_states_what_actions_add() -> None:
+    count = counter("o200k_base")
+    costs = [
+        count(json.dumps(table(offer)["openai"], separators=(",", ":")))
+        for offer in (
+            Offer(types=TYPES, libraries=installed()),
+            Offer(types=TYPES, actions=("sent", "discarded", "done"), libraries=installed()),
+        )
+    ]
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    stated = int(readme.partition(" tokens of every request, about ")[2].partition(" more")[0])
+    assert stated * 0.9 <= costs[1] - costs[0] <= stated * 1.1

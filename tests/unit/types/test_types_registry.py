@@ -75,7 +75,7 @@ def test_a_description_says_what_the_declaration_says():
         "schema": {"type": "object"},
         "states": ["draft", "sent"],
         "transitions": {"draft": ["sent"]},
-        "actions": [],
+        "actions": [{"name": "sent", "schema": {"type": "object", "properties": {}, "additionalProperties": False}}],
         "cap": 256 * KIB,
         "mediaType": "application/json",
     }

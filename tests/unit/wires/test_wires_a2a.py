@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -224,3 +225,26 @@ def test_text_that_looks_like_json_is_told_as_it_is(connection: Connection) -> N
     connection.tell(versioned(1), shown)
 
     assert connection.text() == '{"a": 1}'
+
+
+def test_long_text_of_which_one_is_told_late_is_one_chunk_and_sealed_with_what_follows(connection: Connection) -> None:
+    assert connection.tell(replace(piece("# P"), more=4)) == []
+    assert connection.tell(piece("la", offset=3)) == []
+    (frame,) = connection.tell(piece("n\n", offset=5))
+    assert frame["artifactUpdate"]["append"] is False
+    connection.tell(versioned(1), plan(sha256=SHA256))
+    assert connection.text() == WHOLE
+    assert connection.sealed == [PLAN]
+
+
+def test_long_text_of_which_one_is_told_when_it_has_just_been_stored_is_no_further_version(
+    connection: Connection,
+) -> None:
+    stored = plan(sha256=SHA256)
+    connection.tell(versioned(1), stored)
+    assert connection.tell(replace(piece("# P"), more=4), stored) == []
+    assert connection.tell(piece("lan\n", offset=3)) == []
+    # The control: text that is none of it is the next version.
+    assert connection.tell(replace(piece("# P"), more=4), stored) == []
+    (frame,) = connection.tell(piece("lot\n", offset=3))
+    assert frame["artifactUpdate"]["artifact"]["artifactId"] == f"{PLAN}@2"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from handiwork.errors import CursorTooOld
-from handiwork.events import Event, Output
+from handiwork.events import Event, Output, Passing
 from handiwork.ids import ArtifactId, EventId, ExecutionId
 from handiwork.model import Scope
 from handiwork.shapes import event_shape
@@ -12,6 +12,7 @@ from handiwork.wires.frames import (
     HEARTBEAT,
     RETRY,
     Frames,
+    PassingFrames,
     message,
     passing_message,
     resync_reason,
@@ -116,3 +117,23 @@ def test_only_the_newest_frames_are_kept() -> None:
         frames.of(happened(seq))
 
     assert made == [1, 2, 3, 4, 1]
+
+
+def test_the_frame_of_what_passes_by_is_made_once_for_all_and_never_taken_for_that_of_another() -> None:
+    made: list[str] = []
+
+    def make(passing: Passing) -> str:
+        made.append(passing.text)
+        return passing.text
+
+    frames, shared = PassingFrames(make, most_bytes=5), output("a")
+    assert [frames.of(shared) for _ in range(100)] == ["a"] * 100
+    assert made == ["a"]
+    # What is let go of gives its place to others.
+    assert [frames.of(output(text)) for text in ("bbb", "cc", "ddddddd", "e")] == ["bbb", "cc", "ddddddd", "e"]
+    assert frames.of(shared) == "a"
+    assert made == ["a", "bbb", "cc", "ddddddd", "e", "a"]
+
+
+def output(text: str) -> Output:
+    return Output(scope=Scope(session="s"), execution_id=ExecutionId("exc_1"), stream="stdout", offset=0, text=text)

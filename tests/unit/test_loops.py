@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from handiwork.adapters.loops import Home
+from handiwork.loops import Home
 
 
 async def loop_now() -> asyncio.AbstractEventLoop:
@@ -29,7 +29,7 @@ async def test_who_would_wait_for_himself_is_told_what_to_do() -> None:
 
 
 def test_a_loop_that_does_not_turn_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handiwork.adapters.loops.ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr("handiwork.loops.ANSWER_SECONDS", 0.01)
     still = asyncio.new_event_loop()
     try:
         with pytest.raises(RuntimeError, match="is blocked"):

@@ -1,7 +1,7 @@
-"""How an answer of MCP gets to its client: piece by piece, and no longer than the client takes any of it.
+"""How an answer that is made whole gets to its client: piece by piece, and no longer than the client takes any of it.
 
-The library makes an answer whole and waits for ever until it is taken, so one who takes nothing would keep all of it in
-memory, and a stream that nobody reads would stay open. What is answered is not known here.
+One who takes nothing would keep all of it in memory for ever, so it is given up after a while, and one client has only
+few of the large ones at a time. What is answered is not known here.
 """
 
 import asyncio
@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 import anyio
-from starlette.types import Message, Send
+from starlette.types import Message, Scope, Send
 
 from handiwork.model import KIB
+from handiwork.server.cutting import cut_off
 from handiwork.server.refusals import ReadsBusy
 
 PIECE_BYTES = 64 * KIB
@@ -22,16 +23,18 @@ TURN_SECONDS = 8.0
 
 
 class Outlet:
-    """The way of one answer. One that is not taken is given up, and the web server cuts the connection."""
+    """The way of one answer. One that is not taken is given up, and its connection cut off."""
 
-    def __init__(self, send: Send, *, stall_seconds: float) -> None:
-        self._send, self._stall_seconds = send, stall_seconds
+    def __init__(self, scope: Scope, send: Send, *, stall_seconds: float) -> None:
+        self._connection, self._send, self._stall_seconds = scope, send, stall_seconds
         self._scope = anyio.CancelScope()
 
     async def answer(self, make: Callable[[Send], Awaitable[None]]) -> None:
         """Let an answer be made and sent, as far as it is taken."""
         with self._scope:
             await make(self._take)
+        if self._scope.cancelled_caught:
+            cut_off(self._connection)
 
     async def _take(self, message: Message) -> None:
         body: bytes = message.get("body", b"")
