@@ -36,6 +36,7 @@ from handiwork.server.doorkeeper import Doorkeeper
 from handiwork.server.guards import Cors, HostAllowList, JsonOnly, OriginCheck, RequestId, SecurityHeaders, names_in
 from handiwork.server.intake import BodyLimit
 from handiwork.server.path_names import WholeNames
+from handiwork.server.short_ways import ShortWays
 
 ROUTERS = (
     operations.router,
@@ -52,6 +53,7 @@ ROUTERS = (
     streams.router,
     mcp.router,
 )
+SHORT_WAYS = (*artifacts.SHORT_WAYS, *revisions.SHORT_WAYS, *executions.SHORT_WAYS)
 RUN_BODY_BYTES = JSON_BYTES_FOR_ONE * LONGEST_CODE_BYTES + 64 * KIB
 PLAIN_BODY_BYTES = MIB
 
@@ -84,7 +86,8 @@ def application(desk: Desk) -> FastAPI:
 
 def guarded(desk: Desk) -> ASGIApp:
     """Return the application as it is served. Raises `InvalidName` for hosts and origins that cannot be used."""
-    app: ASGIApp = BodyLimit(application(desk), limit_of=lambda path: _limit_of(path, desk.body_limit))
+    app: ASGIApp = ShortWays(application(desk), desk=desk, ways=SHORT_WAYS)
+    app = BodyLimit(app, limit_of=lambda path: _limit_of(path, desk.body_limit))
     app = JsonOnly(
         app,
         takes_upload=lambda path: _UPLOADS.fullmatch(path) is not None,

@@ -31,7 +31,7 @@ from handiwork.server.bodies import (
     NewArtifact,
     VersionNumber,
 )
-from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
+from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.content_origin import LINKS, VIEWS
 from handiwork.server.delivery import Granted, delivered, excerpt
 from handiwork.server.desk import API, Desk
@@ -40,6 +40,7 @@ from handiwork.server.dictation import dictated, is_dictated
 from handiwork.server.downloads import conditional, content_headers, etag_of, not_modified
 from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import NoPreview
+from handiwork.server.short_ways import ShortWay
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import FILE_FIELD, form_drafts, json_draft
 from handiwork.shapes import Shape, artifact_shape, time_shape
@@ -53,6 +54,11 @@ OfSession = Annotated[
     str | None, Query(description="The session in which a handle is looked for, and no other.", max_length=200)
 ]
 AtVersion = Annotated[VersionNumber | None, Query(description="Absent is the newest.")]
+
+_MAKING = "/sessions/{session}/artifacts"
+_READING = "/artifacts/{artifact}/content"
+# Whole content at its head, or at a version that is said in full.
+_USUAL = re.compile(rb"(?:version=([1-9][0-9]{0,8}))?")
 
 router = APIRouter(tags=["artifacts"], route_class=StrictRoute)
 
@@ -89,6 +95,20 @@ def _taking(declared: dict[str, Any]) -> dict[str, Any]:
     return {**declared, "openapi_extra": {**declared["openapi_extra"], **body}}
 
 
+@router.post(
+    f"{API}{_MAKING}",
+    name="create",
+    status_code=201,
+    responses={
+        201: {
+            "model": ArtifactAnswer | UploadedAnswer,
+            "description": "The artifact; for a form, those that its files have become",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "Where it is, if it is one"}},
+        },
+        **problems(400, 404, 413, 415, 422, 429, 507),
+    },
+    **_taking(demands("artifact:write")),
+)
 async def _create(session: PathName, request: Request, desk: TheDesk, caller: TheCaller) -> Response:
     """Store content as an artifact, or the files of a form as one artifact each: all of them or none.
 
@@ -115,26 +135,8 @@ async def _create_shortly(request: Request, desk: Desk, caller: Caller) -> Respo
     return await _create(name_in_path(request.path_params["session"]), request, desk, caller)
 
 
-making = APIRouter(tags=["artifacts"], route_class=short_way("artifact:write", _create_shortly))
-making.post(
-    f"{API}/sessions/{{session}}/artifacts",
-    name="create",
-    status_code=201,
-    responses={
-        201: {
-            "model": ArtifactAnswer | UploadedAnswer,
-            "description": "The artifact; for a form, those that its files have become",
-            "headers": {"Location": {"schema": {"type": "string"}, "description": "Where it is, if it is one"}},
-        },
-        **problems(400, 404, 413, 415, 422, 429, 507),
-    },
-    **_taking(demands("artifact:write")),
-)(_create)
-router.include_router(making)
-
-
 @router.get(
-    f"{API}/sessions/{{session}}/artifacts",
+    f"{API}{_MAKING}",
     responses={200: {"model": ArtifactsAnswer, "description": "Some of the artifacts"}, **problems(404, 422)},
     **demands("artifact:read"),
 )
@@ -167,6 +169,20 @@ async def look_at(
     return json_answer(await whole_shape(desk, filed.artifact))
 
 
+@router.get(
+    f"{API}{_READING}",
+    name="read_content",
+    response_class=Response,
+    responses={**_DELIVERIES, **problems(404, 410, 412, 416, 422)},
+    **demands("artifact:read"),
+)
+@router.head(
+    f"{API}{_READING}",
+    name="read_content_headers",
+    response_class=Response,
+    responses={200: {"description": "The headers"}, 304: _DELIVERIES[304], **problems(404, 410, 412, 422)},
+    **demands("artifact:read"),
+)
 async def _content(
     artifact: PathName,
     request: Request,
@@ -202,24 +218,13 @@ async def _content_shortly(request: Request, desk: Desk, caller: Caller) -> Resp
     )
 
 
-_READING = "/artifacts/{artifact}/content"
-_USUAL = re.compile(rb"(?:version=([1-9][0-9]{0,8}))?")
-reading = APIRouter(tags=["artifacts"], route_class=short_way("artifact:read", _content_shortly))
-reading.get(
-    f"{API}{_READING}",
-    name="read_content",
-    response_class=Response,
-    responses={**_DELIVERIES, **problems(404, 410, 412, 416, 422)},
-    **demands("artifact:read"),
-)(_content)
-reading.head(
-    f"{API}{_READING}",
-    name="read_content_headers",
-    response_class=Response,
-    responses={200: {"description": "The headers"}, 304: _DELIVERIES[304], **problems(404, 410, 412, 422)},
-    **demands("artifact:read"),
-)(_content)
-router.include_router(reading)
+SHORT_WAYS = (
+    ShortWay(method="POST", path=f"{API}{_MAKING}", permission="artifact:write", answer=_create_shortly),
+    *(
+        ShortWay(method=method, path=f"{API}{_READING}", permission="artifact:read", answer=_content_shortly)
+        for method in ("GET", "HEAD")
+    ),
+)
 
 
 @router.delete(

@@ -3,18 +3,14 @@
 What a caller may do is decided in `access.policy`.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
-from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 
 from handiwork.access.policy import Caller, Permission
 from handiwork.server.desk import Desk
-from handiwork.server.strict_bodies import StrictRoute
 
 USER_HEADER = "x-handiwork-user"
 PERMISSION = "x-handiwork-permission"
@@ -42,32 +38,6 @@ async def caller_of(
     if x_handiwork_user is None:
         return caller
     return replace(caller, user=caller.within(user=x_handiwork_user).user)
-
-
-def short_way(
-    permission: Permission, answer: Callable[[Request, Desk, Caller], Awaitable[Response | None]]
-) -> type[APIRoute]:
-    """Return routes that are declared like all others, and past whose declarations the usual request is answered.
-
-    Storing and reading are what clients do most, and what the framework does before it calls a route takes longer than
-    either. What `answer` returns None for, and who acts for somebody else, goes the usual way; both come to the same.
-    """
-
-    class ShortWay(StrictRoute):
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            declared = super().get_route_handler()
-
-            async def handle(request: Request) -> Response:
-                if USER_HEADER in request.headers:
-                    return await declared(request)
-                desk = desk_of(request)
-                caller = await desk.recognised(request.headers.get("authorization"))
-                caller.require(permission)
-                return await answer(request, desk, caller) or await declared(request)
-
-            return handle
-
-    return ShortWay
 
 
 TheDesk = Annotated[Desk, Depends(_desk)]

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Send
@@ -26,13 +25,14 @@ from handiwork.sandbox.sandbox import PROGRAM_NAME
 from handiwork.server.answers import RunAnswer, problems
 from handiwork.server.artifacts import json_answer, shape_of
 from handiwork.server.bodies import RunOrder
-from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
+from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
 from handiwork.server.downloads import STALL_SECONDS
 from handiwork.server.outlets import Outlet
 from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import MalformedRequest, ReadsBusy
-from handiwork.server.strict_bodies import short_and_strictly
+from handiwork.server.short_ways import ShortWay
+from handiwork.server.strict_bodies import StrictRoute, short_and_strictly
 from handiwork.shapes import Shape, execution_shape, time_shape
 from handiwork.tools.accounts import account_of
 
@@ -45,11 +45,23 @@ Files = Annotated[
 ]
 OfSession = Annotated[str | None, Query(description="Look in this session only.", max_length=200)]
 
-router = APIRouter(tags=["executions"])
+_ORDERING = "/sessions/{session}/executions"
+
+router = APIRouter(tags=["executions"], route_class=StrictRoute)
 
 _ANSWERS = {"model": RunAnswer, "description": "How it went; a program that fails is an answer too"}
 
 
+@router.post(
+    f"{API}{_ORDERING}",
+    name="order",
+    responses={
+        200: _ANSWERS,
+        202: {"model": RunAnswer, "description": "It waits for its turn; `Location` tells what becomes of it"},
+        **problems(404, 413, 422, 429, 503, 507),
+    },
+    **demands("execution:run"),
+)
 async def _order(
     session: PathName, body: RunOrder, request: Request, desk: TheDesk, caller: TheCaller, files: Files = None
 ) -> Response:
@@ -84,23 +96,10 @@ async def _order_shortly(request: Request, desk: Desk, caller: Caller) -> Respon
         body = short_and_strictly(await request.body(), RunOrder.model_validate_json)
     except ClientDisconnect as gone:
         raise MalformedRequest("body", expected="all of it") from gone
-    except RequestValidationError:
-        return None
     return await _order(name_in_path(request.path_params["session"]), body, request, desk, caller)
 
 
-ordering = APIRouter(tags=["executions"], route_class=short_way("execution:run", _order_shortly))
-ordering.post(
-    f"{API}/sessions/{{session}}/executions",
-    name="order",
-    responses={
-        200: _ANSWERS,
-        202: {"model": RunAnswer, "description": "It waits for its turn; `Location` tells what becomes of it"},
-        **problems(404, 413, 422, 429, 503, 507),
-    },
-    **demands("execution:run"),
-)(_order)
-router.include_router(ordering)
+SHORT_WAYS = (ShortWay(method="POST", path=f"{API}{_ORDERING}", permission="execution:run", answer=_order_shortly),)
 
 
 @router.get(

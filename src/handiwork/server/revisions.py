@@ -21,13 +21,14 @@ from handiwork.server.artifacts import (
     whole_shape,
 )
 from handiwork.server.bodies import Labels, NewVersion, Restoring, Revised, Step, VersionNumber
-from handiwork.server.callers import TheCaller, TheDesk, demands, short_way
+from handiwork.server.callers import TheCaller, TheDesk, demands
 from handiwork.server.desk import API, Desk
 from handiwork.server.dictation import MEDIA_TYPE as PLAIN
 from handiwork.server.dictation import dictated_revision, is_dictated, said_in_query
 from handiwork.server.downloads import conditional, etag_of
 from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import PreconditionFailed
+from handiwork.server.short_ways import ShortWay
 from handiwork.server.strict_bodies import StrictRoute
 from handiwork.server.uploads import MERGE_PATCH, called, decoded, json_merge_patch, json_revision, validated
 from handiwork.shapes import Shape, version_shape
@@ -35,6 +36,8 @@ from handiwork.versions.differences import MISSING
 from handiwork.versions.revising import Revision
 
 MOST_VERSIONS_ON_A_PAGE = 100
+
+_VERSIONS = "/artifacts/{artifact}/versions"
 
 router = APIRouter(tags=["artifacts"], route_class=StrictRoute)
 
@@ -53,7 +56,7 @@ def _taking(schema: Shape, *, is_dictated: bool = False) -> dict[str, Any]:
 
 
 @router.get(
-    f"{API}/artifacts/{{artifact}}/versions",
+    f"{API}{_VERSIONS}",
     responses={200: {"model": VersionsAnswer, "description": "Some of the versions"}, **problems(404, 410, 422)},
     **demands("artifact:read"),
 )
@@ -101,6 +104,13 @@ async def differ(
     )
 
 
+@router.post(
+    f"{API}{_VERSIONS}",
+    name="revise",
+    status_code=201,
+    responses={201: _MADE, **_CHANGES},
+    **_taking(NewVersion.model_json_schema(), is_dictated=True),
+)
 async def _revise(
     artifact: PathName, request: Request, desk: TheDesk, caller: TheCaller, session: OfSession = None
 ) -> Response:
@@ -135,15 +145,7 @@ async def _revise_shortly(request: Request, desk: Desk, caller: Caller) -> Respo
     return await _revise(name_in_path(request.path_params["artifact"]), request, desk, caller)
 
 
-revising = APIRouter(tags=["artifacts"], route_class=short_way("artifact:write", _revise_shortly))
-revising.post(
-    f"{API}/artifacts/{{artifact}}/versions",
-    name="revise",
-    status_code=201,
-    responses={201: _MADE, **_CHANGES},
-    **_taking(NewVersion.model_json_schema(), is_dictated=True),
-)(_revise)
-router.include_router(revising)
+SHORT_WAYS = (ShortWay(method="POST", path=f"{API}{_VERSIONS}", permission="artifact:write", answer=_revise_shortly),)
 
 
 @router.patch(
