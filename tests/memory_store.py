@@ -5,7 +5,7 @@ What is promised of them is proved of the real ones in `tests/contract`.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from handiwork.store.blobs import Stored
 from handiwork.store.keys import BlobKey, BlobPrefix
 from handiwork.store.outlines import Outline
 from handiwork.store.pieces import OUTLINED_BYTES, PIECE_BYTES
-from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
+from handiwork.store.records import Arriving, Filed, Page, Preview, Search, SessionPage, Terms
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -40,12 +40,13 @@ class MemoryRecords:
         *,
         execution: Execution | None = None,
         terms: Terms | None = None,
-        until: Callable[[], object] | None = None,
+        until: Arriving | None = None,
     ) -> None:
         self.tried += [entry.artifact.handle for entry in entries]
         self.terms = terms
         if until is not None:
-            await asyncio.to_thread(until)
+            await asyncio.to_thread(until.begin)
+            await asyncio.to_thread(until.wait)
         if self.failure is not None:
             raise self.failure
         if self.taken:

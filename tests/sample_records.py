@@ -46,6 +46,21 @@ class Hands:
         return self.now
 
 
+@dataclass(slots=True)
+class InVain:
+    """Bytes that set out and never arrive."""
+
+    failure: Exception
+    has_begun: bool = False
+
+    def begin(self) -> None:
+        self.has_begun = True
+
+    def wait(self) -> None:
+        assert self.has_begun
+        raise self.failure
+
+
 def filed(
     name: str = "chart", *, scope: Scope = ADA, at: datetime = NOON, execution: str | None = None, size: int = 10
 ) -> Filed:

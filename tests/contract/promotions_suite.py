@@ -14,7 +14,7 @@ from handiwork.store.event_log import EventLog
 from handiwork.store.expiry import Expiry
 from handiwork.store.promotions import Promotions
 from handiwork.store.records import Filed, Promotion, Records, Terms
-from sample_records import ADA, FOREIGN, NOON, Hands, filed
+from sample_records import ADA, FOREIGN, NOON, Hands, InVain, filed
 
 WEEK = timedelta(days=7)
 CSV = Promotion(tool_call_id="call-1", type="csv")
@@ -145,11 +145,8 @@ class PromotionsSuite:
         assert await first(promotions) == "art_c"
 
     async def test_a_promotion_that_is_refused_is_not_noted(self, promotions: Promotions, records: Records) -> None:
-        def breaks() -> None:
-            raise ValueError("the bytes are not there")
-
         with pytest.raises(ValueError, match="not there"):
-            await records.add([filed("a")], terms=TERMS, until=breaks)
+            await records.add([filed("a")], terms=TERMS, until=InVain(ValueError("the bytes are not there")))
         assert await first(promotions) is None
         assert await names(records) == []
 

@@ -25,7 +25,7 @@ from handiwork.model import (
 from handiwork.store.execution_records import ExecutionRecords
 from handiwork.store.keys import blob_key
 from handiwork.store.records import Filed, Preview, Quota, Records, Search, Terms
-from sample_records import ADA, FOREIGN, NOON, Hands, execution, filed, outlined, with_handle_of
+from sample_records import ADA, FOREIGN, NOON, Hands, InVain, execution, filed, outlined, with_handle_of
 
 
 async def names(records: Records, scope: Scope = ADA, *, limit: int = 100) -> list[str]:
@@ -57,11 +57,8 @@ class RecordsSuite:
     async def test_what_is_kept_of_bytes_comes_to_nothing_with_their_record(self, records: Records) -> None:
         entry = outlined(filed())
 
-        def fail() -> None:
-            raise StorageFailed("the blobs", "no")
-
         with pytest.raises(StorageFailed):
-            await records.add([entry], until=fail)
+            await records.add([entry], until=InVain(StorageFailed("the blobs", "no")))
 
         assert await records.outline(entry) is None
         await records.add([entry])

@@ -23,7 +23,7 @@ from handiwork.store.expiry import Expiry
 from handiwork.store.keys import blob_key
 from handiwork.store.records import Filed, Quota, Records, Terms
 from handiwork.store.revisions import Marks, Revisions
-from sample_records import ADA, FOREIGN, NOON, Hands, filed, outlined
+from sample_records import ADA, FOREIGN, NOON, Hands, InVain, filed, outlined
 
 WEEK = timedelta(days=7)
 
@@ -80,11 +80,8 @@ class RevisionsSuite:
     async def test_what_was_waited_for_in_vain_takes_the_version_back(
         self, revisions: Revisions, records: Records, log: EventLog, head: Artifact
     ) -> None:
-        def in_vain() -> None:
-            raise StorageFailed("the blobs", "gone")
-
         with pytest.raises(StorageFailed):
-            await revisions.add(revised(head), expected=1, until=in_vain)
+            await revisions.add(revised(head), expected=1, until=InVain(StorageFailed("the blobs", "gone")))
         assert (await records.get(ADA, head.id)).artifact == head
         assert len(await told(log)) == 1
 

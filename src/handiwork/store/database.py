@@ -23,11 +23,12 @@ class Database(Protocol):
         """
         ...
 
-    async def write(self, work: Work[Result]) -> Result:
+    async def write(self, work: Work[Result], *, first: Callable[[], None] | None = None) -> Result:
         """Return what `work` returns, once its changes survive a crash and the loss of power.
 
-        Whoever is cancelled meanwhile is told so only when it is decided. Every error that `work` raises is passed
-        on, and nothing has changed then.
+        Whoever is cancelled meanwhile is told so only when it is decided. Every error that `work` raises is passed on,
+        and nothing has changed then. `first` is called in the same thread before the transaction begins, and where
+        several are done in one, before any of them; it raises nothing.
 
         Raises:
             StorageFull, StorageFailed: nothing has changed, as far as the system tells.

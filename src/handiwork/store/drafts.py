@@ -19,6 +19,7 @@ from handiwork.store.blobs import CHUNK_BYTES, Stored
 from handiwork.store.file_operations import FileOperations
 from handiwork.store.folders import Folders, make_folders
 from handiwork.store.pieces import Measure
+from handiwork.store.syncs import Ended
 
 PUBLISH_ATTEMPTS = 3
 MOST_AHEAD = 4
@@ -106,13 +107,18 @@ class Draft:
 
     def commit(self, target: Path) -> Stored:
         """Make what was written durable under the name `target`. `FileExistsError` when the name is taken."""
-        descriptor = self._begun()
-        self._target = target
-        self._place.folders.make(target.parent)
-        # The name comes first, so that file and folders can be synced together. Until all of them are, nobody has heard
-        # of it: what a crash leaves under it is an orphan like any other.
-        self._publish(descriptor, target)
-        self._place.folders.settle(target.parent, descriptor)
+        self._place.folders.settle(target.parent, self._named(target))
+        return self.end()
+
+    def begin_to_commit(self, target: Path, ended: Ended) -> None:
+        """Do as `commit`, but have the disk waited for in other threads; one calls `ended` when it is `end`'s turn.
+
+        It is told what has gone wrong if anything has, and then it is that of `withdraw`.
+        """
+        self._place.folders.begin_to_settle(target.parent, self._named(target), ended=ended)
+
+    def end(self) -> Stored:
+        """Let go of what is durable now, and return what that is."""
         self._close()
         self._forget_name()
         return self._measure.stored
@@ -132,6 +138,18 @@ class Draft:
         with contextlib.suppress(OSError):
             self._target.parent.rmdir()
             self._target.parent.parent.rmdir()
+
+    def _named(self, target: Path) -> int:
+        """Give it its name and return its descriptor.
+
+        The name comes first, so that file and folders can be synced together. Until all of them are, nobody has heard
+        of it: what a crash leaves under it is an orphan like any other.
+        """
+        descriptor = self._begun()
+        self._target = target
+        self._place.folders.make(target.parent)
+        self._publish(descriptor, target)
+        return descriptor
 
     def _begun(self) -> int:
         if self._descriptor is None:

@@ -24,12 +24,12 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from handiwork.store.file_operations import FileOperations
-from handiwork.store.syncs import Syncs
+from handiwork.store.syncs import Ended, Syncs
 
 REMEMBERED_FOLDERS = 64
 REMOVED_AT_ONCE = 4
@@ -86,20 +86,42 @@ class Folders:
 
     def settle(self, path: Path, *files: int) -> None:
         """Return when `files`, what is in `path` now, and every folder's entry from there up, are on the disk."""
-        opened: list[tuple[Path, int]] = []
-        learned: list[tuple[Path, int]] = []
+        opened = self._opened(path)
+        is_settled = False
         try:
-            # All are held before any is synced, so that it is this very one whose entry the sync above it settles.
-            opened.extend((folder, self._files.open_folder(folder)) for folder in self._unsettled(path))
             self._syncs.all([*files, *(descriptor for _, descriptor in opened)])
-            self.settle_root()
-            # Only now: a folder counts as settled when all above it are. Content has the lowest one for itself, so that
-            # is not asked for again, and the highest was known before.
-            learned = opened[1:-1]
+            is_settled = True
         finally:
-            for each in opened:
-                if each not in learned:
-                    os.close(each[1])
+            self._let_go(opened, is_settled=is_settled)
+
+    def begin_to_settle(self, path: Path, *files: int, ended: Ended) -> None:
+        """Do as `settle`, but call `ended` in a thread at the end of it, with what has gone wrong if anything has."""
+        opened = self._opened(path)
+
+        def let_go(failure: BaseException | None) -> None:
+            self._let_go(opened, is_settled=failure is None)
+            ended(failure)
+
+        self._syncs.begin([*files, *(descriptor for _, descriptor in opened)], let_go)
+
+    def _opened(self, path: Path) -> Sequence[tuple[Path, int]]:
+        """Open what is to be synced, all before any is: each is then the very one whose entry the next one settles."""
+        opened: list[tuple[Path, int]] = []
+        try:
+            opened.extend((folder, self._files.open_folder(folder)) for folder in self._unsettled(path))
+            self.settle_root()
+        except BaseException:
+            self._let_go(opened, is_settled=False)
+            raise
+        return opened
+
+    def _let_go(self, opened: Sequence[tuple[Path, int]], *, is_settled: bool) -> None:
+        # A folder counts as settled when all above it are. Content has the lowest one for itself, so that is not asked
+        # for again, and the highest was known before.
+        learned = opened[1:-1] if is_settled else ()
+        for each in opened:
+            if each not in learned:
+                os.close(each[1])
         self._remember(learned)
 
     def _unsettled(self, path: Path) -> Iterator[Path]:
@@ -122,7 +144,7 @@ class Folders:
             known = os.fstat(descriptor)
             return (known.st_dev, known.st_ino) == (found.st_dev, found.st_ino)
 
-    def _remember(self, climbed: list[tuple[Path, int]]) -> None:
+    def _remember(self, climbed: Sequence[tuple[Path, int]]) -> None:
         with self._lock:
             for folder, descriptor in reversed(climbed):
                 if (earlier := self._settled.pop(folder, None)) is not None:

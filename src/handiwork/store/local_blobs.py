@@ -4,7 +4,9 @@ The order of `put` is the promise: the bytes go to a draft, the draft gets its n
 anything, then the bytes and every folder up to the root are synced. Only then is it acknowledged. A sync that fails is
 final: the kernel may drop the data and report success on a second try, so the file is removed instead.
 
-Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread.
+Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread. What is little and at
+hand gets its name where `put_bytes` is called: the calls up to there are short, and each of them would be a fight for
+the interpreter with the thread that writes the record meanwhile. The disk is waited for elsewhere.
 """
 
 import contextlib
@@ -33,8 +35,9 @@ from handiwork.tasks import in_thread
 # No part of a key begins with a dot, so no tenant can be called like this.
 DRAFTS = ".tmp"
 LISTED_AT_ONCE = 256
-# Those that sync together share a commit of the file system, as far as it has one.
-PUT_AT_ONCE = 4
+# Writing so much takes about as long as asking a thread to.
+PUT_HERE_BYTES = 64 * 1024
+PUT_AT_ONCE = 2
 SYNC_HELPERS = HELPERS
 # As many processes may clean up at once, each of them a step ahead of the others at some place.
 REMOVAL_ATTEMPTS = 100
@@ -99,7 +102,10 @@ class LocalBlobs:
         self._demand_open()
         putting: Future[Stored] = Future()
         putting.set_running_or_notify_cancel()
-        self._putting.submit(self._put_bytes, self._path(key), data, key, putting)
+        if len(data) <= PUT_HERE_BYTES:
+            self._put_bytes(self._path(key), data, key, putting)
+        else:
+            self._putting.submit(self._put_bytes, self._path(key), data, key, putting)
         return putting
 
     def _demand_open(self) -> None:
@@ -142,16 +148,25 @@ class LocalBlobs:
 
     def _put_bytes(self, target: Path, data: bytes, key: BlobKey, putting: "Future[Stored]") -> None:
         draft = Draft(self._place)
+
+        def ended(failure: BaseException | None) -> None:
+            try:
+                stored = draft.end() if failure is None else None
+            except OSError as error:
+                failure, stored = error, None
+            if stored is not None:
+                putting.set_result(stored)
+            elif failure is not None:
+                draft.withdraw()
+                putting.set_exception(_as_ours(failure, key))
+            # Nobody waits any more.
+            self._place.make_ahead()
+
         try:
-            with _os_errors_as_ours(key):
-                stored = _committed(draft, data, target, key)
-        except BaseException as failure:  # noqa: BLE001  # the thread's edge: whoever waits is told
-            draft.withdraw()
-            putting.set_exception(failure)
-        else:
-            putting.set_result(stored)
-        # Nobody waits any more.
-        self._place.make_ahead()
+            draft.write(data)
+            draft.begin_to_commit(target, ended)
+        except BaseException as failure:  # noqa: BLE001  # whoever waits is told
+            ended(failure)
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")
@@ -225,6 +240,14 @@ class _Reader:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _as_ours(failure: BaseException, key: BlobKey) -> BaseException:
+    if not isinstance(failure, OSError):
+        return failure
+    ours = BlobExists(key) if isinstance(failure, FileExistsError) else system_failure(failure, where=key)
+    ours.__cause__ = failure
+    return ours
 
 
 def _committed(draft: Draft, rest: bytes | bytearray, target: Path, key: BlobKey) -> Stored:

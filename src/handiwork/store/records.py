@@ -3,7 +3,7 @@
 A foreign artifact answers exactly like a missing one, because the scope is part of every query.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -96,6 +96,18 @@ class Preview:
     sha256: str
 
 
+class Arriving(Protocol):
+    """Bytes that are on their way while their record is written. Both calls block, and come from threads."""
+
+    def begin(self) -> None:
+        """Let them set out, if they have not; it takes a moment, and raises nothing."""
+        ...
+
+    def wait(self) -> None:
+        """Return when they are stored; raise what storing them has raised."""
+        ...
+
+
 class Records(Protocol):
     """What is known of every artifact. When a method that writes returns, its change survives a crash.
 
@@ -109,13 +121,13 @@ class Records(Protocol):
         *,
         execution: Execution | None = None,
         terms: Terms | None = None,
-        until: Callable[[], object] | None = None,
+        until: Arriving | None = None,
     ) -> None:
         """Add new artifacts with their first versions, whose bytes are stored already; all of them or none.
 
         The `execution` that made them is recorded with them, or brought up to date if it is known. Bytes that are still
-        on their way are waited for by `until`: it is called in a thread when everything is written and before it
-        counts, and what it raises takes everything back.
+        to come are told by `until`: they set out before anything is written, and are waited for when everything is and
+        before it counts; what is raised then takes everything back.
 
         Raises:
             HandleTaken: another artifact of the session has this handle.

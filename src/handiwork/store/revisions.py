@@ -4,7 +4,7 @@ What a new version should hold, and which states may follow, is decided by the c
 something that has meanwhile changed itself is refused here, so that nothing is overwritten unseen.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -12,7 +12,7 @@ from typing import Protocol
 from handiwork.events import Happening
 from handiwork.ids import ActionId
 from handiwork.model import Artifact, PrincipalKind, Reach, Scope, Version
-from handiwork.store.records import Filed, Terms
+from handiwork.store.records import Arriving, Filed, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Revisions(Protocol):
         *,
         expected: int,
         terms: Terms | None = None,
-        until: Callable[[], object] | None = None,
+        until: Arriving | None = None,
         restores: int | None = None,
     ) -> Artifact:
         """Make a version the head of its artifact, and return the artifact. `until` is as in `Records.add`.

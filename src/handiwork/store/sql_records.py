@@ -1,6 +1,6 @@
 """Artifacts in a SQL database. Runs are known to `sql_executions`, and what ends to `sql_expiry`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -32,7 +32,7 @@ from handiwork.store.cursors import Cursor
 from handiwork.store.database import Database
 from handiwork.store.failures import database_failure
 from handiwork.store.outlines import Outline
-from handiwork.store.records import Filed, Page, Preview, Search, SessionPage, Terms
+from handiwork.store.records import Arriving, Filed, Page, Preview, Search, SessionPage, Terms
 from handiwork.store.rows import (
     artifact_row,
     filed_of,
@@ -67,16 +67,16 @@ class SqlRecords:
         *,
         execution: Execution | None = None,
         terms: Terms | None = None,
-        until: Callable[[], object] | None = None,
+        until: Arriving | None = None,
     ) -> None:
         def write(connection: Connection) -> None:
             _add(connection, entries, execution, terms or Terms(), self._clock(), self._sealing)
             if until is not None:
-                until()
+                until.wait()
 
         _refuse_a_handle_twice(entries)
         try:
-            await self._database.write(write)
+            await self._database.write(write, first=None if until is None else until.begin)
         except IntegrityError as error:
             # Which constraint it was is told in each database's own prose; a look at the rows is plain.
             for entry in entries:

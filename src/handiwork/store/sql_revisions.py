@@ -1,6 +1,5 @@
 """Further versions, states, facts and labels in a SQL database. First versions are added by `sql_records`."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,7 +11,7 @@ from handiwork.events import Happening
 from handiwork.model import Artifact, Reach, Scope
 from handiwork.store.clauses import is_live, named, within, within_named
 from handiwork.store.database import Database
-from handiwork.store.records import Filed, Terms
+from handiwork.store.records import Arriving, Filed, Terms
 from handiwork.store.revisions import Marks, VersionPage
 from handiwork.store.rows import told_row, version_of, version_row
 from handiwork.store.sealing import PLAIN, Sealing
@@ -52,7 +51,7 @@ class SqlRevisions:
         *,
         expected: int,
         terms: Terms | None = None,
-        until: Callable[[], object] | None = None,
+        until: Arriving | None = None,
         restores: int | None = None,
     ) -> Artifact:
         def write(connection: Connection) -> Artifact:
@@ -60,10 +59,10 @@ class SqlRevisions:
             made = _add(connection, revised, expected, terms or Terms(), now, self._sealing)
             record(connection, made.scope, [_revised(made, restores)], at=now, added=(0, made.size))
             if until is not None:
-                until()
+                until.wait()
             return made
 
-        return await self._database.write(write)
+        return await self._database.write(write, first=None if until is None else until.begin)
 
     async def listing(
         self, reach: Scope | Reach, reference: str, *, limit: int, before: int | None = None

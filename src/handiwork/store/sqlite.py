@@ -57,9 +57,9 @@ class SqliteDatabase:
         self._demand_open()
         return await to_the_end(asyncio.get_running_loop().run_in_executor(self._reading, self._read, work))
 
-    async def write(self, work: Work[Result]) -> Result:
+    async def write(self, work: Work[Result], *, first: Callable[[], None] | None = None) -> Result:
         self._demand_open()
-        result = await to_the_end(asyncio.wrap_future(self._writer.line_up(work)))
+        result = await to_the_end(asyncio.wrap_future(self._writer.line_up(work, first)))
         self._bell.ring()
         return result
 
@@ -106,6 +106,7 @@ class SqliteDatabase:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lined:
     work: Callable[[Connection], Any]
+    first: Callable[[], None] | None
     future: "Future[Any]" = field(default_factory=Future[Any])
 
 
@@ -129,8 +130,8 @@ class _Writer:
         self._line: deque[_Lined] = deque()
         self._is_at_work = False
 
-    def line_up(self, work: Work[Result]) -> "Future[Result]":
-        lined = _Lined(work=work)
+    def line_up(self, work: Work[Result], first: Callable[[], None] | None) -> "Future[Result]":
+        lined = _Lined(work=work, first=first)
         with self._lock:
             self._line.append(lined)
             must_start, self._is_at_work = not self._is_at_work, True
@@ -169,6 +170,9 @@ class _Writer:
         if self._connection is None:
             self._connection = self._engine.connect()
         connection = self._connection
+        for lined in batch:
+            if lined.first is not None:
+                lined.first()
         try:
             with transaction(connection, writes=True):
                 self._settle()

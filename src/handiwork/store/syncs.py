@@ -5,22 +5,21 @@ its three folders takes hardly longer than one of them. Nothing is left out for 
 of any file system: each of them is synced for itself, and all of them have to succeed.
 """
 
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from handiwork.store.file_operations import FileOperations
 
-HELPERS = 3
-"""As many as a new file in known folders has beside itself: that of its version, of its artifact, of its session."""
+HELPERS = 4
+"""One each for a new file in known folders: for itself, and the folders of its version, its artifact, its session."""
+
+Ended = Callable[[BaseException | None], None]
 
 
 class Syncs:
-    """Syncs with the help of some threads, for one caller at a time.
-
-    Whoever comes meanwhile does it alone, one after the other: where many wait for the disk, it serves them together
-    anyhow, and more threads only take processor time from each other.
-    """
+    """Syncs with the help of some threads."""
 
     def __init__(self, files: FileOperations, *, helpers: int = HELPERS) -> None:
         self._files = files
@@ -32,8 +31,27 @@ class Syncs:
         """Wait for the threads to end; what is to be synced later is synced without them."""
         self._threads.shutdown()
 
+    def begin(self, descriptors: Sequence[int], ended: Ended) -> None:
+        """Have all of them synced, and call `ended` in a thread when nobody makes use of them any more.
+
+        It is told the failure of the first in their order that could not be synced. Without helpers, or where no thread
+        is to be had, all that is done before this returns.
+        """
+        begun = [self._begun(descriptor) for descriptor in descriptors]
+        left = itertools.count(len(begun) - 1, -1)
+
+        def one_has_ended(_one: "Future[OSError | None]") -> None:
+            if next(left) == 0:
+                ended(next(filter(None, (each.exception() or each.result() for each in begun)), None))
+
+        for each in begun:
+            each.add_done_callback(one_has_ended)
+
     def all(self, descriptors: Sequence[int]) -> None:
         """Return when all of them are on the disk; nobody makes use of them any more then, nor when it has failed.
+
+        One caller at a time is helped; whoever comes meanwhile does it alone, one after the other. Where many wait for
+        the disk, it serves them together anyhow, and more threads only take processor time from each other.
 
         Raises the `OSError` of the first in their order that could not be synced.
         """
@@ -71,6 +89,9 @@ class Syncs:
                 except BaseException as failure:  # noqa: BLE001  # it is raised where it is waited for
                     outcome.set_exception(failure)
 
+        if not self._helpers:
+            sync()
+            return outcome
         try:
             self._threads.submit(sync)
         except RuntimeError:

@@ -1,11 +1,11 @@
-"""Bytes on their way into the store, and what becomes of them when their record comes to nothing.
+"""Bytes on their way into the store, and what becomes of them when their record comes to nothing: `Arriving`.
 
 What the record is does not matter here: of bytes without one nothing stays, and a record counts only with its bytes.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -49,6 +49,7 @@ class Arrival:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
         self._stored: list[BlobKey] = []
+        self._at_hand: dict[BlobKey, bytes] = {}
         self._begun: dict[BlobKey, Future[Stored]] = {}
 
     async def put(self, key: BlobKey, chunks: AsyncIterator[bytes]) -> Stored:
@@ -56,14 +57,19 @@ class Arrival:
         self._stored.append(key)
         return stored
 
-    def begin(self, key: BlobKey, data: bytes) -> None:
-        """Put bytes that are at hand, while something else is done."""
-        self._begun[key] = self._blobs.put_bytes(key, data)
+    def bring(self, key: BlobKey, data: bytes) -> None:
+        """Put bytes that are at hand while their record is written."""
+        self._at_hand[key] = data
 
-    @property
-    def waited_for(self) -> Callable[[], None] | None:
-        """Return what a thread calls to wait for all that has begun; it raises what putting them has raised."""
-        return self._wait if self._begun else None
+    def begin(self) -> None:
+        # Whoever writes the record may have to try again.
+        at_hand, self._at_hand = self._at_hand, {}
+        for key, data in at_hand.items():
+            try:
+                self._begun[key] = self._blobs.put_bytes(key, data)
+            except Exception as failure:  # noqa: BLE001  # whoever waits is told
+                self._begun[key] = Future()
+                self._begun[key].set_exception(failure)
 
     async def kept_if(self, recorded: Coroutine[Any, Any, Result]) -> Result:
         """Make the record, and remove the bytes when there is none. See it to its end: `to_the_end`."""
@@ -87,7 +93,7 @@ class Arrival:
         for key in (*self._stored, *arrived):
             await self._blobs.delete(key)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         by = time.monotonic() + LONGEST_PUT_SECONDS
         for putting in self._begun.values():
             try:

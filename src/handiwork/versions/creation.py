@@ -112,7 +112,7 @@ class Creation:
         contents = [all_of(entry.draft.content) for entry in entries]
         filed = [entry.filed(_measured(data)) for entry, data in zip(entries, contents, strict=True)]
         for entry, data in zip(entries, contents, strict=True):
-            bytes_.begin(entry.key, data)
+            bytes_.bring(entry.key, data)
         return await bytes_.kept_if(self._recorded(filed, execution, terms, bytes_, _chosen(entries)))
 
     def _entry(self, scope: Scope, draft: Draft, format_: Format) -> "_Entry":
@@ -137,7 +137,7 @@ class Creation:
         for _attempt in range(HANDLE_ATTEMPTS):
             made = None if execution is None else replace(execution, artifacts=tuple(each.artifact for each in filed))
             try:
-                await self.records.add(filed, execution=made, terms=terms, until=bytes_.waited_for)
+                await self.records.add(filed, execution=made, terms=terms, until=bytes_)
             except HandleTaken as taken:
                 if taken.handle in chosen:
                     raise

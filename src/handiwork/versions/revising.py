@@ -292,10 +292,10 @@ class Revising:
             async with unless_gone(self.records, revised):
                 outline = Outline.of(await bytes_.put(key, Bytes(next_.data).chunks()), next_.places)
         else:
-            bytes_.begin(key, next_.data)
+            bytes_.bring(key, next_.data)
         filed = Filed(artifact=revised, blob_key=key, outline=outline)
         terms = self._terms(begun)
-        return await bytes_.kept_if(self.revisions.add(filed, expected=expected, terms=terms, until=bytes_.waited_for))
+        return await bytes_.kept_if(self.revisions.add(filed, expected=expected, terms=terms, until=bytes_))
 
     async def _bytes(self, filed: Filed) -> bytes:
         version = filed.artifact.version

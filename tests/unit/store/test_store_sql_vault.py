@@ -1,7 +1,7 @@
 import asyncio
 import base64
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -153,12 +153,12 @@ async def test_a_key_that_is_changed_while_encryption_is_off_wraps_anew_and_begi
 class Fails(SqliteDatabase):
     """A database whose disk is full at the end of every transaction."""
 
-    async def write(self, work: Work[Result]) -> Result:
+    async def write(self, work: Work[Result], *, first: Callable[[], None] | None = None) -> Result:
         def then_fail(connection: Connection) -> Result:
             work(connection)
             raise StorageFull("the database")
 
-        return await super().write(then_fail)
+        return await super().write(then_fail, first=first)
 
 
 async def test_half_of_a_rotation_is_none(database: SqliteDatabase, path: Path) -> None:

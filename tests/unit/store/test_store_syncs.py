@@ -47,10 +47,64 @@ def descriptors(tmp_path: Path) -> Generator[list[int]]:
         os.close(each)
 
 
+class Told:
+    """How a sync that was begun has ended."""
+
+    def __init__(self) -> None:
+        self._event, self.failures = threading.Event(), list[BaseException | None]()
+
+    def __call__(self, failure: BaseException | None) -> None:
+        self.failures.append(failure)
+        self._event.set()
+
+    def wait(self) -> BaseException | None:
+        assert self._event.wait(SECONDS)
+        (failure,) = self.failures
+        return failure
+
+
 def test_a_file_and_its_three_folders_are_synced_at_once(descriptors: list[int]) -> None:
-    syncs = Syncs(WaitsForAll(1 + HELPERS))
+    assert len(descriptors) == HELPERS
+    syncs = Syncs(WaitsForAll(HELPERS))
     for _ in range(3):
         syncs.all(descriptors)
+        told = Told()
+        syncs.begin(descriptors, told)
+        assert told.wait() is None
+
+
+def test_whoever_begins_goes_on_meanwhile(descriptors: list[int]) -> None:
+    let_go, ended = threading.Event(), list[int]()
+
+    class Waits(OperatingSystem):
+        def sync(self, descriptor: int) -> None:
+            assert let_go.wait(SECONDS)
+            ended.append(descriptor)
+
+    told = Told()
+    Syncs(Waits()).begin(descriptors, told)
+    assert not told.failures
+    let_go.set()
+    assert told.wait() is None
+    assert sorted(ended) == descriptors, "it is told when all have ended"
+
+
+@pytest.mark.parametrize("refused", ["a", "d", "bd", "abcd"])
+@pytest.mark.parametrize("helpers", [0, 1, HELPERS])
+def test_whoever_begins_is_told_the_first_failure_once(descriptors: list[int], refused: str, helpers: int) -> None:
+    files, told = Refuses(refused), Told()
+    Syncs(files, helpers=helpers).begin(descriptors, told)
+    failure = told.wait()
+    assert isinstance(failure, OSError)
+    assert failure.strerror == refused[0]
+    assert sorted([*refused, *files.synced]) == [*"abcd"]
+
+
+def test_without_helpers_all_is_done_when_it_has_begun(descriptors: list[int]) -> None:
+    files, told = Watched(), Told()
+    Syncs(files, helpers=0).begin(descriptors, told)
+    assert told.failures == [None]
+    assert "".join(path.name for _, path in files.calls) == "abcd"
 
 
 def test_without_helpers_one_is_synced_after_the_other(descriptors: list[int]) -> None:
@@ -108,7 +162,7 @@ def test_while_the_helpers_are_at_work_for_others_the_caller_syncs_alone(descrip
     syncs = Syncs(KeepsHelpers())
     other = threading.Thread(target=syncs.all, args=([0, 1, 2, 3],))
     other.start()
-    assert all(at_work.acquire(timeout=SECONDS) for _ in range(1 + HELPERS))
+    assert all(at_work.acquire(timeout=SECONDS) for _ in descriptors)
 
     syncs.all(descriptors)
     assert synced == descriptors
@@ -142,7 +196,11 @@ def test_a_sync_for_which_there_was_no_thread_is_not_done_again_when_there_is_on
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refused)
         syncs.all(descriptors)
-    assert sorted(path.name for _, path in files.calls) == ["a", "b", "c", "d"], "one after the other"
+        assert sorted(path.name for _, path in files.calls) == [*"abcd"], "one after the other"
+        files.calls.clear()
+        told = Told()
+        syncs.begin(descriptors, told)
+        assert told.failures == [None]
     syncs.all(descriptors[:2])  # whoever waits in the queue is met by its thread first
     syncs.close()
     assert sorted(path.name for _, path in files.calls) == ["a", "a", "b", "b", "c", "d"]
