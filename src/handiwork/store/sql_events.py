@@ -14,12 +14,13 @@ from handiwork.store.database import Database
 from handiwork.store.erasures import erased_up_to
 from handiwork.store.event_log import Stretch
 from handiwork.store.rows import event_of, scope_row
+from handiwork.store.statements import Statement
 from handiwork.store.tables import UtcTime, events, sessions
 
 TRIMMED_TOGETHER = 200
 ASKED_TOGETHER = 200
 
-_GROW = (
+_GROW = Statement(
     update(sessions)
     .where(within_named(sessions))
     .values(
@@ -30,7 +31,7 @@ _GROW = (
     )
     .returning(sessions.c.last_seq)
 )
-_TELL = insert(events)
+_TELL = Statement.into(events)
 
 
 def record(
@@ -48,7 +49,7 @@ def record(
     """
     artifacts, size = added
     grown = {**named(scope), "more_events": len(happenings), "more_artifacts": artifacts, "more_bytes": size, "at": at}
-    last = connection.execute(_GROW, grown).scalar()
+    last = _GROW.on(connection, grown).scalar()
     if last is None:
         base = erased_up_to(connection, scope)
         last = base + len(happenings)
@@ -56,7 +57,7 @@ def record(
         connection.execute(insert(sessions).values(**scope_row(scope), **first, created_at=at, updated_at=at))
     if happenings:
         begin = last - len(happenings) + 1
-        connection.execute(_TELL, [_row(scope, h, begin + i, at) for i, h in enumerate(happenings)])
+        _TELL.on(connection, *(_row(scope, h, begin + i, at) for i, h in enumerate(happenings)))
 
 
 class SqlEvents:

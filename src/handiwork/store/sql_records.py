@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    insert,
     or_,
     select,
     tuple_,
@@ -48,11 +47,12 @@ from handiwork.store.sql_events import record
 from handiwork.store.sql_executions import put
 from handiwork.store.sql_pages import Asked, page, storable
 from handiwork.store.sql_terms import claim, demand, demand_nothing_erased
+from handiwork.store.statements import Statement
 from handiwork.store.tables import UtcTime, artifacts, outlines, sessions, versions
 
 LARGEST_NUMBER = 2**31 - 1
 
-_NEW_ARTIFACT, _NEW_VERSION, _NEW_OUTLINE = insert(artifacts), insert(versions), insert(outlines)
+_NEW_ARTIFACT, _NEW_VERSION, _NEW_OUTLINE = map(Statement.into, (artifacts, versions, outlines))
 
 
 class SqlRecords:
@@ -195,8 +195,8 @@ def _add(
             demand(connection, scope, terms, artifacts_more=len(added), size_more=size, now=now)
             heads = [entry.artifact for entry in added]
             rows = [artifact_row(head, ordinal=ordinals[head.id], sealing=sealing) for head in heads]
-            connection.execute(_NEW_ARTIFACT, rows)
-            connection.execute(_NEW_VERSION, [version_row(entry, sealing=sealing) for entry in added])
+            _NEW_ARTIFACT.on(connection, *rows)
+            _NEW_VERSION.on(connection, *(version_row(entry, sealing=sealing) for entry in added))
             keep_outlines(connection, added, sealing)
             for entry, promotion in zip(added, terms.promotes, strict=bool(terms.promotes)):
                 claim(connection, entry.artifact, promotion, now)
@@ -212,7 +212,7 @@ def keep_outlines(connection: Connection, entries: Sequence[Filed], sealing: Sea
     """Write what is to be kept of the bytes of versions, in the transaction that adds them."""
     rows = [outline_row(entry, entry.outline, sealing=sealing) for entry in entries if entry.outline is not None]
     if rows:
-        connection.execute(_NEW_OUTLINE, rows)
+        _NEW_OUTLINE.on(connection, *rows)
 
 
 def _created(artifact: Artifact) -> Happening:

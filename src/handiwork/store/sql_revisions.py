@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from handiwork.clock import Clock, utc_now
 from handiwork.errors import HeadMoved, MarksMoved
@@ -18,10 +18,11 @@ from handiwork.store.sealing import PLAIN, Sealing
 from handiwork.store.sql_events import record
 from handiwork.store.sql_records import find, keep_outlines
 from handiwork.store.sql_terms import demand, demand_nothing_erased
+from handiwork.store.statements import Statement
 from handiwork.store.tables import UtcTime, artifacts, versions
 
-_NEW_VERSION = insert(versions)
-_NEW_HEAD = (
+_NEW_VERSION = Statement.into(versions)
+_TO_NEW_HEAD = (
     update(artifacts)
     .where(
         within_named(artifacts),
@@ -32,11 +33,12 @@ _NEW_HEAD = (
     .values(head=bindparam("number"), title=bindparam("its_title"), updated_at=bindparam("now", type_=UtcTime))
 )
 # Where titles are sealed, labels and facts are sealed with them.
-_NEW_SEALED_HEAD = _NEW_HEAD.values(
+_TO_NEW_SEALED_HEAD = _TO_NEW_HEAD.values(
     labels=bindparam("its_labels", type_=artifacts.c.labels.type),
     facts=bindparam("its_facts", type_=artifacts.c.facts.type),
     sealed=bindparam("its_sealed"),
 )
+_NEW_HEAD, _NEW_SEALED_HEAD = Statement(_TO_NEW_HEAD), Statement(_TO_NEW_SEALED_HEAD)
 
 
 class SqlRevisions:
@@ -112,11 +114,11 @@ def _add(
         as_it_is = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
         told = told_row(replace(as_it_is, title=artifact.title), sealing=sealing)
         new_head, moved = _NEW_SEALED_HEAD, moved | {f"its_{name}": value for name, value in told.items()}
-    if not connection.execute(new_head, moved).rowcount:
+    if not new_head.on(connection, moved).rowcount:
         # Gone, or somebody was faster: the first is told by the look itself.
         found = find(connection, artifact.scope, artifact.id, None, now, sealing).artifact
         raise HeadMoved(artifact.id, found.version.number)
-    connection.execute(_NEW_VERSION, version_row(revised, sealing=sealing))
+    _NEW_VERSION.on(connection, version_row(revised, sealing=sealing))
     keep_outlines(connection, [revised], sealing)
     return replace(artifact, updated_at=now)
 

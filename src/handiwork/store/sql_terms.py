@@ -14,6 +14,7 @@ from handiwork.store.clauses import is_live, is_over, within
 from handiwork.store.erasures import places
 from handiwork.store.records import Promotion, Quota, Terms
 from handiwork.store.rows import scope_row
+from handiwork.store.statements import Statement
 from handiwork.store.tables import artifacts, erasures, promotions, sessions, versions
 
 # Bytes that are older and not on record are taken for orphans, after twice this time.
@@ -21,8 +22,10 @@ LONGEST = timedelta(minutes=30)
 
 # Of the three places that a session lies in; a list of any length would be put together anew each time.
 _PLACES = ("its_tenant", "its_user", "its_session")
-_ERASED = select(erasures.c.at).where(
-    erasures.c.place.in_([bindparam(name) for name in _PLACES]), erasures.c.at >= bindparam("since")
+_ERASED = Statement(
+    select(erasures.c.at).where(
+        erasures.c.place.in_([bindparam(name) for name in _PLACES]), erasures.c.at >= bindparam("since")
+    )
 )
 
 
@@ -45,7 +48,7 @@ def demand(
 def demand_nothing_erased(connection: Connection, scope: Scope, since: datetime) -> None:
     """Raise `ScopeErased` when session, user or tenant was erased at `since` or later."""
     asked: dict[str, object] = {**dict(zip(_PLACES, places(scope), strict=True)), "since": since}
-    if connection.execute(_ERASED, asked).first() is not None:
+    if _ERASED.on(connection, asked).first() is not None:
         raise ScopeErased(scope.session)
 
 

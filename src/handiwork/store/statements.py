@@ -1,0 +1,73 @@
+"""Statements that are spelled out once for a database, for what every request does. What they say is for others.
+
+To look up how a statement is spelled, and to convert its values one by one by what is known of each, takes longer than
+to carry it out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, CursorResult, Dialect, Select, Table, Update, insert
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.dml import Insert
+
+Values = Mapping[str, object]
+
+_Convert = Callable[[Any], object]
+
+
+class Statement:
+    """One statement with a name for each of its values, and how it is spelled in the databases that have seen it."""
+
+    def __init__(self, statement: Insert | Update | Select[Any], *, columns: Sequence[str] | None = None) -> None:
+        self._statement, self._columns = statement, columns
+        self._spelled: WeakKeyDictionary[Dialect, _Spelled] = WeakKeyDictionary()
+
+    @classmethod
+    def into(cls, table: Table) -> "Statement":
+        """Return the one that adds rows to a table; a column that a row does not have is null."""
+        return cls(insert(table), columns=[column.name for column in table.columns])
+
+    def on(self, connection: Connection, *rows: Values) -> CursorResult[Any]:
+        """Carry it out with the values of each row. Results are as the driver has them, which is right for numbers.
+
+        Raises `KeyError` for a value that the statement does not know, or lacks.
+        """
+        spelled = self._spelled.get(connection.dialect)
+        if spelled is None:
+            spelled = self._spelled[connection.dialect] = _Spelled(self._statement, self._columns, connection.dialect)
+        if len(rows) == 1:
+            return connection.exec_driver_sql(spelled.text, spelled.values(rows[0]))
+        return connection.exec_driver_sql(spelled.text, [spelled.values(row) for row in rows])
+
+
+class _Spelled:
+    """A statement in the words of one database, and how that takes each value."""
+
+    def __init__(
+        self, statement: Insert | Update | Select[Any], columns: Sequence[str] | None, dialect: Dialect
+    ) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=columns)
+        assert isinstance(compiled, SQLCompiler)
+        self.text = str(compiled)
+        self._may_lack = columns is not None
+        # In some databases values have no names, and one that is asked for twice comes twice.
+        self._order = compiled.positiontup if compiled.positional else None
+        self._convert: dict[str, _Convert | None] = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
+        }
+
+    def values(self, row: Values) -> tuple[object, ...] | dict[str, object]:
+        if not row.keys() <= self._convert.keys():
+            raise KeyError(*(row.keys() - self._convert.keys()))
+        if self._order is not None:
+            return tuple([self._converted(row, name) for name in self._order])
+        return {name: self._converted(row, name) for name in self._convert}
+
+    def _converted(self, row: Values, name: str) -> object:
+        if self._may_lack and name not in row:
+            # Null, and not what the column writes for a value that is nothing.
+            return None
+        convert = self._convert[name]
+        return row[name] if convert is None else convert(row[name])
