@@ -6,7 +6,8 @@ Nothing here knows what an identifier stands for, and none of them is a secret: 
 import re
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NewType
 
 ArtifactId = NewType("ArtifactId", str)
@@ -31,11 +32,18 @@ _HANDLE = re.compile(rf"[a-z0-9]{{1,{STEM_LENGTH}}}_[a-z0-9]{{4}}")
 def nanoid(length: int = 22, *, alphabet: str = BASE62, below: RandomBelow = secrets.randbelow) -> str:
     """Return `length` random characters of `alphabet`; 22 of base62 carry 131 bits. `below` is asked once."""
     number = below(len(alphabet) ** length)
-    characters: list[str] = []
-    for _ in range(length):
-        number, place = divmod(number, len(alphabet))
-        characters.append(alphabet[place])
-    return "".join(characters)
+    pairs = _pairs(alphabet)
+    parts: list[str] = []
+    for _ in range(length // 2):
+        number, place = divmod(number, len(pairs))
+        parts.append(pairs[place])
+    return "".join(parts) + (alphabet[number] if length % 2 else "")
+
+
+@cache
+def _pairs(alphabet: str) -> Sequence[str]:
+    """All two characters of an alphabet: numbers of many digits are divided half as often."""
+    return [first + second for second in alphabet for first in alphabet]
 
 
 def new_artifact_id(*, prefix: str = ARTIFACT_PREFIX, below: RandomBelow = secrets.randbelow) -> ArtifactId:

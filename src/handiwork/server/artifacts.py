@@ -337,21 +337,12 @@ async def linked(desk: Desk, caller: Caller, artifact: Artifact, order: LinkOrde
 
 def shape_of(artifact: Artifact) -> Shape:
     """An artifact on this server's wire: as everywhere, and where to get what belongs to it."""
-    path, version = path_of(artifact), artifact.version
-    picture = f"{path}/thumbnail?version={version.number}" if may_have_picture(version) else None
-    at_version = f"?version={version.number}"
-    links = {
-        "self": path,
-        "content": f"{path}/content{at_version}",
-        "view": f"{path}/view{at_version}",
-        "thumbnail": picture,
-    }
-    return artifact_shape(artifact) | {"links": links}
+    return _linked_up(artifact, artifact_shape(artifact))
 
 
 async def whole_shape(desk: Desk, artifact: Artifact, *, given: bytes | None = None) -> Shape:
     """An artifact with its content where that is short and no file."""
-    return shape_of(artifact) | await desk.engine.revising.shape(artifact, given=given)
+    return _linked_up(artifact, await desk.engine.revising.shape(artifact, given=given))
 
 
 def path_of(artifact: Artifact) -> str:
@@ -366,6 +357,18 @@ def provenance_of(request: Request, caller: Caller, *, reason: str | None = None
     """Where what this request makes comes from."""
     request_id: str | None = request.scope.get("state", {}).get("request_id")
     return Provenance(principal=caller.principal, request_id=request_id, reason=reason)
+
+
+def _linked_up(artifact: Artifact, shape: Shape) -> Shape:
+    path, version = path_of(artifact), artifact.version
+    at_version = f"?version={version.number}"
+    shape["links"] = {
+        "self": path,
+        "content": f"{path}/content{at_version}",
+        "view": f"{path}/view{at_version}",
+        "thumbnail": f"{path}/thumbnail{at_version}" if may_have_picture(version) else None,
+    }
+    return shape
 
 
 def _is_form(request: Request) -> bool:

@@ -6,6 +6,7 @@ What is answered is in `app` and `content_origin`; which addresses are wanted an
 import asyncio
 import contextlib
 import errno
+import gc
 import ipaddress
 import signal
 import socket
@@ -163,6 +164,9 @@ async def answer_until_told(
             for each in signals:
                 loop.add_signal_handler(each, heed)
             await announce()
+            # What is there by now stays, and need not be looked at again each time that the memory is searched.
+            gc.collect()
+            gc.freeze()
             await server.watch(told)
     finally:
         for each in signals:

@@ -9,6 +9,7 @@ and if they did, `put` would refuse the second.
 
 import hashlib
 import string
+from functools import lru_cache
 from typing import NewType
 from urllib.parse import unquote
 
@@ -69,6 +70,7 @@ def user_prefix(tenant: str, user: str) -> BlobPrefix:
     return BlobPrefix(f"{tenant_prefix(tenant)}{_scope_part(user)}/")
 
 
+@lru_cache(maxsize=1024)
 def session_prefix(scope: Scope) -> BlobPrefix:
     return BlobPrefix(f"{user_prefix(scope.tenant, scope.user)}{_scope_part(scope.session)}/")
 

@@ -61,6 +61,8 @@ def demand_object(what: str, value: Mapping[str, object]) -> None:
     expected = f"an object of JSON of at most {DEEPEST} levels and {LARGEST_BYTES:,} bytes, without NUL"
     if not isinstance(value, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers without types
         raise InvalidContent(what, expected=expected, got=f"a `{type(value).__name__}`")
+    if not value:
+        return
     value = dict(value)
     if (fault := fault_of(value)) is not None:
         raise InvalidContent(what, expected=expected, got=fault)
