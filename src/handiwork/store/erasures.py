@@ -4,7 +4,9 @@ What is taken out of the records is known to `sql_expiry`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -13,13 +15,14 @@ from handiwork.store.clauses import within
 from handiwork.store.tables import erasures, sessions
 
 
-def places(reach: Scope | Reach) -> list[str]:
+@lru_cache(maxsize=1024)
+def places(reach: Scope | Reach) -> tuple[str, ...]:
     """The places that a scope lies in, as hashes: its tenant, its user, its session."""
     names = [name for name in (reach.tenant, reach.user, reach.session) if name is not None]
-    return [
+    return tuple(
         hashlib.sha256("\0".join(names[: n + 1]).encode("utf-8", "surrogatepass")).hexdigest()
         for n in range(len(names))
-    ]
+    )
 
 
 def note_erasure(connection: Connection, reach: Reach, *, at: datetime, forget_before: datetime) -> None:
@@ -37,5 +40,5 @@ def erased_up_to(connection: Connection, scope: Scope) -> int:
     return _up_to(connection, places(scope))
 
 
-def _up_to(connection: Connection, asked: list[str]) -> int:
+def _up_to(connection: Connection, asked: Sequence[str]) -> int:
     return connection.scalar(select(func.max(erasures.c.last_seq)).where(erasures.c.place.in_(asked))) or 0

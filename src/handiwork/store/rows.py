@@ -243,7 +243,7 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any sequence is taken
     if isinstance(value, str):
         # What a program prints may hold half a surrogate pair, which no database takes.
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
     return value
 
 

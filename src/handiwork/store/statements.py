@@ -51,23 +51,21 @@ class _Spelled:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)
         self.text = str(compiled)
-        self._may_lack = columns is not None
+        self._converts: dict[str, _Convert] = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
+            for name, bind in compiled.binds.items()
+        }
+        # What a row lacks is null, and not what the column writes for a value that is nothing.
+        self._blank: Values = {} if columns is None else dict.fromkeys(columns)
         # In some databases values have no names, and one that is asked for twice comes twice.
         self._order = compiled.positiontup if compiled.positional else None
-        self._convert: dict[str, _Convert | None] = {
-            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
-        }
 
     def values(self, row: Values) -> tuple[object, ...] | dict[str, object]:
-        if not row.keys() <= self._convert.keys():
-            raise KeyError(*(row.keys() - self._convert.keys()))
-        if self._order is not None:
-            return tuple([self._converted(row, name) for name in self._order])
-        return {name: self._converted(row, name) for name in self._convert}
+        converts = self._converts
+        # A name that is not known has nothing to convert it.
+        told = {**self._blank, **{name: converts[name](value) for name, value in row.items()}}
+        return told if self._order is None else tuple([told[name] for name in self._order])
 
-    def _converted(self, row: Values, name: str) -> object:
-        if self._may_lack and name not in row:
-            # Null, and not what the column writes for a value that is nothing.
-            return None
-        convert = self._convert[name]
-        return row[name] if convert is None else convert(row[name])
+
+def _as_it_is(value: object) -> object:
+    return value
