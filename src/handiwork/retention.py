@@ -42,6 +42,8 @@ from handiwork.store.sql_terms import LONGEST
 from handiwork.tasks import in_thread, trace_of
 
 PURGED_TOGETHER = 100
+# So long at most nothing is stored in what is being erased. It ends with the erasure, or else with a broken one's time.
+LONGEST_ERASURE = timedelta(minutes=10)
 LOOKED_UP_TOGETHER = 200
 GRACE = 2 * LONGEST
 REMEMBERED = timedelta(days=30)
@@ -144,8 +146,10 @@ class Retention:
         """
         if reach.session is not None and reach.user is None:
             raise InvalidName("user", "", expected="the user whose session it is")
-        erased = await self.space.free(lambda: self.expiry.erase(reach))
+        # Nothing new lies there before all is gone: it would go, too.
+        erased = await self.space.free(lambda: self.expiry.erase(reach, closed_for=LONGEST_ERASURE))
         await self.blobs.delete_prefix(_prefix(reach))
+        await self.space.free(lambda: self.expiry.reopen(reach))
         await self._tidy()
         return erased
 

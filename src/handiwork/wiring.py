@@ -189,12 +189,13 @@ async def _opened(
     space = Space(Reserve(folder / RESERVE_NAME, settings.artifacts.storage.reserve))
     # A store on a full disk must open: only so can anything be removed from it.
     owners = await space.free(lambda: _registered(stack, folder / BLOB_FOLDER / DRAFTS))
+    blobs = LocalBlobs(folder / BLOB_FOLDER, drafts=owners.folder)
+    # They are closed after the database: what is lined up there has bytes to store.
+    stack.callback(blobs.close)
     database = SqliteDatabase(location.database)
     stack.push_async_callback(database.close)
     vault = await space.free(lambda: open_vault(database, ring, clock=clock))
     box = await stack.enter_async_context(sandbox(settings))
-    blobs = LocalBlobs(folder / BLOB_FOLDER, drafts=owners.folder)
-    stack.callback(blobs.close)
     notes = None
     if vault is None or not vault.seals:
         notes = Projections(folder / BLOB_FOLDER)

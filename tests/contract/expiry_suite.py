@@ -200,6 +200,29 @@ class ExpirySuite:
         await records.add([filed()], terms=Terms(since=clock.now))
         assert await names(records) == ["art_chart"]
 
+    @pytest.mark.parametrize("reach", [SESSION, USER, TENANT])
+    async def test_what_begins_before_all_is_gone_is_refused_and_what_comes_later_is_not(
+        self, expiry: Expiry, records: Records, clock: Hands, reach: Reach
+    ) -> None:
+        await expiry.erase(reach, closed_for=timedelta(minutes=1))
+        clock.now += timedelta(seconds=40)
+        began = Terms(since=clock.now)
+        with pytest.raises(ScopeErased):
+            await records.add([filed()], terms=began)
+        await expiry.reopen(reach)
+        with pytest.raises(ScopeErased):
+            await records.add([filed()], terms=began)
+        clock.now += MILLISECOND
+        await records.add([filed()], terms=Terms(since=clock.now))
+        assert await names(records) == ["art_chart"]
+
+    async def test_an_erasure_that_broke_off_closes_its_place_for_a_time_and_no_longer(
+        self, expiry: Expiry, records: Records, clock: Hands
+    ) -> None:
+        await expiry.erase(SESSION, closed_for=timedelta(minutes=1))
+        clock.now += timedelta(minutes=1, milliseconds=1)
+        await records.add([filed()], terms=Terms(since=clock.now))
+
     @pytest.mark.parametrize("scope", [*FOREIGN[-1:], Scope(user="ada", session="s-2")])
     async def test_who_stores_elsewhere_is_not_hindered(self, expiry: Expiry, records: Records, scope: Scope) -> None:
         await expiry.erase(SESSION)

@@ -47,6 +47,23 @@ async def test_every_verb_of_a_closed_engine_says_so_at_once(tmp_path: Path) -> 
     await demand_closed(session, made.id)
 
 
+async def test_what_was_asked_for_before_the_engine_is_closed_is_stored_and_leaves_nothing_open(tmp_path: Path) -> None:
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    async with handiwork.open(tmp_path, settings=SETTINGS) as engine:
+        made = await engine.session("s").create("markdown", content="a")
+    before = opened()
+    for _ in range(3):
+        async with handiwork.open(tmp_path, settings=SETTINGS) as engine:
+            calls = [asyncio.ensure_future(engine.session("s").create("markdown", content=f"{n}")) for n in range(20)]
+            await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        assert len({made.id, *(each.id for each in await asyncio.gather(*calls))}) == 21
+    assert opened() == before
+    async with handiwork.open(tmp_path, settings=SETTINGS) as engine:
+        assert len((await engine.session("s").list(limit=100)).items) == 61
+
+
 async def test_every_verb_of_a_closed_connection_says_so_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path, SETTINGS) as (url, _desk):
         async with handiwork.connect(url, patience=HASTE) as engine:

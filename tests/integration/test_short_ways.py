@@ -69,6 +69,22 @@ ASKED: Mapping[str, tuple[tuple[str, str], dict[str, Any]]] = {
     "run of what is no text": (RUN, {"json": {"code": 1, "wait": "perhaps"}}),
     "run with limits that cannot be": (RUN, {"json": {"code": "", "limits": {"memory": "9 TB"}}}),
     "run with files": (RUN, {"json": {"code": "print(1)"}, "params": {"files": "base64"}}),
+    **{
+        f"run of {body.decode()}": (RUN, {"content": body, "headers": JSON})
+        for body in (
+            b"",
+            b"null",
+            b"[]",
+            b'"x"',
+            b"1",
+            b"NaN",
+            b'{"inputs": "x"}',
+            b'{"code": 1, "code": 2}',
+            b'{"x": 1, "x": 2}',
+            b'{"code": "print(2)", "inputs": []}',
+        )
+    },
+    "run of nothing at all": (RUN, {}),
     "run of no JSON": (RUN, {"content": b'{"code": NaN}', "headers": JSON}),
 }
 

@@ -30,7 +30,7 @@ from handiwork.session import Session
 from handiwork.settings import Settings
 from handiwork.store.blobs import Blobs
 from handiwork.store.expiry import Due
-from handiwork.store.keys import BlobKey, blob_key, preview_key
+from handiwork.store.keys import BlobKey, BlobPrefix, blob_key, preview_key
 from handiwork.store.sql_terms import LONGEST
 from handiwork.versions.content import Bytes
 from handiwork.versions.drafts import Draft
@@ -296,6 +296,28 @@ async def test_what_was_being_stored_while_its_place_was_erased_leaves_nothing(k
     kept.clock.now += MILLISECOND
     await kept.create()
     assert len((await kept.session.list()).items) == 1
+
+
+async def test_what_begins_while_bytes_are_being_erased_is_refused_and_never_lost(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept.create()
+    blobs, met = kept.engine.retention.blobs, list[str]()
+    delete = blobs.delete_prefix
+
+    async def late(prefix: BlobPrefix) -> None:
+        kept.clock.now += MILLISECOND
+        with pytest.raises(ScopeErased):
+            await kept.create("b.txt")
+        met.append(prefix)
+        await delete(prefix)
+
+    monkeypatch.setattr(blobs, "delete_prefix", late)
+    await kept.engine.erase(SESSION)
+    assert met
+    kept.clock.now += MILLISECOND
+    made = await kept.create("c.txt")
+    assert await kept.session.read(made.id) == b"x" * 10
 
 
 async def test_what_was_being_stored_while_another_place_was_erased_is_stored(kept: Kept) -> None:

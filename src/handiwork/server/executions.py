@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Send
@@ -31,7 +32,7 @@ from handiwork.server.downloads import STALL_SECONDS
 from handiwork.server.outlets import Outlet
 from handiwork.server.path_names import PathName, name_in_path
 from handiwork.server.refusals import MalformedRequest, ReadsBusy
-from handiwork.server.short_ways import ShortWay
+from handiwork.server.short_ways import ShortWay, Unusual
 from handiwork.server.strict_bodies import StrictRoute, short_and_strictly
 from handiwork.shapes import Shape, execution_shape, time_shape
 from handiwork.tools.accounts import account_of
@@ -93,9 +94,13 @@ async def _order_shortly(request: Request, desk: Desk, caller: Caller) -> Respon
     if request.scope["query_string"]:
         return None
     try:
-        body = short_and_strictly(await request.body(), RunOrder.model_validate_json)
+        raw = await request.body()
     except ClientDisconnect as gone:
         raise MalformedRequest("body", expected="all of it") from gone
+    try:
+        body = short_and_strictly(raw, RunOrder.model_validate_json)
+    except RequestValidationError:
+        raise Unusual(raw) from None
     return await _order(name_in_path(request.path_params["session"]), body, request, desk, caller)
 
 

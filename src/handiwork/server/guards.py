@@ -1,8 +1,8 @@
 """What every request passes before a route sees it, against pages that call this server from where they should not.
 
 Who the caller is and what it may do is not known here. The order, from the outside in: `RequestId`,
-`SecurityHeaders`, `HostAllowList`, `Cors`, `Backstop` of `problems`, `OriginCheck`, `JsonOnly`, then `BodyLimit` of
-`intake`.
+`SecurityHeaders`, `HostAllowList`, `Cors`, `Backstop` of `problems`, `OriginCheck`, `Doorkeeper`, `WholeNames` of
+`path_names`, `JsonOnly`, `BodyLimit` of `intake`, then `ShortWays`.
 
 A server on loopback is within reach of every page that the user has open, and it may be open to that user without a
 key. Three rules keep pages out, on loopback too. The name in `Host` must be ours, or else a page could point its own

@@ -6,7 +6,7 @@ come to the same.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -14,7 +14,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from handiwork.access.policy import Caller, Permission
 from handiwork.server.callers import USER_HEADER
@@ -25,13 +25,22 @@ from handiwork.server.desk import Desk
 class ShortWay:
     """How the usual request to a route is answered.
 
-    `answer` returns None for one that is not usual, before it has read anything of its body.
+    `answer` returns None for one that is not usual, before it has read anything of its body; when it has read all of
+    it, it raises `Unusual`.
     """
 
     method: str
     path: str
     permission: Permission
     answer: Callable[[Request, Desk, Caller], Awaitable[Response | None]]
+
+
+class Unusual(Exception):
+    """Raised by an answer that has read the body, and leaves it to the application after all."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__("it goes the usual way")
+        self.body = body
 
 
 class ShortWays:
@@ -42,6 +51,7 @@ class ShortWays:
         self._ways: dict[str, list[tuple[re.Pattern[str], ShortWay]]] = {}
         for way in ways:
             self._ways.setdefault(way.method, []).append((compile_path(way.path)[0], way))
+        # What has no handler is for `problems.Backstop`.
         handlers = {kind: handler for kind, handler in app.exception_handlers.items() if kind is not Exception}
         self._answering = ExceptionMiddleware(self._answer, handlers=handlers)
 
@@ -61,5 +71,18 @@ class ShortWays:
         if USER_HEADER not in request.headers:
             caller = await self._desk.recognised(request.headers.get("authorization"))
             caller.require(way.permission)
-            response = await way.answer(request, self._desk, caller)
+            try:
+                response = await way.answer(request, self._desk, caller)
+            except Unusual as unusual:
+                receive = _again(unusual.body, receive)
         await (response or self._app)(scope, receive, send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return what tells a whole body once more, and then goes on."""
+    told: Iterator[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive_again() -> Message:
+        return next(told, None) or await receive()
+
+    return receive_again

@@ -5,7 +5,7 @@ name to remove. Elsewhere a draft has a name in the drafts' folder, which `owner
 no rename: a rename that replaces nothing (`renameat2`) is not everywhere, was no faster where measured, and leaves
 the draft of a process that was killed.
 
-The calls block; `local_blobs` makes them in a thread, one after the other.
+The calls block; `local_blobs` makes them one after the other, in one thread or in several.
 """
 
 import contextlib
@@ -35,6 +35,7 @@ class Place:
     new_name: Callable[[], str]
     has_nameless: bool | None = field(default=None, init=False)
     _ahead: deque[int] = field(default_factory=deque[int], init=False)
+    _is_closed: bool = field(default=False, init=False)
 
     def nameless(self) -> int:
         """Return the descriptor of a nameless file, one that was made ahead if there is one."""
@@ -49,16 +50,18 @@ class Place:
         To make a file can take longer than to write it: a file system that has just removed many looks at each of them
         before it takes a new one.
         """
-        if not self.has_nameless or len(self._ahead) >= MOST_AHEAD:
+        if self._is_closed or not self.has_nameless or len(self._ahead) >= MOST_AHEAD:
             return
         # Whoever needs one and has none finds out for himself.
         with contextlib.suppress(OSError, NotImplementedError):
             self._ahead.append(self.files.create_nameless(self.folder))
 
     def close(self) -> None:
+        self._is_closed = True
         self.folders.close()
-        while self._ahead:
-            os.close(self._ahead.popleft())
+        with contextlib.suppress(IndexError):
+            while True:
+                os.close(self._ahead.popleft())
 
     def prepare(self) -> None:
         """Make the folder of the drafts, and find out whether files can be made without a name and get one later."""
@@ -111,9 +114,10 @@ class Draft:
         return self.end()
 
     def begin_to_commit(self, target: Path, ended: Ended) -> None:
-        """Do as `commit`, but have the disk waited for in other threads; one calls `ended` when it is `end`'s turn.
+        """Do as `commit`, but have the disk waited for in other threads.
 
-        It is told what has gone wrong if anything has, and then it is that of `withdraw`.
+        One of them calls `ended`, which may be before this returns: with None, and then `end` has to be called, or with
+        what has gone wrong, and then `withdraw`.
         """
         self._place.folders.begin_to_settle(target.parent, self._named(target), ended=ended)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from handiwork.model import Reach, Scope
 from handiwork.store.clauses import within
@@ -33,6 +33,11 @@ def note_erasure(connection: Connection, reach: Reach, *, at: datetime, forget_b
     highest = max(_up_to(connection, [*above, place]), (newest or 0) + 1)
     connection.execute(delete(erasures).where((erasures.c.place == place) | (erasures.c.at < forget_before)))
     connection.execute(insert(erasures).values(place=place, at=at, last_seq=highest))
+
+
+def note_end(connection: Connection, reach: Reach, *, at: datetime) -> None:
+    """Note when the last of a place was gone."""
+    connection.execute(update(erasures).where(erasures.c.place == places(reach)[-1]).values(at=at))
 
 
 def erased_up_to(connection: Connection, scope: Scope) -> int:

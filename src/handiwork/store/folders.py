@@ -95,11 +95,17 @@ class Folders:
             self._let_go(opened, is_settled=is_settled)
 
     def begin_to_settle(self, path: Path, *files: int, ended: Ended) -> None:
-        """Do as `settle`, but call `ended` in a thread at the end of it, with what has gone wrong if anything has."""
+        """Do as `settle`, but call `ended` at the end of it, with what has gone wrong if anything has.
+
+        That may be in another thread, or before this returns.
+        """
         opened = self._opened(path)
 
         def let_go(failure: BaseException | None) -> None:
-            self._let_go(opened, is_settled=failure is None)
+            try:
+                self._let_go(opened, is_settled=failure is None)
+            except OSError as error:
+                failure = failure or error
             ended(failure)
 
         self._syncs.begin([*files, *(descriptor for _, descriptor in opened)], let_go)

@@ -15,6 +15,7 @@ import itertools
 import os
 import secrets
 import stat
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -37,7 +38,9 @@ DRAFTS = ".tmp"
 LISTED_AT_ONCE = 256
 # Writing so much takes about as long as asking a thread to.
 PUT_HERE_BYTES = 64 * 1024
-PUT_AT_ONCE = 2
+# Each has a few open files; those that come meanwhile wait for the disk in threads of their own.
+PUT_BESIDE = 16
+PUT_AT_ONCE = 4
 SYNC_HELPERS = HELPERS
 # As many processes may clean up at once, each of them a step ahead of the others at some place.
 REMOVAL_ATTEMPTS = 100
@@ -70,6 +73,7 @@ class LocalBlobs:
         folders = Folders(self._root, self._files, syncs=self._syncs)
         self._place = Place(folder=folder, folders=folders, files=self._files, new_name=draft_name)
         self._putting = ThreadPoolExecutor(PUT_AT_ONCE, thread_name_prefix="handiwork-put")
+        self._beside = threading.BoundedSemaphore(PUT_BESIDE)
         self._is_closed = False
 
     def close(self) -> None:
@@ -101,11 +105,19 @@ class LocalBlobs:
     def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
         self._demand_open()
         putting: Future[Stored] = Future()
-        putting.set_running_or_notify_cancel()
-        if len(data) <= PUT_HERE_BYTES:
-            self._put_bytes(self._path(key), data, key, putting)
-        else:
-            self._putting.submit(self._put_bytes, self._path(key), data, key, putting)
+        target = self._path(key)
+        if len(data) <= PUT_HERE_BYTES and self._beside.acquire(blocking=False):
+            putting.set_running_or_notify_cancel()
+            putting.add_done_callback(lambda _ended: self._beside.release())
+            self._begin_to_put(target, data, key, putting)
+            return putting
+        try:
+            self._putting.submit(self._put_bytes, target, data, key, putting)
+        except RuntimeError:
+            # No thread is to be had. It may stand in their queue yet, where it must be found cancelled.
+            if putting.cancel():
+                putting = Future()
+                self._put_bytes(target, data, key, putting)
         return putting
 
     def _demand_open(self) -> None:
@@ -146,27 +158,46 @@ class LocalBlobs:
         finally:
             found.close()
 
-    def _put_bytes(self, target: Path, data: bytes, key: BlobKey, putting: "Future[Stored]") -> None:
+    def _begin_to_put(self, target: Path, data: bytes, key: BlobKey, putting: "Future[Stored]") -> None:
         draft = Draft(self._place)
 
         def ended(failure: BaseException | None) -> None:
-            try:
-                stored = draft.end() if failure is None else None
-            except OSError as error:
-                failure, stored = error, None
+            stored = None
+            if failure is None:
+                try:
+                    stored = draft.end()
+                except BaseException as last:  # noqa: BLE001  # whoever waits is told
+                    failure = last
             if stored is not None:
                 putting.set_result(stored)
-            elif failure is not None:
+            else:
                 draft.withdraw()
                 putting.set_exception(_as_ours(failure, key))
             # Nobody waits any more.
             self._place.make_ahead()
 
         try:
-            draft.write(data)
-            draft.begin_to_commit(target, ended)
+            with _os_errors_as_ours(key):
+                draft.write(data)
+                with _names_as_ours(key):
+                    draft.begin_to_commit(target, ended)
         except BaseException as failure:  # noqa: BLE001  # whoever waits is told
             ended(failure)
+
+    def _put_bytes(self, target: Path, data: bytes, key: BlobKey, putting: "Future[Stored]") -> None:
+        if not putting.set_running_or_notify_cancel():
+            return
+        draft = Draft(self._place)
+        try:
+            with _os_errors_as_ours(key):
+                stored = _committed(draft, data, target, key)
+        except BaseException as failure:  # noqa: BLE001  # the thread's edge: whoever waits is told
+            draft.withdraw()
+            putting.set_exception(failure)
+        else:
+            putting.set_result(stored)
+        # Nobody waits any more.
+        self._place.make_ahead()
 
     def _path(self, key: str) -> Path:
         parts = key.split("/")
@@ -242,20 +273,10 @@ class _Reader:
             os.close(descriptor)
 
 
-def _as_ours(failure: BaseException, key: BlobKey) -> BaseException:
-    if not isinstance(failure, OSError):
-        return failure
-    ours = BlobExists(key) if isinstance(failure, FileExistsError) else system_failure(failure, where=key)
-    ours.__cause__ = failure
-    return ours
-
-
 def _committed(draft: Draft, rest: bytes | bytearray, target: Path, key: BlobKey) -> Stored:
     draft.write(rest)
-    try:
+    with _names_as_ours(key):
         return draft.commit(target)
-    except FileExistsError as error:
-        raise BlobExists(key) from error
 
 
 def _keys_below(folder: Path, parts: tuple[str, ...], before: float) -> Generator[BlobKey]:
@@ -284,6 +305,22 @@ def _changed_before(entry: os.DirEntry[str], moment: float) -> bool:
 
 def _taken(keys: Generator[BlobKey], most: int) -> list[BlobKey]:
     return list(itertools.islice(keys, most))
+
+
+def _as_ours(failure: BaseException | None, key: str) -> BaseException | None:
+    if not isinstance(failure, OSError):
+        return failure
+    ours = system_failure(failure, where=key)
+    ours.__cause__ = failure
+    return ours
+
+
+@contextlib.contextmanager
+def _names_as_ours(key: BlobKey) -> Generator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise BlobExists(key) from error
 
 
 @contextlib.contextmanager

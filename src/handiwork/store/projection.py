@@ -48,7 +48,9 @@ class Projections:
                 self._waiting[artifact.id] = artifact
             must_start, self._is_at_work = not self._is_at_work, True
         if must_start:
-            self._thread.submit(self._write_all)
+            # After the end, or where no thread is to be had, it goes without.
+            with contextlib.suppress(RuntimeError):
+                self._thread.submit(self._write_all)
 
     async def settled(self) -> None:
         """Return when what was handed in before is written."""

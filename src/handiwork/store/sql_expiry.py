@@ -11,7 +11,7 @@ from handiwork.ids import ArtifactId
 from handiwork.model import Reach, Scope
 from handiwork.store.clauses import is_over, within
 from handiwork.store.database import Database
-from handiwork.store.erasures import note_erasure
+from handiwork.store.erasures import note_end, note_erasure
 from handiwork.store.expiry import Due, Erased, Owed
 from handiwork.store.keys import BlobKey
 from handiwork.store.sql_events import record
@@ -70,8 +70,11 @@ class SqlExpiry:
             if count < FORGOTTEN_TOGETHER:
                 return forgotten
 
-    async def erase(self, reach: Reach) -> Erased:
-        return await self._database.write(lambda connection: _erase(connection, reach, self._clock()))
+    async def erase(self, reach: Reach, *, closed_for: timedelta = timedelta()) -> Erased:
+        return await self._database.write(lambda connection: _erase(connection, reach, self._clock(), closed_for))
+
+    async def reopen(self, reach: Reach) -> None:
+        await self._database.write(lambda connection: note_end(connection, reach, at=self._clock()))
 
     async def owed(self) -> Owed:
         query = (
@@ -110,8 +113,8 @@ def _bury(connection: Connection, dead: Sequence[Due], now: datetime) -> None:
         record(connection, each.scope, happenings, at=now, added=(-1, -(size or 0)))
 
 
-def _erase(connection: Connection, reach: Reach, now: datetime) -> Erased:
-    note_erasure(connection, reach, at=now, forget_before=now - ERASURE_NOTED)
+def _erase(connection: Connection, reach: Reach, now: datetime, closed_for: timedelta) -> Erased:
+    note_erasure(connection, reach, at=now + closed_for, forget_before=now - ERASURE_NOTED)
     of_them = select(artifacts.c.id).where(within(reach))
     size = connection.scalar(
         select(func.coalesce(func.sum(versions.c.size), 0)).where(versions.c.artifact_id.in_(of_them))

@@ -26,7 +26,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from handiwork.errors import EngineClosed
+from handiwork.errors import EngineClosed, StorageFailed
 from handiwork.store.database import Work
 from handiwork.store.failures import database_failure, system_failure
 from handiwork.store.file_operations import OperatingSystem
@@ -136,7 +136,13 @@ class _Writer:
             self._line.append(lined)
             must_start, self._is_at_work = not self._is_at_work, True
         if must_start:
-            self._thread.submit(self._write_all)
+            try:
+                self._thread.submit(self._write_all)
+            except RuntimeError as refused:
+                with self._lock:
+                    self._is_at_work = False
+                    self._line.remove(lined)
+                raise StorageFailed("the database", f"no thread is to be had ({refused})") from refused
         return lined.future
 
     def close(self) -> None:

@@ -32,11 +32,13 @@ class Syncs:
         self._threads.shutdown()
 
     def begin(self, descriptors: Sequence[int], ended: Ended) -> None:
-        """Have all of them synced, and call `ended` in a thread when nobody makes use of them any more.
+        """Have all of them synced, and call `ended` when nobody makes use of them any more.
 
-        It is told the failure of the first in their order that could not be synced. Without helpers, or where no thread
-        is to be had, all that is done before this returns.
+        It is told the failure of the first in their order that could not be synced. It is called in another thread, or
+        without helpers, and where no thread is to be had, before this returns.
         """
+        if not descriptors:
+            ended(None)
         begun = [self._begun(descriptor) for descriptor in descriptors]
         left = itertools.count(len(begun) - 1, -1)
 
@@ -98,8 +100,9 @@ class Syncs:
             # No thread is to be had, or they were told to end. It may stand in their queue yet, and a thread that comes
             # to it later must find it cancelled: the descriptor is another file's by then.
             if outcome.cancel():
-                outcome = Future()
-                outcome.set_result(self._tried(descriptor))
+                alone: Future[OSError | None] = Future()
+                alone.set_result(self._tried(descriptor))
+                return alone
         return outcome
 
     def _tried(self, descriptor: int) -> OSError | None:

@@ -24,7 +24,7 @@ from handiwork.errors import (
 from handiwork.store.blobs import Blobs, Stored
 from handiwork.store.keys import BlobKey
 
-# Of bytes at hand; a disk that takes longer is broken, and the database must not wait for it.
+# Of bytes at hand; a disk that takes longer to sync is broken, and the database must not wait for it.
 LONGEST_PUT_SECONDS = 30.0
 
 Result = TypeVar("Result")
@@ -94,6 +94,7 @@ class Arrival:
             await self._blobs.delete(key)
 
     def wait(self) -> None:
+        self.begin()
         by = time.monotonic() + LONGEST_PUT_SECONDS
         for putting in self._begun.values():
             try:

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import os
+import stat
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -143,6 +144,47 @@ async def test_files_are_made_ahead_and_closed_with_the_rest(tmp_path: Path) -> 
     assert published == 10 + 1  # One to try it.
     assert 1 <= made - published <= MOST_AHEAD
     assert count_descriptors() == before
+
+
+async def test_however_many_are_put_at_once_few_files_are_open(tmp_path: Path) -> None:
+    let_go, most = threading.Event(), 0
+
+    class Slow(OperatingSystem):
+        def sync(self, descriptor: int) -> None:
+            assert let_go.wait(5)
+            super().sync(descriptor)
+
+    blobs = LocalBlobs(tmp_path, files=Slow())
+    let_go.set()
+    await asyncio.wrap_future(blobs.put_bytes(KEY, CONTENT))
+    let_go.clear()
+    before = count_descriptors()
+    keys = [blob_key(SCOPE, ArtifactId(f"art_{number + 2}"), 1, "a") for number in range(200)]
+    putting = [blobs.put_bytes(key, CONTENT) for key in keys]
+    most = count_descriptors() - before
+    let_go.set()
+    await asyncio.gather(*map(asyncio.wrap_future, putting))
+    blobs.close()
+    assert most <= 5 * (local_blobs.PUT_BESIDE + local_blobs.PUT_AT_ONCE)
+
+
+async def test_whoever_waits_is_told_when_a_folder_cannot_be_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = LocalBlobs(tmp_path)
+    await asyncio.wrap_future(blobs.put_bytes(KEY, CONTENT))
+    other, close = blob_key(SCOPE, ArtifactId("art_2"), 1, "a.bin"), os.close
+
+    def refuse(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        close(descriptor)
+        if is_folder:
+            raise OSError(errno.EIO, "close")
+
+    monkeypatch.setattr(os, "close", refuse)
+    with pytest.raises(StorageFailed):
+        await asyncio.wait_for(asyncio.wrap_future(blobs.put_bytes(other, CONTENT)), 5)
+    assert not (tmp_path / other).exists()
 
 
 async def test_once_they_have_their_name_the_bytes_are_synced_and_every_folder_up_to_the_root(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import errno
 import os
 import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -169,6 +170,48 @@ def test_while_the_helpers_are_at_work_for_others_the_caller_syncs_alone(descrip
     let_go.set()
     other.join(SECONDS)
     assert sorted(synced[4:]) == [0, 1, 2, 3]
+
+
+def test_a_helper_that_gets_free_meanwhile_leaves_alone_what_the_caller_syncs(
+    descriptors: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = descriptors[:2]
+    here, is_free, synced = threading.current_thread(), threading.Event(), list[int]()
+
+    class OneHelper(OperatingSystem):
+        def sync(self, descriptor: int) -> None:
+            synced.append(descriptor)
+            if descriptor == first:
+                assert is_free.wait(SECONDS)
+            elif threading.current_thread() is here:
+                is_free.set()
+                # What was meant for the helper that could not be had is taken by the other one.
+                deadline = time.monotonic() + SECONDS
+                while not waiting.empty() and time.monotonic() < deadline:
+                    os.sched_yield()
+
+    start, started, told = threading.Thread.start, list[threading.Thread](), Told()
+    syncs = Syncs(OneHelper(), helpers=2)
+    waiting = syncs._threads._work_queue  # pyright: ignore[reportPrivateUsage]
+
+    def only_one(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) > 1:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", only_one)
+        syncs.begin([first, second], told)
+    assert told.wait() is None
+    syncs.close()
+    assert synced == [first, second]
+
+
+def test_nothing_to_sync_is_told_at_once() -> None:
+    told = Told()
+    Syncs(OperatingSystem()).begin([], told)
+    assert told.failures == [None]
 
 
 def test_what_comes_after_the_end_is_synced_too(descriptors: list[int]) -> None:
