@@ -2,7 +2,8 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,47 @@ class Told:
 
 def test_a_file_and_its_three_folders_are_synced_at_once(descriptors: list[int]) -> None:
     assert len(descriptors) == HELPERS
-    syncs = Syncs(WaitsForAll(HELPERS))
+    syncs = Syncs(WaitsForAll(HELPERS), quick_seconds=0)
     for _ in range(3):
         syncs.all(descriptors)
         told = Told()
         syncs.begin(descriptors, told)
         assert told.wait() is None
+
+
+def test_where_the_disk_is_quick_one_thread_syncs_all(descriptors: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pause, synced = 0.0, 0.5, list[int]()
+
+    class Takes(OperatingSystem):
+        def sync(self, descriptor: int) -> None:
+            nonlocal now
+            now += pause
+            synced.append(descriptor)
+
+    asked, submit = list[object](), ThreadPoolExecutor.submit
+
+    def noted(threads: ThreadPoolExecutor, work: Callable[[], None]) -> object:
+        asked.append(work)
+        return submit(threads, work)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", noted)
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    syncs = Syncs(Takes(), quick_seconds=0.1)
+
+    def threads_asked() -> int:
+        asked.clear()
+        synced.clear()
+        told = Told()
+        syncs.begin(descriptors, told)
+        assert told.wait() is None
+        assert sorted(synced) == descriptors
+        return len(asked)
+
+    assert [threads_asked(), threads_asked()] == [4, 4]
+    pause = 0.02
+    assert [threads_asked(), threads_asked(), threads_asked()] == [4, 1, 1]
+    pause = 0.5
+    assert [threads_asked(), threads_asked()] == [1, 4], "that it is slow now is found out by it"
 
 
 def test_whoever_begins_goes_on_meanwhile(descriptors: list[int]) -> None:
