@@ -39,10 +39,10 @@ from handiwork.store.keys import (
 from handiwork.store.owners import Owners
 from handiwork.store.space import Space
 from handiwork.store.sql_terms import LONGEST
-from handiwork.tasks import in_thread, trace_of
+from handiwork.tasks import in_thread, to_the_end, trace_of
 
 PURGED_TOGETHER = 100
-# So long at most nothing is stored in what is being erased. It ends with the erasure, or else with a broken one's time.
+# Longer than an erasure should take. One that was killed cannot reopen its place, which is open again after this time.
 LONGEST_ERASURE = timedelta(minutes=10)
 LOOKED_UP_TOGETHER = 200
 GRACE = 2 * LONGEST
@@ -80,6 +80,7 @@ class Retention:
     clock: Clock
     events_kept: timedelta
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    erasing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def clean(self) -> Cleaned:
         """Do all of it. What is cut short goes on with the next clean-up.
@@ -146,12 +147,22 @@ class Retention:
         """
         if reach.session is not None and reach.user is None:
             raise InvalidName("user", "", expected="the user whose session it is")
-        # Nothing new lies there before all is gone: it would go, too.
-        erased = await self.space.free(lambda: self.expiry.erase(reach, closed_for=LONGEST_ERASURE))
-        await self.blobs.delete_prefix(_prefix(reach))
-        await self.space.free(lambda: self.expiry.reopen(reach))
-        await self._tidy()
-        return erased
+        return await to_the_end(self._erased(reach))
+
+    async def _erased(self, reach: Reach) -> Erased:
+        # One after the other: the end of one would open what the next one has closed.
+        async with self.erasing:
+            begun = self.clock()
+            until = begun + LONGEST_ERASURE
+            erased = await self.space.free(lambda: self.expiry.erase(reach, closed_until=until))
+            try:
+                # What came to lie there now would go, too, though it is new.
+                await self.blobs.delete_prefix(_prefix(reach))
+            finally:
+                end = max(begun, self.clock())
+                await self.space.free(lambda: self.expiry.reopen(reach, closed_until=until, at=end))
+            await self._tidy()
+            return erased
 
     async def _tidy(self) -> None:
         if not await self.database.tidy():

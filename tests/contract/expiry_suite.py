@@ -204,12 +204,16 @@ class ExpirySuite:
     async def test_what_begins_before_all_is_gone_is_refused_and_what_comes_later_is_not(
         self, expiry: Expiry, records: Records, clock: Hands, reach: Reach
     ) -> None:
-        await expiry.erase(reach, closed_for=timedelta(minutes=1))
+        until = clock.now + timedelta(minutes=1)
+        await expiry.erase(reach, closed_until=until)
         clock.now += timedelta(seconds=40)
         began = Terms(since=clock.now)
         with pytest.raises(ScopeErased):
             await records.add([filed()], terms=began)
-        await expiry.reopen(reach)
+        await expiry.reopen(reach, closed_until=until - MILLISECOND, at=clock.now)
+        with pytest.raises(ScopeErased):
+            await records.add([filed()], terms=Terms(since=clock.now + MILLISECOND))
+        await expiry.reopen(reach, closed_until=until, at=clock.now)
         with pytest.raises(ScopeErased):
             await records.add([filed()], terms=began)
         clock.now += MILLISECOND
@@ -219,7 +223,7 @@ class ExpirySuite:
     async def test_an_erasure_that_broke_off_closes_its_place_for_a_time_and_no_longer(
         self, expiry: Expiry, records: Records, clock: Hands
     ) -> None:
-        await expiry.erase(SESSION, closed_for=timedelta(minutes=1))
+        await expiry.erase(SESSION, closed_until=clock.now + timedelta(minutes=1))
         clock.now += timedelta(minutes=1, milliseconds=1)
         await records.add([filed()], terms=Terms(since=clock.now))
 

@@ -21,6 +21,7 @@ from handiwork.errors import (
     HandiworkError,
     QuotaExceeded,
     ScopeErased,
+    StorageFailed,
     TookTooLong,
 )
 from handiwork.ids import ArtifactId
@@ -29,7 +30,7 @@ from handiwork.retention import GRACE, REMEMBERED, Cleaned
 from handiwork.session import Session
 from handiwork.settings import Settings
 from handiwork.store.blobs import Blobs
-from handiwork.store.expiry import Due
+from handiwork.store.expiry import Due, Erased
 from handiwork.store.keys import BlobKey, BlobPrefix, blob_key, preview_key
 from handiwork.store.sql_terms import LONGEST
 from handiwork.versions.content import Bytes
@@ -315,6 +316,50 @@ async def test_what_begins_while_bytes_are_being_erased_is_refused_and_never_los
     monkeypatch.setattr(blobs, "delete_prefix", late)
     await kept.engine.erase(SESSION)
     assert met
+    kept.clock.now += MILLISECOND
+    made = await kept.create("c.txt")
+    assert await kept.session.read(made.id) == b"x" * 10
+
+
+async def test_of_two_erasures_at_once_the_first_to_end_opens_nothing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept.create()
+    blobs, second = kept.engine.retention.blobs, list[asyncio.Future[Erased]]()
+    delete = blobs.delete_prefix
+
+    async def late(prefix: BlobPrefix) -> None:
+        if not second:
+            second.append(asyncio.ensure_future(kept.engine.erase(SESSION)))
+            await asyncio.sleep(0)
+        kept.clock.now += MILLISECOND
+        with pytest.raises(ScopeErased):
+            await kept.create("b.txt")
+        await delete(prefix)
+
+    monkeypatch.setattr(blobs, "delete_prefix", late)
+    await kept.engine.erase(SESSION)
+    assert (await second[0]).artifacts == 0
+    kept.clock.now += MILLISECOND
+    made = await kept.create("c.txt")
+    assert await kept.session.read(made.id) == b"x" * 10
+
+
+async def test_an_erasure_that_fails_or_is_given_up_does_not_keep_its_place_closed(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(prefix: BlobPrefix) -> None:
+        raise StorageFailed(prefix, "no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kept.engine.retention.blobs, "delete_prefix", fail)
+        with pytest.raises(StorageFailed):
+            await kept.engine.erase(SESSION)
+    erasing = asyncio.ensure_future(kept.engine.erase(SESSION))
+    await asyncio.sleep(0)
+    erasing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await erasing
     kept.clock.now += MILLISECOND
     made = await kept.create("c.txt")
     assert await kept.session.read(made.id) == b"x" * 10

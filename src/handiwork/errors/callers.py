@@ -9,14 +9,14 @@ from handiwork.errors.root import HandiworkError
 
 
 class ScopeErased(HandiworkError):
-    """The session, its user or its tenant was erased while something was being stored in it; nothing was stored."""
+    """The session, its user or its tenant was erased, or is being erased; what was to be stored in it was not."""
 
     code = "erased"
 
     def __init__(self, session: str) -> None:
-        super().__init__(f"Session `{session}` was erased while this was being stored; nothing of it was kept.")
+        super().__init__(f"Session `{session}` was erased meanwhile, or is being erased; nothing of this was stored.")
         self.session = session
-        self.hint = "Send it again if the session shall begin anew."
+        self.hint = "Send it again in a while if the session shall begin anew."
 
 
 class TookTooLong(HandiworkError):

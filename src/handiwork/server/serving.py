@@ -163,10 +163,10 @@ async def answer_until_told(
 
             for each in signals:
                 loop.add_signal_handler(each, heed)
-            await announce()
             # What is there by now stays, and need not be looked at again each time that the memory is searched.
             gc.collect()
             gc.freeze()
+            await announce()
             await server.watch(told)
     finally:
         for each in signals:

@@ -44,8 +44,8 @@ class Blobs(Protocol):
     def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
         """Begin to store bytes that are at hand, as `put` does; a thread may wait for it, and nobody has to.
 
-        To begin may block for a moment, so it is called in a thread. The future says what `put` returns or raises, and
-        cannot be cancelled.
+        To begin may block for a moment, so it is called in a thread. The future says what `put` returns or raises; who
+        cancels it may find nothing stored.
         """
         ...
 

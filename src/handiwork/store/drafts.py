@@ -116,7 +116,7 @@ class Draft:
     def begin_to_commit(self, target: Path, ended: Ended) -> None:
         """Do as `commit`, but have the disk waited for in other threads.
 
-        One of them calls `ended`, which may be before this returns: with None, and then `end` has to be called, or with
+        One of them calls `ended`, or this one before it returns: with None, and then `end` has to be called, or with
         what has gone wrong, and then `withdraw`.
         """
         self._place.folders.begin_to_settle(target.parent, self._named(target), ended=ended)

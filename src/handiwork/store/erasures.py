@@ -1,5 +1,7 @@
 """What tells that something was erased: a hash of the place, when, and up to which event.
 
+While it is being erased, that moment lies ahead: so long nothing new is stored there.
+
 What is taken out of the records is known to `sql_expiry`.
 """
 
@@ -8,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from handiwork.model import Reach, Scope
 from handiwork.store.clauses import within
@@ -26,7 +28,7 @@ def places(reach: Scope | Reach) -> tuple[str, ...]:
 
 
 def note_erasure(connection: Connection, reach: Reach, *, at: datetime, forget_before: datetime) -> None:
-    """Note that a place is erased, before its sessions go; notes from before `forget_before` go too."""
+    """Note that a place is erased, before its sessions go; `at` may lie ahead. Older notes than `forget_before` go."""
     *above, place = places(reach)
     newest = connection.scalar(select(func.max(sessions.c.last_seq)).where(within(reach, sessions)))
     # The number that comes next is left out: whoever has seen the last one must learn that something happened.
@@ -35,9 +37,10 @@ def note_erasure(connection: Connection, reach: Reach, *, at: datetime, forget_b
     connection.execute(insert(erasures).values(place=place, at=at, last_seq=highest))
 
 
-def note_end(connection: Connection, reach: Reach, *, at: datetime) -> None:
-    """Note when the last of a place was gone."""
-    connection.execute(update(erasures).where(erasures.c.place == places(reach)[-1]).values(at=at))
+def note_end(connection: Connection, reach: Reach, *, noted: datetime, at: datetime) -> None:
+    """Note when the last of a place was gone, unless somebody has noted something else since `noted`."""
+    is_it = and_(erasures.c.place == places(reach)[-1], erasures.c.at == noted)
+    connection.execute(update(erasures).where(is_it).values(at=at))
 
 
 def erased_up_to(connection: Connection, scope: Scope) -> int:

@@ -5,7 +5,7 @@ When that is done, and in which order bytes and records go, is decided in `reten
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from handiwork.ids import ArtifactId
@@ -57,16 +57,16 @@ class Expiry(Protocol):
         """Forget those that were buried, and the runs that ended, before that moment; return how many of both."""
         ...
 
-    async def erase(self, reach: Reach, *, closed_for: timedelta = timedelta()) -> Erased:
+    async def erase(self, reach: Reach, *, closed_until: datetime | None = None) -> Erased:
         """Take everything of a session, a user or a tenant out of the records, held or not, events and keys too.
 
-        Whoever is storing something there at this moment will find that it was erased, and so will who begins to within
-        the time `closed_for`, or until `reopen`.
+        Whoever is storing something there at this moment will find that it was erased, and so will whoever begins to
+        before `closed_until`, unless `reopen` ends that earlier.
         """
         ...
 
-    async def reopen(self, reach: Reach) -> None:
-        """Say that nothing of what was erased is left, so that what begins from now on may stay."""
+    async def reopen(self, reach: Reach, *, closed_until: datetime, at: datetime) -> None:
+        """Let what begins after `at` stay where an erasure has closed its place; what others have closed stays so."""
         ...
 
     async def owed(self) -> Owed:

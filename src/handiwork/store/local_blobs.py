@@ -38,7 +38,7 @@ DRAFTS = ".tmp"
 LISTED_AT_ONCE = 256
 # Writing so much takes about as long as asking a thread to.
 PUT_HERE_BYTES = 64 * 1024
-# Each has a few open files; those that come meanwhile wait for the disk in threads of their own.
+# Each has a few open files; those that come meanwhile wait for a thread, and it for the disk.
 PUT_BESIDE = 16
 PUT_AT_ONCE = 4
 SYNC_HELPERS = HELPERS

@@ -48,9 +48,12 @@ class Projections:
                 self._waiting[artifact.id] = artifact
             must_start, self._is_at_work = not self._is_at_work, True
         if must_start:
-            # After the end, or where no thread is to be had, it goes without.
-            with contextlib.suppress(RuntimeError):
+            try:
                 self._thread.submit(self._write_all)
+            except RuntimeError:
+                # After the end, or where no thread is to be had, it goes without.
+                with self._lock:
+                    self._is_at_work = False
 
     async def settled(self) -> None:
         """Return when what was handed in before is written."""

@@ -70,11 +70,11 @@ class SqlExpiry:
             if count < FORGOTTEN_TOGETHER:
                 return forgotten
 
-    async def erase(self, reach: Reach, *, closed_for: timedelta = timedelta()) -> Erased:
-        return await self._database.write(lambda connection: _erase(connection, reach, self._clock(), closed_for))
+    async def erase(self, reach: Reach, *, closed_until: datetime | None = None) -> Erased:
+        return await self._database.write(lambda connection: _erase(connection, reach, self._clock(), closed_until))
 
-    async def reopen(self, reach: Reach) -> None:
-        await self._database.write(lambda connection: note_end(connection, reach, at=self._clock()))
+    async def reopen(self, reach: Reach, *, closed_until: datetime, at: datetime) -> None:
+        await self._database.write(lambda connection: note_end(connection, reach, noted=closed_until, at=at))
 
     async def owed(self) -> Owed:
         query = (
@@ -113,8 +113,8 @@ def _bury(connection: Connection, dead: Sequence[Due], now: datetime) -> None:
         record(connection, each.scope, happenings, at=now, added=(-1, -(size or 0)))
 
 
-def _erase(connection: Connection, reach: Reach, now: datetime, closed_for: timedelta) -> Erased:
-    note_erasure(connection, reach, at=now + closed_for, forget_before=now - ERASURE_NOTED)
+def _erase(connection: Connection, reach: Reach, now: datetime, closed_until: datetime | None) -> Erased:
+    note_erasure(connection, reach, at=max(now, closed_until or now), forget_before=now - ERASURE_NOTED)
     of_them = select(artifacts.c.id).where(within(reach))
     size = connection.scalar(
         select(func.coalesce(func.sum(versions.c.size), 0)).where(versions.c.artifact_id.in_(of_them))

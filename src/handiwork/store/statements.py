@@ -6,7 +6,6 @@ to carry it out.
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, CursorResult, Dialect, Select, Table, Update, insert
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -22,21 +21,23 @@ class Statement:
 
     def __init__(self, statement: Insert | Update | Select[Any], *, columns: Sequence[str] | None = None) -> None:
         self._statement, self._columns = statement, columns
-        self._spelled: WeakKeyDictionary[Dialect, _Spelled] = WeakKeyDictionary()
+        self._spelled: dict[tuple[str, str], _Spelled] = {}
 
     @classmethod
     def into(cls, table: Table) -> "Statement":
-        """Return the one that adds rows to a table; a column that a row does not have is null."""
+        """Return the one that adds rows to a table; a column that a row does not have is null, whatever its default."""
         return cls(insert(table), columns=[column.name for column in table.columns])
 
     def on(self, connection: Connection, *rows: Values) -> CursorResult[Any]:
         """Carry it out with the values of each row. Results are as the driver has them, which is right for numbers.
 
-        Raises `KeyError` for a value that the statement does not know, or lacks.
+        Raises:
+            KeyError: a row has a value that the statement does not know, or lacks one that is no column's.
         """
-        spelled = self._spelled.get(connection.dialect)
+        dialect = connection.dialect
+        spelled = self._spelled.get((dialect.name, dialect.driver))
         if spelled is None:
-            spelled = self._spelled[connection.dialect] = _Spelled(self._statement, self._columns, connection.dialect)
+            spelled = self._spelled[dialect.name, dialect.driver] = _Spelled(self._statement, self._columns, dialect)
         if len(rows) == 1:
             return connection.exec_driver_sql(spelled.text, spelled.values(rows[0]))
         return connection.exec_driver_sql(spelled.text, [spelled.values(row) for row in rows])

@@ -42,12 +42,13 @@ class Syncs:
         """Have all of them synced, and call `ended` when nobody makes use of them any more.
 
         It is told the failure of the first in their order that could not be synced. It is called in another thread, or
-        without helpers, and where no thread is to be had, before this returns.
+        in this one before this returns.
         """
         if not descriptors:
             ended(None)
+            return
         took: list[float] = []
-        parts = [descriptors] if self._is_quick and descriptors else [[each] for each in descriptors]
+        parts = [descriptors] if self._is_quick else [[each] for each in descriptors]
         begun = [self._begun(partial(self._tried_in_turn, part, took)) for part in parts]
         left = itertools.count(len(begun) - 1, -1)
 

@@ -65,6 +65,17 @@ def test_what_a_row_lacks_is_null_and_what_is_nothing_is_what_the_column_writes(
     ]
 
 
+def test_of_databases_of_one_kind_one_spelling_is_kept(tmp_path: Path) -> None:
+    add = Statement.into(notes)
+    for number in range(3):
+        engine = create_engine(f"sqlite:///{tmp_path / str(number)}")
+        metadata.create_all(engine)
+        with engine.begin() as opened:
+            add.on(opened, {"id": 1})
+        engine.dispose()
+    assert len(add._spelled) == 1  # pyright: ignore[reportPrivateUsage]
+
+
 def test_a_value_may_be_asked_for_twice(connection: Connection) -> None:
     moved = Statement(
         update(notes)
