@@ -29,7 +29,7 @@ from beeai_framework.context import Run
 from beeai_framework.emitter import EmitterOptions, EventMeta
 from beeai_framework.memory import UnconstrainedMemory
 from beeai_framework.tools import ToolError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 from scripted_beeai import REFERENCE, WHOLE, Call, ScriptedModel, Turn, answer, asked, mentioned, results, texts
@@ -437,6 +437,7 @@ async def test_what_is_handed_over_twice_is_the_same_artifact_for_all() -> None:
 PIECES = st.sampled_from(["§", '"', "'", "{", "}", "\n", " ", "<", "/>", "é", "😀", "a", "```", "<artifact ", "\u2028"])
 
 
+@example(text="}```", is_ascii=False, size=1)
 @settings(max_examples=25, deadline=None)
 @given(text=st.lists(PIECES, max_size=20).map("".join), is_ascii=st.booleans(), size=st.integers(1, 9))
 def test_the_stream_is_the_answer_wherever_it_is_cut(text: str, is_ascii: bool, size: int) -> None:

@@ -64,10 +64,11 @@ class FinalAnswer:
     async def _on_piece(self, data: object, _event: EventMeta) -> None:
         if not isinstance(data, RequirementAgentFinalAnswerEvent) or data is self._own:
             return
-        if data.delta == data.output:
+        text = steady(data.output)
+        # Another attempt, unless it goes on where the last one was: the framework misreads fences at the end, too.
+        if data.delta == data.output and not (self._taken and text.startswith(self._taken)):
             self._expander = self._begin()
             self._taken = self._told = ""
-        text = steady(data.output)
         # `delta` is not looked at: the framework counts characters, also where an escape has become another text.
         new = text[len(self._taken) :] if text.startswith(self._taken) else ""
         self._taken += new
