@@ -79,7 +79,7 @@ async def clean_after_the_grace(data: Path, keys: Sequence[Path]) -> None:
 
 
 @pytest.mark.linux
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("processes", "cycles"), [pytest.param(2, 6, marks=pytest.mark.quick), pytest.param(1, 100), pytest.param(3, 100)]
 )

@@ -237,7 +237,7 @@ async def clean_up(data: Path) -> None:
         await engine.clean()
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("call", "only"),
     [

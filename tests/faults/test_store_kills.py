@@ -151,7 +151,7 @@ async def read_all(data: Path, told: Told) -> int:
 
 
 @pytest.mark.linux
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("processes", "cycles"),
     [
