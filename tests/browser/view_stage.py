@@ -11,6 +11,8 @@ from typing import Any
 
 from playwright.async_api import Error, Page
 
+from loopback import listening
+
 PATIENCE_SECONDS = 5.0
 QUIET_SECONDS = 0.6
 
@@ -22,13 +24,13 @@ Show = Callable[[str, str, str], Awaitable[str]]
 class Collector(asyncio.DatagramProtocol):
     """Hears every connection and every datagram at one port of this machine."""
 
-    port: int = 0
+    address: str = ""
     heard: list[str] = field(default_factory=list[str])
     _first: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
 
     def aimed(self, content: str) -> str:
         return content.replace("AT", self.address).replace("PORT", str(self.port))
@@ -48,17 +50,16 @@ class Collector(asyncio.DatagramProtocol):
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.note("a connection")
-        with contextlib.suppress(ConnectionError, ValueError):
+        with contextlib.suppress(ValueError):
             self.note((await reader.readline()).decode("latin-1"))
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\naccess-control-allow-origin: *\r\n\r\nok")
             await writer.drain()
-        writer.close()
 
 
 @contextlib.asynccontextmanager
 async def collecting() -> AsyncGenerator[Collector]:
     collector = Collector()
-    async with _listening(collector.answer) as collector.port:
+    async with listening(collector.answer) as collector.address:
         datagrams, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: collector, local_addr=("127.0.0.1", collector.port)
         )
@@ -73,44 +74,16 @@ async def staged(content: str, media_type: str = "text/html", *, script: str = "
     """Serve content with no header that would hold it in, a script at every address that ends so, and yield where."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            asked = await reader.readuntil(b"\r\n\r\n")
-            is_script = asked.split(b" ")[1].endswith(b".js")
-            body = (script if is_script else content).encode()
-            kind = "text/javascript" if is_script else media_type
-            head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-length: {len(body)}\r\n\r\n"
-            writer.write(head.encode() + body)
-            await writer.drain()
-        writer.close()
+        asked = await reader.readuntil(b"\r\n\r\n")
+        is_script = asked.split(b" ")[1].endswith(b".js")
+        body = (script if is_script else content).encode()
+        kind = "text/javascript" if is_script else media_type
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        await writer.drain()
 
-    async with _listening(answer) as port:
-        yield f"http://127.0.0.1:{port}/"
-
-
-@contextlib.asynccontextmanager
-async def _listening(
-    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncGenerator[int]:
-    """Answer at a free port, and hang up at the end: a browser connects ahead of demand and then says nothing."""
-    connections: dict[asyncio.StreamWriter, asyncio.Future[None]] = {}
-
-    async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections[writer] = done = asyncio.get_running_loop().create_future()
-        try:
-            await answer(reader, writer)
-        finally:
-            done.set_result(None)
-
-    server = await asyncio.start_server(receive, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for writer in connections:
-            writer.close()
-        await asyncio.gather(
-            *connections.values(), *(each.wait_closed() for each in connections), return_exceptions=True
-        )
+    async with listening(answer) as address:
+        yield f"{address}/"
 
 
 async def opened(tab: Page, address: str, press: str | None, *, in_frame: bool = False) -> None:

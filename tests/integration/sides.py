@@ -5,7 +5,7 @@ Both have a clock that a test moves. Nothing is asserted here.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from handiwork.server.desk import Desk, Origins
 from handiwork.server.serving import answering, claim
 from handiwork.session import Session
 from handiwork.settings import Settings
+from loopback import listening
 
 Where = Literal["here", "afar"]
 SIDES: tuple[Where, ...] = ("here", "afar")
@@ -138,33 +139,3 @@ async def cutting(url: str, *cuts: int | None) -> AsyncGenerator[Cutter]:
     cutter = Cutter(host=host, port=int(port), cuts=[*cuts])
     async with listening(cutter.serve) as cutter.url:
         yield cutter
-
-
-@contextlib.asynccontextmanager
-async def listening(
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> AsyncGenerator[str]:
-    """Answer on a free port of loopback; connections that are open end with the context."""
-    tasks = set[asyncio.Task[None]]()
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await serve(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
-            tasks.discard(task)
-            writer.transport.abort()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        left = [*tasks]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)

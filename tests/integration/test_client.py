@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from doors import key_for, listening_server
-from sides import HASTE, cutting, listening, serving
+from sides import HASTE, cutting, serving
 
 import handiwork
 from handiwork.client.connection import LARGEST_ANSWER_BYTES
@@ -39,6 +39,7 @@ from handiwork.events import Event
 from handiwork.model import Reach
 from handiwork.server.desk import Desk
 from handiwork.settings import Settings
+from loopback import listening
 
 SOON = 30.0
 WHO = {
