@@ -41,11 +41,11 @@ class Blobs(Protocol):
         """
         ...
 
-    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
+    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[None]":
         """Begin to store bytes that are at hand, as `put` does; a thread may wait for it, and nobody has to.
 
-        To begin may block for a moment, so it is called in a thread. The future says what `put` returns or raises; who
-        cancels it may find nothing stored.
+        To begin may block for a moment, so it is called in a thread. They are not measured: whoever has them can. The
+        future raises what `put` raises; who cancels it may find nothing stored.
         """
         ...
 

@@ -15,10 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from handiwork.store.blobs import CHUNK_BYTES, Stored
+from handiwork.store.blobs import CHUNK_BYTES
 from handiwork.store.file_operations import FileOperations
 from handiwork.store.folders import Folders, make_folders
-from handiwork.store.pieces import Measure
 from handiwork.store.syncs import Ended
 
 PUBLISH_ATTEMPTS = 3
@@ -97,21 +96,19 @@ class Draft:
         self._name: Path | None = None
         self._target: Path | None = None
         self._is_published = False
-        self._measure = Measure()
 
     def write(self, *parts: bytes | bytearray) -> None:
         descriptor = self._begun()
         for part in parts:
             for start in range(0, len(part), CHUNK_BYTES):
                 piece = memoryview(part)[start : start + CHUNK_BYTES]
-                self._measure.take(piece)
                 while piece:
                     piece = piece[self._files.write(descriptor, piece) :]
 
-    def commit(self, target: Path) -> Stored:
+    def commit(self, target: Path) -> None:
         """Make what was written durable under the name `target`. `FileExistsError` when the name is taken."""
         self._place.folders.settle(target.parent, self._named(target))
-        return self.end()
+        self.end()
 
     def begin_to_commit(self, target: Path, ended: Ended) -> None:
         """Do as `commit`, but have the disk waited for in other threads.
@@ -121,11 +118,10 @@ class Draft:
         """
         self._place.folders.begin_to_settle(target.parent, self._named(target), ended=ended)
 
-    def end(self) -> Stored:
-        """Let go of what is durable now, and return what that is."""
+    def end(self) -> None:
+        """Let go of what is durable now."""
         self._close()
         self._forget_name()
-        return self._measure.stored
 
     def withdraw(self) -> None:
         """Remove what was written, as far as the system lets us; the error that led here is the one that counts."""

@@ -35,15 +35,11 @@ class EncryptedBlobs:
             await self._inner.put(key, sealed)
         return sealer.stored
 
-    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
+    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[None]":
         if not self._vault.seals:
             return self._inner.put_bytes(key, data)
         sealer = Sealer(self._vault, _tenant(key), _about(key))
-        sealed = b"".join((sealer.header, sealer.take(data), sealer.end()))
-        putting: Future[Stored] = Future()
-        putting.set_running_or_notify_cancel()
-        self._inner.put_bytes(key, sealed).add_done_callback(lambda ended: _tell(putting, ended, sealer.stored))
-        return putting
+        return self._inner.put_bytes(key, b"".join((sealer.header, sealer.take(data), sealer.end())))
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         span = _Span.of(offset, length)
@@ -167,14 +163,6 @@ async def _all(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerato
         yield first
     async for chunk in rest:
         yield chunk
-
-
-def _tell(putting: "Future[Stored]", ended: "Future[Stored]", stored: Stored) -> None:
-    failure = ended.exception()
-    if failure is None:
-        putting.set_result(stored)
-    else:
-        putting.set_exception(failure)
 
 
 def _tenant(key: BlobKey) -> str:

@@ -56,7 +56,11 @@ class Folders:
 
     def make(self, path: Path) -> None:
         """Make `path` and what is missing above it. Nothing is synced before `settle`."""
-        # Mostly the lowest two are missing, and trying costs less than asking.
+        # Mostly the lowest is missing, and trying costs less than asking; below one that we do not know, both.
+        parent = path.parent
+        if parent not in self._settled:
+            with contextlib.suppress(FileNotFoundError, FileExistsError):
+                self._files.make_folder(parent)
         try:
             self._files.make_folder(path)
         except FileNotFoundError:

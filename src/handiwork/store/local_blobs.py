@@ -29,6 +29,7 @@ from handiwork.store.failures import system_failure
 from handiwork.store.file_operations import FileOperations, OperatingSystem
 from handiwork.store.folders import Folders, remove_tree, sync_folder
 from handiwork.store.keys import BlobKey, BlobPrefix, is_safe_part
+from handiwork.store.pieces import Measure
 from handiwork.store.projection import FILE_NAME
 from handiwork.store.syncs import HELPERS, Syncs
 from handiwork.tasks import in_thread
@@ -36,8 +37,8 @@ from handiwork.tasks import in_thread
 # No part of a key begins with a dot, so no tenant can be called like this.
 DRAFTS = ".tmp"
 LISTED_AT_ONCE = 256
-# Writing so much takes about as long as asking a thread to.
-PUT_HERE_BYTES = 64 * 1024
+# Writing so much takes no longer than to ask a thread to, and to wait for the interpreter with it.
+PUT_HERE_BYTES = 256 * 1024
 # Each has a few open files; those that come meanwhile wait for a thread, and it for the disk.
 PUT_BESIDE = 16
 PUT_AT_ONCE = 4
@@ -86,7 +87,7 @@ class LocalBlobs:
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:
         self._demand_open()
         target = self._path(key)
-        draft = Draft(self._place)
+        draft, measure = Draft(self._place), Measure()
         held = bytearray()
         try:
             async for chunk in chunks:
@@ -94,17 +95,17 @@ class LocalBlobs:
                     held += chunk
                     continue
                 with _os_errors_as_ours(key):
-                    await in_thread(draft.write, held, chunk)
+                    await in_thread(_written, draft, measure, held, chunk)
                 held = bytearray()
             with _os_errors_as_ours(key):
-                return await in_thread(_committed, draft, held, target, key)
+                return await in_thread(_ended, draft, measure, held, target, key)
         except BaseException:
             await in_thread(draft.withdraw)
             raise
 
-    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[Stored]":
+    def put_bytes(self, key: BlobKey, data: bytes) -> "Future[None]":
         self._demand_open()
-        putting: Future[Stored] = Future()
+        putting: Future[None] = Future()
         target = self._path(key)
         if len(data) <= PUT_HERE_BYTES and self._beside.acquire(blocking=False):
             putting.set_running_or_notify_cancel()
@@ -158,18 +159,17 @@ class LocalBlobs:
         finally:
             found.close()
 
-    def _begin_to_put(self, target: Path, data: bytes, key: BlobKey, putting: "Future[Stored]") -> None:
+    def _begin_to_put(self, target: Path, data: bytes, key: BlobKey, putting: "Future[None]") -> None:
         draft = Draft(self._place)
 
         def ended(failure: BaseException | None) -> None:
-            stored = None
             if failure is None:
                 try:
-                    stored = draft.end()
+                    draft.end()
                 except BaseException as last:  # noqa: BLE001  # whoever waits is told
                     failure = last
-            if stored is not None:
-                putting.set_result(stored)
+            if failure is None:
+                putting.set_result(None)
             else:
                 draft.withdraw()
                 putting.set_exception(_as_ours(failure, key))
@@ -184,18 +184,19 @@ class LocalBlobs:
         except BaseException as failure:  # noqa: BLE001  # whoever waits is told
             ended(failure)
 
-    def _put_bytes(self, target: Path, data: bytes, key: BlobKey, putting: "Future[Stored]") -> None:
+    def _put_bytes(self, target: Path, data: bytes, key: BlobKey, putting: "Future[None]") -> None:
         if not putting.set_running_or_notify_cancel():
             return
         draft = Draft(self._place)
         try:
             with _os_errors_as_ours(key):
-                stored = _committed(draft, data, target, key)
+                draft.write(data)
+                _committed(draft, target, key)
         except BaseException as failure:  # noqa: BLE001  # the thread's edge: whoever waits is told
             draft.withdraw()
             putting.set_exception(failure)
         else:
-            putting.set_result(stored)
+            putting.set_result(None)
         # Nobody waits any more.
         self._place.make_ahead()
 
@@ -273,10 +274,21 @@ class _Reader:
             os.close(descriptor)
 
 
-def _committed(draft: Draft, rest: bytes | bytearray, target: Path, key: BlobKey) -> Stored:
-    draft.write(rest)
+def _written(draft: Draft, measure: Measure, *parts: bytes | bytearray) -> None:
+    draft.write(*parts)
+    for part in parts:
+        measure.take(part)
+
+
+def _ended(draft: Draft, measure: Measure, rest: bytearray, target: Path, key: BlobKey) -> Stored:
+    _written(draft, measure, rest)
+    _committed(draft, target, key)
+    return measure.stored
+
+
+def _committed(draft: Draft, target: Path, key: BlobKey) -> None:
     with _names_as_ours(key):
-        return draft.commit(target)
+        draft.commit(target)
 
 
 def _keys_below(folder: Path, parts: tuple[str, ...], before: float) -> Generator[BlobKey]:

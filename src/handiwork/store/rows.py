@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import RowMapping, Table
@@ -124,15 +125,18 @@ def scope_row(scope: Scope) -> Row:
 
 def filed_of(row: RowMapping, sealing: Sealing = PLAIN) -> Filed:
     """Read a row that joins an artifact and one of its versions."""
-    facts = _facts(row, tables.artifacts)
-    version = _facts(row, tables.versions)
-    tenant, id = row[tables.artifacts.c.tenant], row[tables.artifacts.c.id]
-    if facts["sealed"] is not None:
-        facts |= sealing.open(_of_artifact(tenant, id), row[tables.artifacts.c.sealed])
+    return filed_from(_facts(row, tables.artifacts), _facts(row, tables.versions), sealing)
+
+
+def filed_from(artifact: Mapping[str, Any], version: Mapping[str, Any], sealing: Sealing = PLAIN) -> Filed:
+    """Read the columns of an artifact and of one of its versions."""
+    tenant, id, blob_key = artifact["tenant"], artifact["id"], version["blob_key"]
+    if artifact["sealed"] is not None:
+        artifact = {**artifact, **sealing.open(_of_artifact(tenant, id), artifact["sealed"])}
     if version["sealed"] is not None:
-        version |= sealing.open(_of_version(tenant, id, row[tables.versions.c.number]), row[tables.versions.c.sealed])
-    artifact = _artifacts().validate_python({**facts, "scope": facts, "version": version})
-    return Filed(artifact=artifact, blob_key=BlobKey(row[tables.versions.c.blob_key]))
+        version = {**version, **sealing.open(_of_version(tenant, id, version["number"]), version["sealed"])}
+    read = _artifacts().validate_python({**artifact, "scope": artifact, "version": version})
+    return Filed(artifact=read, blob_key=BlobKey(blob_key))
 
 
 def version_of(row: RowMapping, *, tenant: str, sealing: Sealing = PLAIN) -> Version:
@@ -235,16 +239,23 @@ def _facts(row: RowMapping, table: Table) -> Row:
 
 def _plain(value: object) -> object:
     """Return `value` as JSON has it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str):
+        # What a program prints may hold half a surrogate pair, which no database takes.
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any mapping is taken
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # any sequence is taken
-    if isinstance(value, str):
-        # What a program prints may hold half a surrogate pair, which no database takes.
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in _field_names(type(value))}
     return value
+
+
+@cache
+def _field_names(whose: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(whose))
 
 
 @cache

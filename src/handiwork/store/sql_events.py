@@ -49,12 +49,14 @@ def record(
     """
     artifacts, size = added
     grown = {**named(scope), "more_events": len(happenings), "more_artifacts": artifacts, "more_bytes": size, "at": at}
-    last = _GROW.on(connection, grown).scalar()
-    if last is None:
+    known = _GROW.on(connection, grown).first
+    if known is None:
         base = erased_up_to(connection, scope)
         last = base + len(happenings)
         first = {"last_seq": last, "first_seq": base + 1, "base_seq": base, "artifacts": artifacts, "bytes": size}
         connection.execute(insert(sessions).values(**scope_row(scope), **first, created_at=at, updated_at=at))
+    else:
+        last = int(known[0])
     if happenings:
         begin = last - len(happenings) + 1
         _TELL.on(connection, *(_row(scope, h, begin + i, at) for i, h in enumerate(happenings)))

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     Integer,
     RowMapping,
-    Select,
     and_,
     bindparam,
     or_,
@@ -34,7 +33,7 @@ from handiwork.store.outlines import Outline
 from handiwork.store.records import Arriving, Filed, Page, Preview, Search, SessionPage, Terms
 from handiwork.store.rows import (
     artifact_row,
-    filed_of,
+    filed_from,
     outline_of,
     outline_row,
     preview_of,
@@ -226,15 +225,15 @@ def _created(artifact: Artifact) -> Happening:
 
 
 @cache
-def _lookup(*, has_user: bool, has_session: bool, is_head: bool) -> Select[Any]:
+def _lookup(*, has_user: bool, has_session: bool, is_head: bool) -> Statement:
     number: ColumnElement[int] = artifacts.c.head if is_head else bindparam("number", type_=Integer)
     is_asked_for = and_(versions.c.artifact_id == artifacts.c.id, versions.c.number == number)
     refers = artifacts.c.id == bindparam("reference")
     if has_user and has_session:
         # A handle is unique in its session only, so it names nothing for a caller who sees more than one.
         refers = or_(refers, artifacts.c.handle == bindparam("reference"))
-    return (
-        select(artifacts, versions, is_live(bindparam("now", type_=UtcTime)).label("is_live"))
+    return Statement(
+        select(is_live(bindparam("now", type_=UtcTime)), artifacts, versions)
         .join_from(artifacts, versions, is_asked_for, isouter=True)
         .where(within_named(artifacts, has_user=has_user, has_session=has_session), refers)
     )
@@ -249,19 +248,23 @@ def find(
     sealing: Sealing = PLAIN,
 ) -> Filed:
     """Return what `Records.get` promises, within a transaction of the caller's."""
-    query = _lookup(has_user=reach.user is not None, has_session=reach.session is not None, is_head=version is None)
-    asked: dict[str, object] = {**named(reach), "reference": storable(reference), "now": now}
+    lookup = _lookup(has_user=reach.user is not None, has_session=reach.session is not None, is_head=version is None)
+    whose = {name: value for name, value in named(reach).items() if value is not None}
+    asked: dict[str, object] = {**whose, "reference": storable(reference), "now": now}
     if version is not None:
         # What no column can hold is in no row, and asking for it is no error.
         asked["number"] = max(0, min(version, LARGEST_NUMBER))
-    row = connection.execute(query, asked).mappings().one_or_none()
+    row = lookup.on(connection, asked).first
     if row is None:
         raise ArtifactNotFound(reference)
-    if not row["is_live"]:
-        raise ArtifactExpired(reference, row[artifacts.c.expires_at].isoformat())
-    if row[versions.c.number] is None:
-        raise VersionNotFound(reference, version or 0, head=row[artifacts.c.head])
-    return filed_of(row, sealing)
+    is_still_live, rest = row[0], row[1:]
+    artifact: dict[str, Any] = dict(zip(artifacts.columns.keys(), rest, strict=False))
+    its_version: dict[str, Any] = dict(zip(versions.columns.keys(), rest[len(artifact) :], strict=True))
+    if not is_still_live:
+        raise ArtifactExpired(reference, artifact["expires_at"].isoformat())
+    if its_version["number"] is None:
+        raise VersionNotFound(reference, version or 0, head=artifact["head"])
+    return filed_from(artifact, its_version, sealing)
 
 
 def _summary(row: RowMapping) -> SessionSummary:

@@ -48,7 +48,7 @@ def demand(
 def demand_nothing_erased(connection: Connection, scope: Scope, since: datetime) -> None:
     """Raise `ScopeErased` when session, user or tenant was erased at `since` or later."""
     asked: dict[str, object] = {**dict(zip(_PLACES, places(scope), strict=True)), "since": since}
-    if _ERASED.on(connection, asked).first() is not None:
+    if _ERASED.on(connection, asked).first is not None:
         raise ScopeErased(scope.session)
 
 

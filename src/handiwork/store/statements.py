@@ -1,19 +1,29 @@
 """Statements that are spelled out once for a database, for what every request does. What they say is for others.
 
-To look up how a statement is spelled, and to convert its values one by one by what is known of each, takes longer than
-to carry it out.
+To look up how a statement is spelled, to convert its values one by one by what is known of each, and to dress up what
+comes back, takes longer than to carry it out. So they go to the driver itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
-from sqlalchemy import Connection, CursorResult, Dialect, Select, Table, Update, insert
+from sqlalchemy import Connection, Dialect, Select, Table, Update, insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import Insert
 
 Values = Mapping[str, object]
 
 _Convert = Callable[[Any], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How many rows were written, and what was found first, in the order of the statement's columns."""
+
+    rowcount: int
+    first: Sequence[Any] | None
 
 
 class Statement:
@@ -28,19 +38,29 @@ class Statement:
         """Return the one that adds rows to a table; a column that a row does not have is null, whatever its default."""
         return cls(insert(table), columns=[column.name for column in table.columns])
 
-    def on(self, connection: Connection, *rows: Values) -> CursorResult[Any]:
-        """Carry it out with the values of each row. Results are as the driver has them, which is right for numbers.
+    def on(self, connection: Connection, *rows: Values) -> Outcome:
+        """Carry it out with the values of each row, in a transaction that was begun.
 
         Raises:
             KeyError: a row has a value that the statement does not know, or lacks one that is no column's.
+            sqlalchemy.exc.DBAPIError: what the database refuses.
         """
         dialect = connection.dialect
         spelled = self._spelled.get((dialect.name, dialect.driver))
         if spelled is None:
             spelled = self._spelled[dialect.name, dialect.driver] = _Spelled(self._statement, self._columns, dialect)
-        if len(rows) == 1:
-            return connection.exec_driver_sql(spelled.text, spelled.values(rows[0]))
-        return connection.exec_driver_sql(spelled.text, [spelled.values(row) for row in rows])
+        told: list[Any] = [spelled.values(row) for row in rows]
+        cursor = connection.connection.cursor()
+        try:
+            if len(told) == 1:
+                cursor.execute(spelled.text, told[0])
+            else:
+                cursor.executemany(spelled.text, told)
+            return Outcome(cursor.rowcount, spelled.read(cursor.fetchone()) if spelled.answers else None)
+        except dialect.loaded_dbapi.Error as error:
+            _refuse(error, spelled.text, dialect)
+        finally:
+            cursor.close()
 
 
 class _Spelled:
@@ -52,9 +72,13 @@ class _Spelled:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
         assert isinstance(compiled, SQLCompiler)
         self.text = str(compiled)
-        self._converts: dict[str, _Convert] = {
-            name: bind.type.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
-            for name, bind in compiled.binds.items()
+        # What writes says nothing, unless it was told to.
+        self.answers = bool(statement.exported_columns)
+        self._reads: list[_Convert | None] = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) for column in statement.exported_columns
+        ]
+        self._converts: dict[str, _Convert | None] = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in compiled.binds.items()
         }
         # What a row lacks is null, and not what the column writes for a value that is nothing.
         self._blank: Values = {} if columns is None else dict.fromkeys(columns)
@@ -62,11 +86,19 @@ class _Spelled:
         self._order = compiled.positiontup if compiled.positional else None
 
     def values(self, row: Values) -> tuple[object, ...] | dict[str, object]:
+        told = {**self._blank, **row}
         converts = self._converts
-        # A name that is not known has nothing to convert it.
-        told = {**self._blank, **{name: converts[name](value) for name, value in row.items()}}
+        for name, value in row.items():
+            # A name that is not known has nothing that is known of it.
+            if (convert := converts[name]) is not None:
+                told[name] = convert(value)
         return told if self._order is None else tuple([told[name] for name in self._order])
 
+    def read(self, row: Sequence[Any] | None) -> Sequence[object] | None:
+        if row is None:
+            return None
+        return [value if read is None else read(value) for read, value in zip(self._reads, row, strict=True)]
 
-def _as_it_is(value: object) -> object:
-    return value
+
+def _refuse(error: Exception, text: str, dialect: Dialect) -> NoReturn:
+    raise DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True) from error

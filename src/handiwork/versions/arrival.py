@@ -50,7 +50,7 @@ class Arrival:
         self._blobs = blobs
         self._stored: list[BlobKey] = []
         self._at_hand: dict[BlobKey, bytes] = {}
-        self._begun: dict[BlobKey, Future[Stored]] = {}
+        self._begun: dict[BlobKey, Future[None]] = {}
 
     async def put(self, key: BlobKey, chunks: AsyncIterator[bytes]) -> Stored:
         stored = await self._blobs.put(key, chunks)
@@ -102,7 +102,7 @@ class Arrival:
             except TimeoutError as late:
                 raise StorageFailed("the blobs", f"they took longer than {LONGEST_PUT_SECONDS:g} s") from late
 
-    async def _ended(self) -> "dict[BlobKey, Future[Stored]]":
+    async def _ended(self) -> "dict[BlobKey, Future[None]]":
         if self._begun:
             waited = [asyncio.wrap_future(putting) for putting in self._begun.values()]
             ended, _late = await asyncio.wait(waited, timeout=LONGEST_PUT_SECONDS)

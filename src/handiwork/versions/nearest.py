@@ -35,8 +35,8 @@ class Nearest:
         return {"line": self.line, "lines": list(self.lines)}
 
 
-def find_once(text: str, wanted: str, *, edit: int) -> int:
-    """Return where the wanted text begins; raise `EditMissed` for this edit unless it is there exactly once."""
+def demand_once(text: str, wanted: str, *, edit: int) -> None:
+    """Raise `EditMissed` for this edit unless the wanted text is there exactly once."""
     places: list[int] = []
     at = text.find(wanted)
     # Places that overlap are two, too: which of them is meant nobody can tell.
@@ -44,7 +44,7 @@ def find_once(text: str, wanted: str, *, edit: int) -> int:
         places.append(at)
         at = text.find(wanted, at + 1)
     if len(places) == 1:
-        return places[0]
+        return
     if not places:
         near = nearest(text, wanted)
         raise EditMissed(edit, found=0, nearest=near and near.as_facts())

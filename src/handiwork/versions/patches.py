@@ -12,7 +12,7 @@ from typing import Literal, NoReturn, TypeAlias, assert_never, cast
 
 from handiwork.errors import ContentTooLarge, OperationFailed, PatchRefused
 from handiwork.versions.differences import DEEPEST, MISSING, Json, demand_json, fault_of
-from handiwork.versions.nearest import find_once
+from handiwork.versions.nearest import demand_once
 from handiwork.versions.words import told
 
 MOST_OPERATIONS = 1_000
@@ -126,8 +126,8 @@ def apply_to_text(text: str, patch: Patch) -> str:
             example=EDITS_EXAMPLE,
         )
     for number, edit in enumerate(patch.edits):
-        at = find_once(text, edit.find, edit=number)
-        text = text[:at] + edit.replace + text[at + len(edit.find) :]
+        demand_once(text, edit.find, edit=number)
+        text = text.replace(edit.find, edit.replace, 1)
     return text
 
 

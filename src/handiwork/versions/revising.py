@@ -39,7 +39,7 @@ from handiwork.store.records import Filed, Records, Terms
 from handiwork.store.revisions import Revisions
 from handiwork.store.space import Space
 from handiwork.tasks import in_thread, to_the_end
-from handiwork.types.artifact_type import ArtifactType, text_alone
+from handiwork.types.artifact_type import ArtifactType, Checked, text_alone
 from handiwork.types.registry import Registry
 from handiwork.types.strict_json import is_short, parsed
 from handiwork.verbs import version_number
@@ -226,25 +226,25 @@ class Revising:
         said = Description(title=revision.title, language=revision.language, metadata=revision.metadata)
         said, conflicts = brought_together(base, artifact, said)
         revision = replace(revision, title=said.title, language=said.language, metadata=said.metadata)
+        language = revision.language or head.language
         if not contents:
-            return self._version(artifact, revision, type_, wanted(revision.content, type_, head))
+            return self._version(artifact, revision, type_, wanted(revision.content, type_, language))
         before = text_of(contents[0], type_, base)
         if revision.patch is not None:
-            mine = patched(before, revision.patch, type_)
+            mine = patched(before, revision.patch, type_, language)
         else:
-            mine = text_of(wanted(revision.content, type_, head), type_, head)
+            mine = wanted(revision.content, type_, language)
         if len(contents) == 1:
-            return self._version(artifact, revision, type_, mine.data)
-        outcome = merged(before, mine, text_of(contents[1], type_, head), type_)
-        if outcome.data is None or conflicts:
+            return self._version(artifact, revision, type_, mine)
+        theirs = text_of(contents[1], type_, head)
+        outcome = merged(before, text_of(mine.data, type_, head), theirs, type_, language)
+        if outcome.checked is None or conflicts:
             told = [*(each.as_facts() for each in conflicts), *outcome.conflicts]
             raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=told)
-        return self._version(artifact, revision, type_, outcome.data)
+        return self._version(artifact, revision, type_, outcome.checked)
 
-    def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, data: bytes) -> "_Next":
-        was = artifact.version
-        language = revision.language or was.language
-        checked = type_.check(data, language=language)
+    def _version(self, artifact: Artifact, revision: Revision, type_: ArtifactType, checked: Checked) -> "_Next":
+        was, data = artifact.version, checked.data
         draft = Draft(
             type=type_,
             name=was.name,
@@ -268,7 +268,7 @@ class Revising:
             summary=_carried(was, type_) or type_.summarize(was.name, format_, len(data)),
             # What a summarizer has said is of that content alone.
             summary_data=was.summary_data if sha256 == was.sha256 else {},
-            language=language,
+            language=revision.language or was.language,
             metadata=draft.metadata,
             provenance=replace(revision.provenance, title=revision.title or artifact.title),
         )

@@ -10,7 +10,7 @@ from typing import Literal, cast
 from handiwork.errors import InvalidContent
 from handiwork.media.formats import format_of_media_type
 from handiwork.model import Version
-from handiwork.types.artifact_type import ArtifactType
+from handiwork.types.artifact_type import ArtifactType, Checked
 from handiwork.types.spellings import place_of, spelled_way
 from handiwork.versions.differences import Json, text_difference, value_differences
 from handiwork.versions.drafts import all_of, content_of
@@ -43,9 +43,9 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
-    """What two changes come to together: bytes, or places at which they contradict each other."""
+    """What two changes come to together: content, or places at which they contradict each other."""
 
-    data: bytes | None
+    checked: Checked | None
     conflicts: tuple[Mapping[str, object], ...] = ()
 
 
@@ -79,12 +79,12 @@ def text_of(data: bytes, type_: ArtifactType, version: Version) -> Text:
     return Text(kind="table" if version.media_type == TABLE else "text", data=data, text=text)
 
 
-def wanted(content: object, type_: ArtifactType, version: Version) -> bytes:
-    """Return the bytes of content that a caller gave, checked by its type."""
-    return type_.check(all_of(content_of(content, type_)), language=version.language).data
+def wanted(content: object, type_: ArtifactType, language: str | None) -> Checked:
+    """Check content that a caller gave by its type."""
+    return type_.check(all_of(content_of(content, type_)), language=language)
 
 
-def patched(before: Text, patch: object, type_: ArtifactType) -> Text:
+def patched(before: Text, patch: object, type_: ArtifactType, language: str | None) -> Checked:
     """Apply a patch of any dialect.
 
     Raises:
@@ -95,10 +95,8 @@ def patched(before: Text, patch: object, type_: ArtifactType) -> Text:
     if before.kind == "json" and not isinstance(parsed, Edits):
         parsed = _spelled(parsed, type_)
         value = apply_to_value(cast("Json", before.value), parsed, most_bytes=type_.cap_bytes)
-        checked = type_.check(type_.spelled(value))
-        return Text(kind="json", data=checked.data, text=checked.data.decode(), value=checked.value)
-    checked = type_.check(apply_to_text(before.text, parsed))
-    return Text(kind=before.kind, data=checked.data, text=checked.data.decode(), value=checked.value)
+        return type_.check(type_.spelled(value), language=language)
+    return type_.check(apply_to_text(before.text, parsed), language=language)
 
 
 def is_one_edit_of(data: bytes, patch: object) -> bool:
@@ -124,7 +122,7 @@ def _spelled(patch: MergePatch | JsonPatch, type_: ArtifactType) -> Patch:
     return JsonPatch(tuple(operations))
 
 
-def merged(base: Text, ours: Text, theirs: Text, type_: ArtifactType) -> Merge:
+def merged(base: Text, ours: Text, theirs: Text, type_: ArtifactType, language: str | None) -> Merge:
     """Bring two changes of the same base together."""
     match base.kind:
         case "json":
@@ -138,8 +136,8 @@ def merged(base: Text, ours: Text, theirs: Text, type_: ArtifactType) -> Merge:
             texts = merge_texts(base.text, ours.text, theirs.text)
             conflicts, result = texts.conflicts, texts.content
     if conflicts:
-        return Merge(data=None, conflicts=tuple(each.as_facts() for each in conflicts))
-    return Merge(data=type_.check(result).data)
+        return Merge(checked=None, conflicts=tuple(each.as_facts() for each in conflicts))
+    return Merge(checked=type_.check(result, language=language))
 
 
 def difference(old: Text, new: Text, *, start: int, end: int) -> Difference:

@@ -1,3 +1,4 @@
+import sqlite3
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from handiwork.store.statements import Statement
 from handiwork.store.tables import UtcTime
@@ -87,6 +89,31 @@ def test_a_value_may_be_asked_for_twice(connection: Connection) -> None:
     assert moved.on(connection, said).rowcount == 1
     assert moved.on(connection, said).rowcount == 0
     assert connection.execute(select(notes.c.text, notes.c.at)).one() == ("later", AT)
+
+
+def test_what_is_found_is_read_as_by_the_statement_itself(connection: Connection) -> None:
+    ADD.on(connection, {"id": 1, "facts": {"a": [1]}, "at": AT}, {"id": 2})
+    wanted = select(notes).where(notes.c.id == bindparam("its_id"))
+    for number in (1, 2):
+        found = Statement(wanted).on(connection, {"its_id": number}).first
+        assert found == [*connection.execute(wanted, {"its_id": number}).one()]
+    assert Statement(wanted).on(connection, {"its_id": 3}).first is None
+
+
+def test_what_a_statement_was_told_to_return_is_found(connection: Connection) -> None:
+    ADD.on(connection, {"id": 1, "text": "a"})
+    renamed = Statement(update(notes).values(text=bindparam("its_text")).returning(notes.c.id, notes.c.text))
+    assert renamed.on(connection, {"its_text": "b"}).first == [1, "b"]
+    assert connection.execute(select(notes.c.text)).scalar() == "b"
+
+
+def test_what_the_database_refuses_is_told_in_its_kind_and_without_the_values(connection: Connection) -> None:
+    ADD.on(connection, {"id": 1})
+    with pytest.raises(IntegrityError, match="UNIQUE") as refused:
+        ADD.on(connection, {"id": 1, "text": "a secret"})
+    assert isinstance(refused.value.orig, sqlite3.IntegrityError)
+    assert "a secret" not in str(refused.value)
+    ADD.on(connection, {"id": 2})
 
 
 @pytest.mark.parametrize("row", [{"id": 1, "colour": "red"}, {"colour": "red"}])
