@@ -16,9 +16,11 @@ async def listening(
     served = dict[asyncio.Task[None], asyncio.StreamWriter]()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError):
-            await serve(reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, EOFError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
 
     def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served[asyncio.create_task(answer(reader, writer))] = writer
@@ -26,6 +28,10 @@ async def listening(
     server = await asyncio.start_server(receive, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    except BaseException as failure:
+        for fault in filter(None, (task.exception() for task in served if task.done() and not task.cancelled())):
+            failure.add_note(f"While it lasted, a connection was not served: {fault!r}")
+        raise
     finally:
         # A server that closes between the accepting of a connection and its serving loses its socket: no new ones
         # first, then those that are on their way arrive.

@@ -38,6 +38,10 @@ async def to_the_end(work: "Coroutine[Any, Any, Result] | asyncio.Future[Result]
         if not running.cancelled():
             running.exception()  # Looked at, so that asyncio does not report it as forgotten.
         raise
+    finally:
+        # What has failed knows this frame, and with it would stay, and all that the work has held, until it is searched
+        # for.
+        del work, running
 
 
 async def in_thread(work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

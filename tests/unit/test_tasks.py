@@ -1,8 +1,11 @@
 import asyncio
+import contextlib
+import gc
+import weakref
 
 import pytest
 
-from handiwork.tasks import is_given_up, to_the_end, trace_of, words_of
+from handiwork.tasks import in_thread, is_given_up, to_the_end, trace_of, words_of
 
 
 async def test_work_is_seen_to_its_end_however_often_its_caller_is_cancelled() -> None:
@@ -35,6 +38,31 @@ async def test_a_caller_that_waits_gets_the_answer_and_the_error() -> None:
     assert await to_the_end(answer()) == 42
     with pytest.raises(ValueError, match="no"):
         await to_the_end(fail())
+
+
+@pytest.mark.parametrize("is_in_thread", [True, False])
+async def test_what_failing_work_has_held_goes_with_its_failure(is_in_thread: bool) -> None:
+    held: list[weakref.ref[object]] = []
+
+    class Content:
+        pass
+
+    def refuse() -> None:
+        content = Content()
+        held.append(weakref.ref(content))
+        raise LookupError
+
+    async def refuse_here() -> None:
+        refuse()
+
+    gc.disable()
+    try:
+        with contextlib.suppress(LookupError):
+            await (in_thread(refuse) if is_in_thread else to_the_end(refuse_here()))
+        await asyncio.sleep(0)
+        assert [each() for each in held] == [None]
+    finally:
+        gc.enable()
 
 
 def test_a_trace_tells_the_kind_and_the_place_and_not_the_message() -> None:

@@ -34,7 +34,6 @@ STALLED_MILLISECONDS = 60_000
 GRACE_SECONDS = 10.0
 # For answers that are ready and connections that close.
 FAREWELL_SECONDS = 2
-YOUNG_OBJECTS = 10_000
 
 
 class AddressUnusable(HandiworkError):
@@ -164,11 +163,9 @@ async def answer_until_told(
 
             for each in signals:
                 loop.add_signal_handler(each, heed)
-            # What is there by now stays, and need not be looked at again each time that the memory is searched. A
-            # request makes thousands of objects and next to none that refer to each other, so that is rarely done.
+            # What is there by now stays, and need not be looked at again each time that the memory is searched.
             gc.collect()
             gc.freeze()
-            gc.set_threshold(YOUNG_OBJECTS)
             await announce()
             await server.watch(told)
     finally:

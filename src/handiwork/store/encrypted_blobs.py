@@ -13,6 +13,7 @@ from datetime import datetime
 from handiwork.errors import ContentDamaged
 from handiwork.store.blobs import CHUNK_BYTES, Blobs, Stored
 from handiwork.store.keys import BlobKey, BlobPrefix
+from handiwork.store.pieces import Measure
 from handiwork.store.sealed_bytes import HEADER_BYTES, PART_BYTES, SEALED_PART_BYTES, Opener, Sealer, is_sealed
 from handiwork.store.vault import Unopened, Vault
 from handiwork.tasks import in_thread
@@ -30,10 +31,10 @@ class EncryptedBlobs:
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:
         if not self._vault.seals:
             return await self._inner.put(key, chunks)
-        sealer = Sealer(self._vault, _tenant(key), _about(key))
-        async with aclosing(_sealed(sealer, chunks)) as sealed:
+        sealer, measure = Sealer(self._vault, _tenant(key), _about(key)), Measure()
+        async with aclosing(_sealed(sealer, measure, chunks)) as sealed:
             await self._inner.put(key, sealed)
-        return sealer.stored
+        return measure.stored
 
     def put_bytes(self, key: BlobKey, data: bytes) -> "Future[None]":
         if not self._vault.seals:
@@ -141,10 +142,14 @@ class _Span:
         return self.first * PART_BYTES, length
 
 
-async def _sealed(sealer: Sealer, chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+async def _sealed(sealer: Sealer, measure: Measure, chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+    def taken(chunk: bytes) -> bytes:
+        measure.take(chunk)
+        return sealer.take(chunk)
+
     yield sealer.header
     async for chunk in chunks:
-        sealed = await in_thread(sealer.take, chunk) if len(chunk) > SEALED_HERE_BYTES else sealer.take(chunk)
+        sealed = await in_thread(taken, chunk) if len(chunk) > SEALED_HERE_BYTES else taken(chunk)
         if sealed:
             yield sealed
     yield sealer.end()

@@ -58,7 +58,9 @@ class Folders:
         """Make `path` and what is missing above it. Nothing is synced before `settle`."""
         # Mostly the lowest is missing, and trying costs less than asking; below one that we do not know, both.
         parent = path.parent
-        if parent not in self._settled:
+        with self._lock:
+            is_known = parent in self._settled
+        if not is_known:
             with contextlib.suppress(FileNotFoundError, FileExistsError):
                 self._files.make_folder(parent)
         try:

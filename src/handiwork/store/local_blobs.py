@@ -4,9 +4,9 @@ The order of `put` is the promise: the bytes go to a draft, the draft gets its n
 anything, then the bytes and every folder up to the root are synced. Only then is it acknowledged. A sync that fails is
 final: the kernel may drop the data and report success on a second try, so the file is removed instead.
 
-Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread. What is little and at
-hand gets its name where `put_bytes` is called: the calls up to there are short, and each of them would be a fight for
-the interpreter with the thread that writes the record meanwhile. The disk is waited for elsewhere.
+Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread. What is at hand and
+not long gets its name where `put_bytes` is called: the calls up to there are short, and each of them would be a fight
+for the interpreter with the thread that writes the record meanwhile. The disk is waited for elsewhere.
 """
 
 import contextlib

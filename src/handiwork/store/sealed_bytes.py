@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from handiwork.store.blobs import SEAL, Stored
-from handiwork.store.pieces import Measure
+from handiwork.store.blobs import SEAL
 from handiwork.store.vault import GENERATION_BYTES, TAG_BYTES, WRAPPED_BYTES, Unopened, Vault
 
 MAGIC = SEAL
@@ -31,10 +30,7 @@ def is_sealed(beginning: bytes | bytearray) -> bool:
 
 
 class Sealer:
-    """One blob that is being encrypted: `header`, then what `take` returns, then `end`. `about` is what it is bound to.
-
-    `stored` tells sizes and hashes of the plain content.
-    """
+    """One blob that is being encrypted: `header`, then what `take` returns, then `end`. It is bound to `about`."""
 
     def __init__(self, vault: Vault, tenant: str, about: bytes) -> None:
         keys = vault.new_blob_keys(tenant, about)
@@ -42,20 +38,14 @@ class Sealer:
         self._parts = _Parts(keys.key, about)
         self._held = bytearray()
         self._number = 0
-        self._measure = Measure()
 
     def take(self, data: bytes) -> bytes:
-        self._measure.take(data)
         self._held += data
         sealed = [self._parts.seal(self._next(), part) for part in _taken_off(self._held, PART_BYTES)]
         return b"".join(sealed)
 
     def end(self) -> bytes:
         return self._parts.seal(self._next(), bytes(self._held), is_last=True)
-
-    @property
-    def stored(self) -> Stored:
-        return self._measure.stored
 
     def _next(self) -> int:
         self._number += 1

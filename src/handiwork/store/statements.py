@@ -4,6 +4,7 @@ To look up how a statement is spelled, to convert its values one by one by what 
 comes back, takes longer than to carry it out. So they go to the driver itself.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -50,17 +51,15 @@ class Statement:
         if spelled is None:
             spelled = self._spelled[dialect.name, dialect.driver] = _Spelled(self._statement, self._columns, dialect)
         told: list[Any] = [spelled.values(row) for row in rows]
-        cursor = connection.connection.cursor()
         try:
-            if len(told) == 1:
-                cursor.execute(spelled.text, told[0])
-            else:
-                cursor.executemany(spelled.text, told)
-            return Outcome(cursor.rowcount, spelled.read(cursor.fetchone()) if spelled.answers else None)
+            with contextlib.closing(connection.connection.cursor()) as cursor:
+                if len(told) == 1:
+                    cursor.execute(spelled.text, told[0])
+                else:
+                    cursor.executemany(spelled.text, told)
+                return Outcome(cursor.rowcount, spelled.read(cursor.fetchone()) if spelled.answers else None)
         except dialect.loaded_dbapi.Error as error:
             _refuse(error, spelled.text, dialect)
-        finally:
-            cursor.close()
 
 
 class _Spelled:
@@ -101,4 +100,5 @@ class _Spelled:
 
 
 def _refuse(error: Exception, text: str, dialect: Dialect) -> NoReturn:
-    raise DBAPIError.instance(text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True) from error
+    dbapi = dialect.loaded_dbapi
+    raise DBAPIError.instance(text, None, error, dbapi.Error, hide_parameters=True, dialect=dialect) from error

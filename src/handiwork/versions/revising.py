@@ -228,16 +228,16 @@ class Revising:
         revision = replace(revision, title=said.title, language=said.language, metadata=said.metadata)
         language = revision.language or head.language
         if not contents:
-            return self._version(artifact, revision, type_, wanted(revision.content, type_, language))
+            return self._version(artifact, revision, type_, wanted(revision.content, type_, language=language))
         before = text_of(contents[0], type_, base)
         if revision.patch is not None:
-            mine = patched(before, revision.patch, type_, language)
+            mine = patched(before, revision.patch, type_, language=language)
         else:
-            mine = wanted(revision.content, type_, language)
+            mine = wanted(revision.content, type_, language=language)
         if len(contents) == 1:
             return self._version(artifact, revision, type_, mine)
         theirs = text_of(contents[1], type_, head)
-        outcome = merged(before, text_of(mine.data, type_, head), theirs, type_, language)
+        outcome = merged(before, text_of(mine.data, type_, head), theirs, type_, language=language)
         if outcome.checked is None or conflicts:
             told = [*(each.as_facts() for each in conflicts), *outcome.conflicts]
             raise VersionConflict(artifact.id, base=base.number, head=head.number, conflicts=told)

@@ -79,12 +79,12 @@ def text_of(data: bytes, type_: ArtifactType, version: Version) -> Text:
     return Text(kind="table" if version.media_type == TABLE else "text", data=data, text=text)
 
 
-def wanted(content: object, type_: ArtifactType, language: str | None) -> Checked:
+def wanted(content: object, type_: ArtifactType, *, language: str | None) -> Checked:
     """Check content that a caller gave by its type."""
     return type_.check(all_of(content_of(content, type_)), language=language)
 
 
-def patched(before: Text, patch: object, type_: ArtifactType, language: str | None) -> Checked:
+def patched(before: Text, patch: object, type_: ArtifactType, *, language: str | None) -> Checked:
     """Apply a patch of any dialect.
 
     Raises:
@@ -122,7 +122,7 @@ def _spelled(patch: MergePatch | JsonPatch, type_: ArtifactType) -> Patch:
     return JsonPatch(tuple(operations))
 
 
-def merged(base: Text, ours: Text, theirs: Text, type_: ArtifactType, language: str | None) -> Merge:
+def merged(base: Text, ours: Text, theirs: Text, type_: ArtifactType, *, language: str | None) -> Merge:
     """Bring two changes of the same base together."""
     match base.kind:
         case "json":

@@ -108,23 +108,26 @@ async def test_whichever_call_fails_nothing_is_left_and_the_next_put_succeeds(
     assert {call for call, _ in files.calls} >= {"create", "write", "sync", "publish", "make_folder", "open_folder"}
 
 
+@pytest.mark.parametrize("content", [CONTENT, b"x" * (local_blobs.PUT_HERE_BYTES + 1)], ids=["little", "much"])
 @pytest.mark.parametrize("kind", [FailsOnce, FailsOnceWithoutNamelessFiles])
-async def test_whichever_call_fails_bytes_at_hand_leave_nothing(tmp_path: Path, kind: type[FailsOnce]) -> None:
+async def test_whichever_call_fails_bytes_at_hand_leave_nothing(
+    tmp_path: Path, kind: type[FailsOnce], content: bytes
+) -> None:
     n = 0
     while True:
         n += 1
         root = tmp_path / str(n)
         blobs = LocalBlobs(root, files=kind(n, errno.EIO))
         try:
-            await asyncio.wrap_future(blobs.put_bytes(KEY, CONTENT))
+            await asyncio.wrap_future(blobs.put_bytes(KEY, content))
         except StorageFailed:
             assert files_below(root) == []
-            await asyncio.wrap_future(blobs.put_bytes(KEY, CONTENT))
+            await asyncio.wrap_future(blobs.put_bytes(KEY, content))
         else:
             break
         finally:
             blobs.close()
-        assert await read(blobs) == CONTENT
+        assert await read(blobs) == content
     assert n > 10
 
 
