@@ -1,5 +1,6 @@
 """The real calls to the operating system, noted down, with room for a fault before each."""
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -108,3 +109,13 @@ class FailsOnceWithoutNamelessFiles(FailsOnce):
 
 def _path_of(descriptor: int) -> Path:
     return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def open_below(root: Path) -> int:
+    """Return how many descriptors lead to a folder or to what is in it; others come and go with the process."""
+    count = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        # The one that they are listed by is closed again.
+        with contextlib.suppress(FileNotFoundError):
+            count += descriptor.readlink().is_relative_to(root)
+    return count

@@ -1,11 +1,10 @@
 import errno
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from file_faults import FailsOnce, Watched
+from file_faults import FailsOnce, Watched, open_below
 from handiwork.store.file_operations import OperatingSystem
 from handiwork.store.folders import MANY, Folders, remove_tree
 
@@ -15,10 +14,6 @@ def settled(folders: Folders, files: Watched, path: Path) -> list[Path]:
     files.calls.clear()
     folders.settle(path)
     return [path for call, path in files.calls if call == "sync"]
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # of numbers, not of paths
 
 
 @pytest.fixture
@@ -80,12 +75,12 @@ def test_what_failed_to_be_synced_is_synced_again(tmp_path: Path) -> None:
         n += 1
         files = FailsOnce(n, errno.EIO)
         folders = Folders(tmp_path, files)
-        before = descriptors()
+        before = open_below(tmp_path)
         try:
             folders.settle(low)
         except OSError:
             folders.close()
-            assert descriptors() == before
+            assert open_below(tmp_path) == before
             assert {low, tmp_path / "a", tmp_path} <= set(settled(folders, files, low))
         else:
             break
@@ -93,17 +88,17 @@ def test_what_failed_to_be_synced_is_synced_again(tmp_path: Path) -> None:
 
 
 def test_descriptors_are_bounded_and_given_back(tmp_path: Path, files: Watched) -> None:
-    before = descriptors()
+    before = open_below(tmp_path)
     folders = Folders(tmp_path, files, remembered=5)
     for number in range(20):
         low = tmp_path / f"a{number}" / "b"
         folders.make(low)
         folders.settle(low)
-        assert descriptors() <= before + 5
+        assert open_below(tmp_path) <= before + 5
 
     assert tmp_path in settled(folders, files, tmp_path / "a0" / "b"), "what was forgotten is synced again"
     del folders
-    assert descriptors() == before
+    assert open_below(tmp_path) == before
 
 
 def test_a_tree_is_removed_without_following_links(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from file_faults import FailsOnce, FailsOnceWithoutNamelessFiles, HasNoNamelessFiles, Watched
+from file_faults import FailsOnce, FailsOnceWithoutNamelessFiles, HasNoNamelessFiles, Watched, open_below
 from handiwork.errors import BlobExists, BlobNotFound, HandiworkError, StorageFailed, StorageFull
 from handiwork.ids import ArtifactId
 from handiwork.model import Scope
@@ -131,14 +131,10 @@ async def test_whichever_call_fails_bytes_at_hand_leave_nothing(
     assert n > 10
 
 
-def count_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 async def test_files_are_made_ahead_and_closed_with_the_rest(tmp_path: Path) -> None:
     files = Watched()
     blobs = LocalBlobs(tmp_path, files=files)
-    before = count_descriptors()
+    before = open_below(tmp_path)
     for number in range(10):
         await asyncio.wrap_future(blobs.put_bytes(blob_key(SCOPE, ArtifactId(f"art_{number}"), 1, "a"), CONTENT))
     blobs.close()
@@ -146,7 +142,7 @@ async def test_files_are_made_ahead_and_closed_with_the_rest(tmp_path: Path) -> 
     published = [call for call, _ in files.calls].count("publish")
     assert published == 10 + 1  # One to try it.
     assert 1 <= made - published <= MOST_AHEAD
-    assert count_descriptors() == before
+    assert open_below(tmp_path) == before
 
 
 async def test_however_many_are_put_at_once_few_files_are_open(tmp_path: Path) -> None:
@@ -161,10 +157,10 @@ async def test_however_many_are_put_at_once_few_files_are_open(tmp_path: Path) -
     let_go.set()
     await asyncio.wrap_future(blobs.put_bytes(KEY, CONTENT))
     let_go.clear()
-    before = count_descriptors()
+    before = open_below(tmp_path)
     keys = [blob_key(SCOPE, ArtifactId(f"art_{number + 2}"), 1, "a") for number in range(200)]
     putting = [blobs.put_bytes(key, CONTENT) for key in keys]
-    most = count_descriptors() - before
+    most = open_below(tmp_path) - before
     let_go.set()
     await asyncio.gather(*map(asyncio.wrap_future, putting))
     blobs.close()
