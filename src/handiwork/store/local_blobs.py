@@ -4,9 +4,9 @@ The order of `put` is the promise: the bytes go to a draft, the draft gets its n
 anything, then the bytes and every folder up to the root are synced. Only then is it acknowledged. A sync that fails is
 final: the kernel may drop the data and report success on a second try, so the file is removed instead.
 
-Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread. What is at hand and
-not long gets its name where `put_bytes` is called: the calls up to there are short, and each of them would be a fight
-for the interpreter with the thread that writes the record meanwhile. The disk is waited for elsewhere.
+Content of up to 1 MiB is collected first, so that storing or reading it is one visit to a thread at most. What is at
+hand and not long gets its name where `put_bytes` is called: the calls up to there are short, and each of them would be
+a fight for the interpreter with the thread that writes the record meanwhile. The disk is waited for elsewhere.
 """
 
 import contextlib
@@ -14,14 +14,13 @@ import errno
 import itertools
 import os
 import secrets
-import stat
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from handiwork.errors import BlobExists, BlobNotFound, EngineClosed, InvalidName
+from handiwork.errors import BlobExists, EngineClosed, InvalidName
 from handiwork.ids import BASE36, nanoid
 from handiwork.store.blobs import CHUNK_BYTES, Stored
 from handiwork.store.drafts import Draft, Place
@@ -29,6 +28,7 @@ from handiwork.store.failures import system_failure
 from handiwork.store.file_operations import FileOperations, OperatingSystem
 from handiwork.store.folders import Folders, remove_tree, sync_folder
 from handiwork.store.keys import BlobKey, BlobPrefix, is_safe_part
+from handiwork.store.local_reader import Lately, Reader
 from handiwork.store.pieces import Measure
 from handiwork.store.projection import FILE_NAME
 from handiwork.store.syncs import HELPERS, Syncs
@@ -75,6 +75,7 @@ class LocalBlobs:
         self._place = Place(folder=folder, folders=folders, files=self._files, new_name=draft_name)
         self._putting = ThreadPoolExecutor(PUT_AT_ONCE, thread_name_prefix="handiwork-put")
         self._beside = threading.BoundedSemaphore(PUT_BESIDE)
+        self._lately = Lately()
         self._is_closed = False
 
     def close(self) -> None:
@@ -86,6 +87,7 @@ class LocalBlobs:
 
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:
         self._demand_open()
+        self._lately.note(key)
         target = self._path(key)
         draft, measure = Draft(self._place), Measure()
         held = bytearray()
@@ -105,6 +107,7 @@ class LocalBlobs:
 
     def put_bytes(self, key: BlobKey, data: bytes) -> "Future[None]":
         self._demand_open()
+        self._lately.note(key)
         putting: Future[None] = Future()
         target = self._path(key)
         if len(data) <= PUT_HERE_BYTES and self._beside.acquire(blocking=False):
@@ -126,11 +129,13 @@ class LocalBlobs:
             raise EngineClosed
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
-        reader = _Reader(self._path(key), key=key, offset=offset, length=length)
+        reader = Reader(self._path(key), key=key, offset=offset, length=length)
         try:
             while not reader.is_through:
                 with _os_errors_as_ours(key):
-                    chunk = await in_thread(reader.read)
+                    chunk = reader.read_at_hand() if key in self._lately else b""
+                    chunk = chunk or await in_thread(reader.read)
+                self._lately.note(key)
                 if chunk:
                     yield chunk
         finally:
@@ -234,44 +239,6 @@ class LocalBlobs:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 sync_folder(existing, self._files)
                 return
-
-
-class _Reader:
-    """One blob that is being read; `read` opens it first and closes it with the last chunk."""
-
-    def __init__(self, path: Path, *, key: BlobKey, offset: int, length: int | None) -> None:
-        self._path, self._key, self._offset, self._length = path, key, offset, length
-        self._left = 0
-        self._descriptor: int | None = None
-        self.is_through = False
-
-    def read(self) -> bytes:
-        descriptor = self._opened() if self._descriptor is None else self._descriptor
-        chunk = os.pread(descriptor, min(self._left, CHUNK_BYTES), self._offset)
-        self._offset += len(chunk)
-        self._left -= len(chunk)
-        if not self._left or not chunk:
-            self.is_through = True
-            self.close()
-        return chunk
-
-    def _opened(self) -> int:
-        try:
-            descriptor = self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise BlobNotFound(self._key) from error
-        facts = os.fstat(descriptor)
-        # Nothing else was ever put here, and of a pipe nobody knows whether it ends.
-        if not stat.S_ISREG(facts.st_mode):
-            raise BlobNotFound(self._key)
-        left = max(0, facts.st_size - self._offset)
-        self._left = left if self._length is None else min(left, self._length)
-        return descriptor
-
-    def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 def _written(draft: Draft, measure: Measure, *parts: bytes | bytearray) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import errno
 import os
 import stat
@@ -18,8 +19,9 @@ from handiwork.store import local_blobs
 from handiwork.store.blobs import CHUNK_BYTES
 from handiwork.store.drafts import MOST_AHEAD
 from handiwork.store.file_operations import OperatingSystem
-from handiwork.store.keys import artifact_prefix, blob_key, session_prefix
+from handiwork.store.keys import BlobKey, artifact_prefix, blob_key, session_prefix
 from handiwork.store.local_blobs import DRAFTS, LISTED_AT_ONCE, LocalBlobs
+from handiwork.store.local_reader import READ_HERE_BYTES, Lately
 from handiwork.tasks import in_thread
 from memory_store import measured
 
@@ -35,6 +37,19 @@ async def stream(*chunks: bytes) -> AsyncGenerator[bytes, None]:
 
 async def read(blobs: LocalBlobs) -> bytes:
     return b"".join([chunk async for chunk in blobs.open(KEY)])
+
+
+def tells_what_is_in_memory(path: Path) -> bool:
+    with path.open("rb") as file, contextlib.suppress(OSError, AttributeError):
+        return os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT) == 1
+    return False
+
+
+def forget(path: Path) -> None:
+    """Let the kernel drop what it has of a file in memory."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def put_by_hand(path: Path) -> None:
@@ -345,23 +360,83 @@ async def test_content_is_the_same_in_whatever_pieces_it_comes(tmp_path: Path, s
     assert (tmp_path / KEY).read_bytes() == content
 
 
-async def test_small_content_is_stored_and_read_with_one_visit_to_a_thread_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    visits = 0
+@pytest.fixture
+def visits(monkeypatch: pytest.MonkeyPatch) -> list[Callable[..., object]]:
+    """What threads were asked for."""
+    asked: list[Callable[..., object]] = []
 
-    async def counted(work: Callable[..., object], *args: object) -> object:
-        nonlocal visits
-        visits += 1
+    async def noted(work: Callable[..., object], *args: object) -> object:
+        asked.append(work)
         return await in_thread(work, *args)
 
-    monkeypatch.setattr(local_blobs, "in_thread", counted)
-    blobs = LocalBlobs(tmp_path)
+    monkeypatch.setattr(local_blobs, "in_thread", noted)
+    return asked
 
-    await blobs.put(KEY, stream(CONTENT[:5], CONTENT[5:]))
-    assert visits == 1
-    assert await read(blobs) == CONTENT
-    assert visits == 2
+
+async def test_small_content_is_stored_and_read_with_one_visit_to_a_thread_each(
+    tmp_path: Path, visits: list[Callable[..., object]]
+) -> None:
+    await LocalBlobs(tmp_path).put(KEY, stream(CONTENT[:5], CONTENT[5:]))
+    assert len(visits) == 1
+    assert await read(LocalBlobs(tmp_path)) == CONTENT
+    assert len(visits) == 2
+
+
+@pytest.mark.parametrize("content", [CONTENT, os.urandom(READ_HERE_BYTES)], ids=["little", "much"])
+async def test_what_is_in_memory_is_read_without_a_thread(
+    tmp_path: Path, visits: list[Callable[..., object]], content: bytes
+) -> None:
+    blobs = LocalBlobs(tmp_path)
+    await in_thread(blobs.put_bytes(KEY, content).result)
+    if not tells_what_is_in_memory(tmp_path / KEY):
+        pytest.skip("this file system cannot be read without waiting")
+
+    assert await read(blobs) == content
+    assert visits == []
+    forget(tmp_path / KEY)
+    assert await read(blobs) == content
+    assert len(visits) == 1, "control: what is on the disk alone is waited for elsewhere"
+
+
+@pytest.mark.parametrize("damage", ["shorter", "empty", "a folder", "gone"])
+async def test_what_was_put_lately_is_looked_at_as_it_is(tmp_path: Path, damage: str) -> None:
+    blobs = LocalBlobs(tmp_path)
+    await blobs.put(KEY, stream(CONTENT))
+    before, path = open_below(tmp_path), tmp_path / KEY
+    path.unlink()
+    if damage == "a folder":
+        path.mkdir()
+    elif damage != "gone":
+        path.write_bytes(CONTENT[:3] if damage == "shorter" else b"")
+
+    if damage in ("a folder", "gone"):
+        with pytest.raises(BlobNotFound):
+            await read(blobs)
+    else:
+        assert await read(blobs) == path.read_bytes()
+    assert open_below(tmp_path) == before
+
+
+async def test_a_part_is_read_without_a_thread_as_with_one(tmp_path: Path) -> None:
+    known, cold = LocalBlobs(tmp_path), LocalBlobs(tmp_path)
+    await known.put(KEY, stream(CONTENT))
+
+    for offset, length in [(0, 3), (3, 4), (3, None), (8, 10), (10, None), (99, 1), (0, 0)]:
+        parts = [
+            b"".join([chunk async for chunk in blobs.open(KEY, offset=offset, length=length)])
+            for blobs in (known, cold, cold)
+        ]
+        assert parts == [CONTENT[offset : None if length is None else offset + length]] * 3
+
+
+def test_of_many_keys_the_last_are_known() -> None:
+    lately = Lately(2)
+    keys = [BlobKey(name) for name in ("a", "b", "a", "c")]
+
+    for key in keys:
+        lately.note(key)
+
+    assert [key in lately for key in keys] == [True, False, True, True]
 
 
 async def test_drafts_are_written_where_they_are_told_to(tmp_path: Path) -> None:
