@@ -106,7 +106,7 @@ async def test_children_that_are_killed_while_their_walls_are_built_run_nothing(
 
 async def killed_early(jail: Jail, interpreter: int, marker: Path) -> str | BaseException:
     """Kill every process of a run as soon as there is one; return its error, or its status if it came to one."""
-    run = asyncio.ensure_future(jail.run(CANARY.format(marker=str(marker)) + "\nimport time; time.sleep(5)"))
+    run = asyncio.ensure_future(jail.run(CANARY.format(marker=str(marker)) + "\nimport time; time.sleep(60)"))
     assert await eventually(lambda: bool(descendants(interpreter)) or run.done())
     for pid in descendants(interpreter):
         with contextlib.suppress(ProcessLookupError):

@@ -322,7 +322,7 @@ async def test_open_streams_take_no_places_of_calls_and_one_too_many_is_refused(
     talker = visitor(session, backlog=Backlog(2), streams=OpenStreams(3))
     async with talking(server_for(talker), "auto") as client, AsyncExitStack() as streams:
         first, *_ = [await streams.enter_async_context(listening(client)) for _ in range(3)]
-        await asyncio.wait_for(talker.backlog.until_room(), 1)
+        await asyncio.wait_for(talker.backlog.until_room(), 5)
         assert not (await client.call_tool("list_artifacts", {})).is_error
         with pytest.raises(MCPError, match=r"At most 3 streams can be open at a time\. Close one of them"):
             await streams.enter_async_context(listening(client))
@@ -346,7 +346,7 @@ async def test_calls_that_go_on_take_the_places_of_calls() -> None:
         waiting = asyncio.ensure_future(backlog.until_room())
         await asyncio.sleep(0)
         assert not waiting.done()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 5)
 
 
 @asynccontextmanager

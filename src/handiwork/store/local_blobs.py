@@ -87,7 +87,6 @@ class LocalBlobs:
 
     async def put(self, key: BlobKey, chunks: AsyncIterable[bytes]) -> Stored:
         self._demand_open()
-        self._lately.note(key)
         target = self._path(key)
         draft, measure = Draft(self._place), Measure()
         held = bytearray()
@@ -100,16 +99,18 @@ class LocalBlobs:
                     await in_thread(_written, draft, measure, held, chunk)
                 held = bytearray()
             with _os_errors_as_ours(key):
-                return await in_thread(_ended, draft, measure, held, target, key)
+                stored = await in_thread(_ended, draft, measure, held, target, key)
         except BaseException:
             await in_thread(draft.withdraw)
             raise
+        self._lately.note(key, size=stored.size)
+        return stored
 
     def put_bytes(self, key: BlobKey, data: bytes) -> "Future[None]":
         self._demand_open()
-        self._lately.note(key)
         putting: Future[None] = Future()
         target = self._path(key)
+        self._lately.note(key, size=len(data))
         if len(data) <= PUT_HERE_BYTES and self._beside.acquire(blocking=False):
             putting.set_running_or_notify_cancel()
             putting.add_done_callback(lambda _ended: self._beside.release())
@@ -129,13 +130,13 @@ class LocalBlobs:
             raise EngineClosed
 
     async def open(self, key: BlobKey, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
-        reader = Reader(self._path(key), key=key, offset=offset, length=length)
+        reader = Reader(self._path(key), key=key, offset=offset, length=length, lately=self._lately)
         try:
             while not reader.is_through:
                 with _os_errors_as_ours(key):
-                    chunk = reader.read_at_hand() if key in self._lately else b""
-                    chunk = chunk or await in_thread(reader.read)
-                self._lately.note(key)
+                    chunk = reader.read_at_hand()
+                    if chunk is None:
+                        chunk = await in_thread(reader.read)
                 if chunk:
                     yield chunk
         finally:

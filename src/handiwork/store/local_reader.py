@@ -1,10 +1,10 @@
 """One blob of the local disk that is being read. What it is, and whether it may be read, is not known here.
 
-To ask a thread takes longer than to copy what is in memory. So what was put or read lately is asked for where the event
-loop runs, in a way that never waits for the disk: its folders are known to the kernel, and of its bytes those come that
-are in memory. All else is for a thread.
+To ask a thread takes longer than to copy what is in memory. So the little that was put or read lately is opened where
+the event loop runs, and its bytes are asked for in a way that does not wait for the disk. All else is for a thread.
 """
 
+import errno
 import os
 import stat
 import threading
@@ -18,19 +18,25 @@ from handiwork.store.keys import BlobKey
 # Copying so much takes no longer than to ask a thread to.
 READ_HERE_BYTES = 256 * 1024
 REMEMBERED_KEYS = 1024
-# What is in memory, or nothing; only Linux can be asked so, and not for the files of each file system.
+# Read what is in memory, or nothing. Linux has it, not for every file system.
 _WITHOUT_WAITING: int | None = getattr(os, "RWF_NOWAIT", None)
+_NOT_TO_BE_HAD = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+# Noting the time of a read would be a write, and that waits for its turn.
+_NO_TIME_NOTED: int = getattr(os, "O_NOATIME", 0)
 
 
 class Lately:
-    """The keys that were put or read last: the way to them is in memory."""
+    """What little was put or read last: the folders above it are most likely in memory, and its bytes, too."""
 
     def __init__(self, most: int = REMEMBERED_KEYS) -> None:
         self._most = most
         self._keys: OrderedDict[BlobKey, None] = OrderedDict()
         self._lock = threading.Lock()
+        self._is_of_use = _WITHOUT_WAITING is not None
 
-    def note(self, key: BlobKey) -> None:
+    def note(self, key: BlobKey, *, size: int) -> None:
+        if not self._is_of_use or size > READ_HERE_BYTES:
+            return
         with self._lock:
             self._keys[key] = None
             self._keys.move_to_end(key)
@@ -38,20 +44,24 @@ class Lately:
                 self._keys.popitem(last=False)
 
     def __contains__(self, key: BlobKey) -> bool:
-        return key in self._keys
+        return self._is_of_use and key in self._keys
+
+    def give_up(self) -> None:
+        """Know of nothing from now on: this file system cannot be asked without waiting."""
+        self._is_of_use = False
 
 
 class Reader:
     """Reads one blob, or a part of it; opened with the first read and closed with the last one."""
 
-    def __init__(self, path: Path, *, key: BlobKey, offset: int, length: int | None) -> None:
-        self._path, self._key, self._offset, self._length = path, key, offset, length
+    def __init__(self, path: Path, *, key: BlobKey, offset: int, length: int | None, lately: Lately) -> None:
+        self._path, self._key, self._offset, self._length, self._lately = path, key, offset, length, lately
         self._left = 0
         self._descriptor: int | None = None
         self.is_through = False
 
     def read(self) -> bytes:
-        """Return the next chunk, which may wait for the disk; the last one may be empty.
+        """Return the next chunk, for which the disk may be waited for; the last one may be empty.
 
         Raises:
             BlobNotFound: nothing is stored there.
@@ -60,21 +70,27 @@ class Reader:
         descriptor = self._opened()
         return self._taken(os.pread(descriptor, min(self._left, CHUNK_BYTES), self._offset))
 
-    def read_at_hand(self) -> bytes:
-        """Return what comes next as far as it is in memory and not long, and nothing where `read` is to be asked.
+    def read_at_hand(self) -> bytes | None:
+        """Return what `read` would, or the part of it that is in memory; None where `read` is to be asked.
 
-        Raises as `read` does.
+        Raises:
+            BlobNotFound: nothing is stored there.
+            OSError: it cannot be opened.
         """
+        if _WITHOUT_WAITING is None or self._key not in self._lately:
+            return None
         descriptor = self._opened()
-        if _WITHOUT_WAITING is None or not 0 < self._left <= READ_HERE_BYTES:
-            return b""
+        if self._left > READ_HERE_BYTES:
+            return None
         chunk = bytearray(self._left)
         try:
-            length = os.preadv(descriptor, [chunk], self._offset, _WITHOUT_WAITING)
-        except OSError:
-            # It would have to wait, or cannot tell. If something is wrong, whoever waits for it is told.
-            return b""
-        return self._taken(bytes(memoryview(chunk)[:length])) if length else b""
+            length = os.preadv(descriptor, [chunk], self._offset, _WITHOUT_WAITING) if chunk else 0
+        except OSError as refused:
+            if refused.errno in _NOT_TO_BE_HAD:
+                self._lately.give_up()
+            # If something else is wrong, `read` comes upon it, too.
+            return None
+        return self._taken(bytes(memoryview(chunk)[:length]))
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -93,13 +109,23 @@ class Reader:
         if self._descriptor is not None:
             return self._descriptor
         try:
-            descriptor = self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = self._descriptor = _open(self._path)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise BlobNotFound(self._key) from error
         facts = os.fstat(descriptor)
         # Nothing else was ever put here, and of a pipe nobody knows whether it ends.
         if not stat.S_ISREG(facts.st_mode):
             raise BlobNotFound(self._key)
+        self._lately.note(self._key, size=facts.st_size)
         left = max(0, facts.st_size - self._offset)
         self._left = left if self._length is None else min(left, self._length)
         return descriptor
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags | _NO_TIME_NOTED)
+    except PermissionError:
+        # Only the owner may ask for that.
+        return os.open(path, flags)

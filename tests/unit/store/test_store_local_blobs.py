@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 import errno
 import os
 import stat
@@ -37,19 +36,6 @@ async def stream(*chunks: bytes) -> AsyncGenerator[bytes, None]:
 
 async def read(blobs: LocalBlobs) -> bytes:
     return b"".join([chunk async for chunk in blobs.open(KEY)])
-
-
-def tells_what_is_in_memory(path: Path) -> bool:
-    with path.open("rb") as file, contextlib.suppress(OSError, AttributeError):
-        return os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT) == 1
-    return False
-
-
-def forget(path: Path) -> None:
-    """Let the kernel drop what it has of a file in memory."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def put_by_hand(path: Path) -> None:
@@ -382,20 +368,93 @@ async def test_small_content_is_stored_and_read_with_one_visit_to_a_thread_each(
     assert len(visits) == 2
 
 
-@pytest.mark.parametrize("content", [CONTENT, os.urandom(READ_HERE_BYTES)], ids=["little", "much"])
-async def test_what_is_in_memory_is_read_without_a_thread(
-    tmp_path: Path, visits: list[Callable[..., object]], content: bytes
+@pytest.fixture
+def in_memory(tmp_path: Path) -> None:
+    (tmp_path / "trial").write_bytes(b"1")
+    with (tmp_path / "trial").open("rb") as file:
+        try:
+            assert os.preadv(file.fileno(), [bytearray(1)], 0, os.RWF_NOWAIT) == 1
+        except (OSError, AttributeError):
+            pytest.skip("here nothing can be read without waiting")
+
+
+@pytest.mark.usefixtures("in_memory")
+@pytest.mark.parametrize("content", [CONTENT, b"", os.urandom(READ_HERE_BYTES)], ids=["little", "nothing", "much"])
+@pytest.mark.parametrize("how", ["bytes", "chunks", "read"])
+async def test_what_was_put_or_read_lately_is_read_without_a_thread(
+    tmp_path: Path, visits: list[Callable[..., object]], content: bytes, how: str
 ) -> None:
     blobs = LocalBlobs(tmp_path)
-    await in_thread(blobs.put_bytes(KEY, content).result)
-    if not tells_what_is_in_memory(tmp_path / KEY):
-        pytest.skip("this file system cannot be read without waiting")
+    if how == "bytes":
+        await in_thread(blobs.put_bytes(KEY, content).result)
+    else:
+        await blobs.put(KEY, stream(content))
+    if how == "read":
+        blobs = LocalBlobs(tmp_path)
+        assert await read(blobs) == content
+    visits.clear()
 
     assert await read(blobs) == content
     assert visits == []
-    forget(tmp_path / KEY)
-    assert await read(blobs) == content
-    assert len(visits) == 1, "control: what is on the disk alone is waited for elsewhere"
+
+
+@pytest.mark.usefixtures("in_memory")
+async def test_what_is_long_is_read_in_a_thread(tmp_path: Path, visits: list[Callable[..., object]]) -> None:
+    content = os.urandom(READ_HERE_BYTES + 1)
+    blobs = LocalBlobs(tmp_path)
+    await in_thread(blobs.put_bytes(KEY, content).result)
+
+    for asked in (1, 2):
+        assert await read(blobs) == content
+        assert len(visits) == asked
+
+
+@pytest.mark.usefixtures("in_memory")
+@pytest.mark.parametrize(("failure", "asked_again"), [(errno.EAGAIN, 2), (errno.EIO, 2), (errno.EOPNOTSUPP, 1)])
+async def test_what_does_not_come_at_once_is_read_in_a_thread(
+    tmp_path: Path,
+    visits: list[Callable[..., object]],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: int,
+    asked_again: int,
+) -> None:
+    asked = 0
+
+    def refuse(*_args: object) -> int:
+        nonlocal asked
+        asked += 1
+        raise OSError(failure, "as told")
+
+    monkeypatch.setattr(os, "preadv", refuse)
+    blobs = LocalBlobs(tmp_path)
+    await in_thread(blobs.put_bytes(KEY, CONTENT).result)
+
+    for _ in range(2):
+        assert await read(blobs) == CONTENT
+    assert len(visits) == 2
+    assert asked == asked_again
+
+
+@pytest.mark.usefixtures("in_memory")
+async def test_what_comes_in_part_is_read_to_its_end(
+    tmp_path: Path, visits: list[Callable[..., object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, left = os.preadv, [4, 3]
+
+    def some(descriptor: int, buffers: list[bytearray], offset: int, flags: int) -> int:
+        if not left:
+            raise BlockingIOError
+        part = bytearray(left.pop(0))
+        taken = whole(descriptor, [part], offset, flags)
+        buffers[0][:taken] = part[:taken]
+        return taken
+
+    monkeypatch.setattr(os, "preadv", some)
+    blobs = LocalBlobs(tmp_path)
+    await in_thread(blobs.put_bytes(KEY, CONTENT).result)
+
+    assert [chunk async for chunk in blobs.open(KEY)] == [CONTENT[:4], CONTENT[4:7], CONTENT[7:]]
+    assert len(visits) == 1
 
 
 @pytest.mark.parametrize("damage", ["shorter", "empty", "a folder", "gone"])
@@ -417,16 +476,19 @@ async def test_what_was_put_lately_is_looked_at_as_it_is(tmp_path: Path, damage:
     assert open_below(tmp_path) == before
 
 
-async def test_a_part_is_read_without_a_thread_as_with_one(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_memory")
+@pytest.mark.parametrize(("offset", "length"), [(0, 3), (3, 4), (3, None), (8, 10), (10, None), (99, 1), (0, 0)])
+async def test_a_part_is_the_same_with_a_thread_and_without(
+    tmp_path: Path, visits: list[Callable[..., object]], offset: int, length: int | None
+) -> None:
     known, cold = LocalBlobs(tmp_path), LocalBlobs(tmp_path)
     await known.put(KEY, stream(CONTENT))
+    visits.clear()
 
-    for offset, length in [(0, 3), (3, 4), (3, None), (8, 10), (10, None), (99, 1), (0, 0)]:
-        parts = [
-            b"".join([chunk async for chunk in blobs.open(KEY, offset=offset, length=length)])
-            for blobs in (known, cold, cold)
-        ]
-        assert parts == [CONTENT[offset : None if length is None else offset + length]] * 3
+    for blobs, asked in ((known, 0), (cold, 1)):
+        part = b"".join([chunk async for chunk in blobs.open(KEY, offset=offset, length=length)])
+        assert part == CONTENT[offset : None if length is None else offset + length]
+        assert len(visits) == asked
 
 
 def test_of_many_keys_the_last_are_known() -> None:
@@ -434,7 +496,7 @@ def test_of_many_keys_the_last_are_known() -> None:
     keys = [BlobKey(name) for name in ("a", "b", "a", "c")]
 
     for key in keys:
-        lately.note(key)
+        lately.note(key, size=1)
 
     assert [key in lately for key in keys] == [True, False, True, True]
 
